@@ -1,0 +1,1 @@
+"""One file a method: the network and its adapter. See docs/method.md for how to add one."""

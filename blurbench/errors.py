@@ -1,0 +1,52 @@
+"""What a user can do wrong, each told in one line: what is wrong, the offending value, what was expected and the mend.
+
+The command line prints a `BlurbenchError` without a traceback and exits with 2. Any other exception is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BlurbenchError(Exception):
+    """Base of every mistake that is the user's to mend."""
+
+
+class UnknownNameError(BlurbenchError):
+    """A name that is not registered, or a key that a file format does not have."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
+        known = sorted(known)
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        place = f" in {where}" if where else ""
+        super().__init__(f"unknown {kind} {name!r}{place}; {hint}known: {', '.join(known) or '(none)'}")
+
+
+class BrokenPluginError(BlurbenchError):
+    """A registered plug-in that cannot be imported."""
+
+
+class SourceError(BlurbenchError):
+    """A video or image folder that cannot be read, or holds too little."""
+
+
+class RecipeError(BlurbenchError):
+    """A recipe or protocol file that does not say what it must."""
+
+
+class DataSetError(BlurbenchError):
+    """A made data set that is missing, incomplete or broken."""
+
+
+class WeightsError(BlurbenchError):
+    """Weights that are missing, unreadable, or of another network."""
+
+
+class PredictionError(BlurbenchError):
+    """A prediction or image pair that cannot be scored."""
+
+
+class RecordError(BlurbenchError):
+    """A run record that cannot be read, or does not fit the others."""

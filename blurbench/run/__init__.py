@@ -1,0 +1,1 @@
+"""Running methods: predict, score, record."""

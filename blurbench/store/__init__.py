@@ -1,0 +1,1 @@
+"""Data sets on disk: HDF5 shards, the manifest, reading."""

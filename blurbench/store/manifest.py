@@ -1,0 +1,110 @@
+"""The manifest of a made data set: which shards it has, what they were made from, and its fingerprints.
+
+A *fingerprint* identifies what went in (recipe, sources, seed, interpolator) and is the same on every machine; leaderboards compare it.
+*content* is a digest of the stored values themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from blurbench.errors import DataSetError
+
+FORMAT = 1
+NAME = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One finished shard. `file` is relative to the manifest; `frames` of the source were read, `unused` of them fell outside any window."""
+
+    video: str
+    file: str
+    samples: int
+    frames: int
+    unused: int
+    fingerprint: str
+    content: str
+
+
+@dataclass
+class Manifest:
+    """What `manifest.json` says. `footage`: "video" or "rendered". `splits`: entries by split, sorted by video."""
+
+    dataset: str
+    version: int
+    title: str
+    footage: str
+    transfer: str
+    recipe: dict[str, Any]
+    blurbench: str
+    splits: dict[str, list[Entry]] = field(default_factory=dict)
+    format: int = FORMAT
+
+    @property
+    def label(self) -> str:
+        """The name to show: rendered footage is never passed off as a paper's data."""
+        return f"{self.dataset}-rendered" if self.footage == "rendered" else self.dataset
+
+    def fingerprint(self, split: str) -> str:
+        """SHA-256 of what the split was made from."""
+        return _combine(entry.video + entry.fingerprint for entry in self.splits[split])
+
+    def content(self, split: str) -> str:
+        """SHA-256 of the split's stored values."""
+        return _combine(entry.video + entry.content for entry in self.splits[split])
+
+    def enter(self, split: str, entry: Entry) -> None:
+        """Add or replace a finished shard."""
+        others = [other for other in self.splits.get(split, []) if other.video != entry.video]
+        self.splits[split] = sorted([*others, entry], key=lambda e: e.video)
+
+    def write(self, folder: Path) -> None:
+        """Write atomically."""
+        table = asdict(self)
+        table["fingerprints"] = {split: self.fingerprint(split) for split in self.splits}
+        table["contents"] = {split: self.content(split) for split in self.splits}
+        write_json(folder / NAME, table)
+
+
+def read(folder: Path) -> Manifest:
+    """The manifest of a folder. Raises DataSetError."""
+    path = folder / NAME
+    try:
+        table = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise DataSetError(f"{folder} is not a made data set: it has no {NAME}; make one with `blurbench make-dataset`") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataSetError(f"{path} is damaged ({error}); make the data set again into the same folder, finished shards are kept") from error
+    if table.get("format", 0) > FORMAT:
+        raise DataSetError(f"{path} has format {table['format']}, this blurbench reads up to {FORMAT}; install a newer blurbench")
+    table.pop("fingerprints", None), table.pop("contents", None)
+    try:
+        table["splits"] = {split: [Entry(**entry) for entry in entries] for split, entries in table["splits"].items()}
+        return Manifest(**table)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataSetError(f"{path} is not a manifest of blurbench: {error}") from error
+
+
+def write_json(path: Path, table: Mapping[str, Any]) -> None:
+    """Write JSON under a temporary name, flush to disk, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with part.open("w") as file:
+        json.dump(table, file, indent=1, allow_nan=False)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def _combine(parts: Any) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode())
+    return digest.hexdigest()

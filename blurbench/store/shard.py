@@ -1,0 +1,208 @@
+"""One shard: the samples of one source video in one HDF5 file.
+
+Arrays have one row a sample: `blurry (S,H,W,3)` and `sharp (S,T,H,W,3)` uint8, `flow (S,T-1,H,W,2)` float16 where the recipe makes it,
+`times (S,T)`, `averaged (S,K)` positions of the averaged frames counted in source frames, `seconds (S,K)` their timestamps; all float64.
+Pictures are tiled 128x128, so that a random crop reads only what it touches.
+
+Tiles are compressed in threads and handed to HDF5 as finished chunks: HDF5's own filter pipeline would hold the interpreter lock on
+one core. A shard is written under a temporary name, flushed to disk, and renamed: a file with the final name is complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import hdf5plugin  # noqa: F401  registers the zstd filter for reading
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from blurbench.errors import DataSetError
+from blurbench.types import Sample
+
+FORMAT = 1
+TILE = 128
+PART = ".part"  # suffix of a file that is not finished
+_ZSTD_FILTER = 32015
+_PENDING = 12  # arrays in flight; bounds the memory, keeps two cores busy
+Array = NDArray[Any]
+
+
+def _zstd(level: int) -> Callable[[bytes], bytes]:
+    return lambda raw: zstandard.ZstdCompressor(level=level).compress(raw)
+
+
+CODECS: dict[str, tuple[dict[str, Any], Callable[[bytes], bytes]]] = {
+    "zstd": ({"compression": _ZSTD_FILTER}, _zstd(1)),
+    "gzip": ({"compression": "gzip", "compression_opts": 4}, lambda raw: zlib.compress(raw, 4)),
+}
+
+
+class ShardWriter:
+    """Writes samples to `path`; use as a context manager. Leaving it by an exception removes the unfinished file."""
+
+    def __init__(self, path: Path, codec: str = "zstd") -> None:
+        self.path = path
+        self.samples = 0
+        self._options, self._compress = CODECS[codec]
+        self._part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
+        self._small: dict[str, list[Array]] = {}
+        self._digests: list[Future[bytes]] = []
+        self._pending: deque[tuple[str, int, Future[list[tuple[tuple[int, ...], bytes]]]]] = deque()
+
+    def __enter__(self) -> Self:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = h5py.File(self._part, "w")
+        self._pool = ThreadPoolExecutor(2)
+        return self
+
+    def append(self, sample: Mapping[str, Array]) -> None:
+        """Add one sample; every sample of a shard has the same arrays with the same shapes."""
+        for name in sorted(sample):
+            array = np.ascontiguousarray(sample[name])
+            self._digests.append(self._pool.submit(_digest, name, array))
+            if array.ndim < 3:
+                self._small.setdefault(name, []).append(array)
+                continue
+            if name not in self._file:
+                self._create(name, array)
+            self._pending.append((name, self.samples, self._pool.submit(self._tiles, array)))
+        self.samples += 1
+        while len(self._pending) > _PENDING:
+            self._write_oldest()
+
+    def finish(self, attributes: Mapping[str, str]) -> str:
+        """Write what is left and the attributes, flush to disk, take the final name. Returns the content digest."""
+        while self._pending:
+            self._write_oldest()
+        for name, rows in self._small.items():
+            self._file.create_dataset(name, data=np.stack(rows))
+        content = hashlib.sha256(b"".join(future.result() for future in self._digests)).hexdigest()
+        self._file.attrs.update({"format": FORMAT, "samples": self.samples, "content": content, **attributes})
+        self._file.close()
+        with self._part.open("rb+") as raw:
+            os.fsync(raw.fileno())
+        self._part.replace(self.path)
+        return content
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        if self._file:
+            self._file.close()
+        self._part.unlink(missing_ok=True)
+
+    def _create(self, name: str, array: Array) -> None:
+        chunks = (1, *(1,) * (array.ndim - 3), min(TILE, array.shape[-3]), min(TILE, array.shape[-2]), array.shape[-1])
+        self._file.create_dataset(
+            name, shape=(0, *array.shape), maxshape=(None, *array.shape), chunks=chunks, dtype=array.dtype, **self._options
+        )
+
+    def _tiles(self, array: Array) -> list[tuple[tuple[int, ...], bytes]]:
+        """(offset inside the sample, compressed tile) for each tile; tiles at the border are filled up with zeros."""
+        *lead, height, width, channels = array.shape
+        rows, columns = min(TILE, height), min(TILE, width)
+        tiles = []
+        for index in itertools.product(*map(range, lead), range(0, height, rows), range(0, width, columns)):
+            *first, y, x = index
+            tile = array[(*first, slice(y, y + rows), slice(x, x + columns))]
+            if tile.shape[:2] != (rows, columns):
+                tile = np.pad(tile, [(0, rows - tile.shape[0]), (0, columns - tile.shape[1]), (0, 0)])
+            tiles.append(((*first, y, x, 0), self._compress(tile.tobytes())))
+        return tiles
+
+    def _write_oldest(self) -> None:
+        name, sample, future = self._pending.popleft()
+        dataset = self._file[name]
+        if len(dataset) <= sample:
+            dataset.resize(sample + 1, axis=0)
+        for offset, data in future.result():
+            dataset.id.write_direct_chunk((sample, *offset), data)
+
+
+class Shard:
+    """A shard open for reading. The file is opened at first use in each process and is never pickled."""
+
+    def __init__(self, path: Path, video: str) -> None:
+        self.path = path
+        self.video = video
+        self._file: h5py.File | None = None
+
+    @property
+    def file(self) -> h5py.File:
+        """The open file. Raises DataSetError when it is missing or broken."""
+        if self._file is None:
+            try:
+                self._file = h5py.File(self.path, "r")
+            except OSError as error:
+                raise DataSetError(f"shard {self.path} cannot be opened ({str(error).splitlines()[0]}); make the data set again") from error
+            if (found := int(self._file.attrs.get("format", 0))) > FORMAT:
+                raise DataSetError(f"shard {self.path} has format {found}, this blurbench reads up to {FORMAT}; install a newer blurbench")
+        return self._file
+
+    def __len__(self) -> int:
+        return int(self.file.attrs["samples"])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_file": None}
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where every pixel of this shard comes from."""
+        return dict(json.loads(self.file.attrs["provenance"]))
+
+    def sample(self, index: int) -> Sample:
+        """One whole sample."""
+        file = self.file
+        extras = {name: file[name][index] for name in file if name not in ("blurry", "sharp", "times")}
+        return Sample(
+            id=f"{self.video}/{index:05d}",
+            video=self.video,
+            blurry=file["blurry"][index],
+            sharp=file["sharp"][index],
+            times=file["times"][index],
+            transfer=str(file.attrs["transfer"]),
+            extras=extras,
+        )
+
+    def samples(self) -> Iterator[Sample]:
+        """All samples in order."""
+        return (self.sample(index) for index in range(len(self)))
+
+    def content(self) -> str:
+        """SHA-256 over the stored values, recomputed; independent of codec and tiling. Equals attribute `content` in an intact shard."""
+        digest = hashlib.sha256()
+        names = sorted(self.file)
+        for index in range(len(self)):
+            for name in names:
+                digest.update(_digest(name, self.file[name][index]))
+        return digest.hexdigest()
+
+    def intact(self, fingerprint: str) -> bool:
+        """Whether the shard is readable, was made with this fingerprint, and holds the values that were written."""
+        try:
+            attributes = self.file.attrs
+            return attributes.get("fingerprint") == fingerprint and attributes.get("content") == self.content()
+        except (DataSetError, OSError, KeyError, RuntimeError, ValueError):
+            return False
+
+
+def _digest(name: str, array: Array) -> bytes:
+    digest = hashlib.sha256(f"{name} {array.dtype.str} {array.shape}".encode())
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.digest()

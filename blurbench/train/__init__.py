@@ -1,0 +1,1 @@
+"""Training a method on a made data set."""

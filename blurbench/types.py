@@ -1,0 +1,69 @@
+"""The values that travel between the rooms: frozen, numpy only, no behaviour beyond checking themselves.
+
+Images are RGB, rows x columns x channels. Arrays of stored data are uint8; predictions are float32 in [0, 1].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+U8 = NDArray[np.uint8]
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Decoded video held in memory.
+
+    frames: (T, H, W, 3) uint8 RGB; timestamps: (T,) float64 seconds; fps: frames a second; source: id of the video.
+    """
+
+    frames: U8
+    fps: float
+    timestamps: F64
+    source: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One blurry image and what the shutter added up to make it.
+
+    blurry: (H, W, 3) uint8. sharp: (T, H, W, 3) uint8 target frames in order of time.
+    times: (T,) float64, when each target was seen, in units of the exposure (0 = shutter opens, 1 = closes).
+    video: id of the source video, the unit of clustering in statistics. transfer: name of the transfer function of the data.
+    extras: what the recipe added, e.g. `flow` (T-1, H, W, 2) float16, pixels from a target to the next.
+    """
+
+    id: str
+    video: str
+    blurry: U8
+    sharp: U8
+    times: F64
+    transfer: str
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a method returned: frames (N, T, H, W, 3) float32 in [0, 1] for N samples of T frames; seconds it took; device it ran on."""
+
+    sample: str
+    frames: F32
+    seconds: float
+    device: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric of one prediction before pooling: a value a frame, and the direction and sample that were chosen."""
+
+    sample: str
+    metric: str
+    values: F64
+    reversed: bool
+    chosen: int

@@ -1,0 +1,81 @@
+"""Opening checkpoints: never unpickling a stranger's object, and saying in one line what does not fit.
+
+Formats: safetensors, and PyTorch pickles opened with `weights_only=True`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blurbench.errors import WeightsError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a run record says of the weights: the file names, one SHA-256 over their bytes in that order, and "shipped" or "given"."""
+
+    files: tuple[str, ...]
+    sha256: str
+    origin: str
+
+
+def shipped(name: str) -> Path:
+    """Path of a file in `baselines/weights/`. Raises WeightsError when this installation lacks it."""
+    path = Path(str(resources.files("blurbench.baselines"))) / "weights" / name
+    if not path.is_file():
+        raise WeightsError(f"this installation ships no {name}; give --weights FILE")
+    return path
+
+
+def describe(files: list[Path], origin: str) -> Weights:
+    """Hash weight files for the record."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return Weights(tuple(file.name for file in files), digest.hexdigest(), origin)
+
+
+def read(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a `.safetensors` file or a PyTorch checkpoint (`.pkl`, `.pth`, `.pt`), on the CPU.
+
+    Raises WeightsError when the file is missing, truncated, or holds more than tensors.
+    """
+    if not path.is_file():
+        raise WeightsError(f"weights file {path} does not exist")
+    import torch
+
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the readers raise a dozen types for a damaged file
+        reason = str(error).splitlines()[0][:120]
+        raise WeightsError(f"weights file {path} cannot be read safely ({type(error).__name__}: {reason})") from error
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise WeightsError(f"weights file {path} holds {type(state).__name__}, expected a plain dictionary of tensors")
+    return state
+
+
+def fit(module: torch.nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Load `state` into `module`, strictly. Raises WeightsError naming the first key that is missing, extra or of another shape."""
+    own = {key: tuple(value.shape) for key, value in module.state_dict().items()}
+    given = {key: tuple(value.shape) for key, value in state.items()}
+    network = type(module).__name__
+    if missing := sorted(own.keys() - given.keys()):
+        raise WeightsError(f"{path} is not a checkpoint of {network}: key {missing[0]!r} is missing ({len(missing)} of {len(own)} are)")
+    if extra := sorted(given.keys() - own.keys()):
+        raise WeightsError(f"{path} is not a checkpoint of {network}: unknown key {extra[0]!r} ({len(extra)} too many)")
+    for key, shape in own.items():
+        if given[key] != shape:
+            raise WeightsError(f"{path} is not a checkpoint of {network}: {key!r} has shape {given[key]}, expected {shape}")
+    module.load_state_dict(dict(state))
