@@ -17,19 +17,6 @@ F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Clip:
-    """Decoded video held in memory.
-
-    frames: (T, H, W, 3) uint8 RGB; timestamps: (T,) float64 seconds; fps: frames a second; source: id of the video.
-    """
-
-    frames: U8
-    fps: float
-    timestamps: F64
-    source: str
-
-
-@dataclass(frozen=True)
 class Sample:
     """One blurry image and what the shutter added up to make it.
 
@@ -56,14 +43,3 @@ class Prediction:
     frames: F32
     seconds: float
     device: str
-
-
-@dataclass(frozen=True)
-class Score:
-    """One metric of one prediction before pooling: a value a frame, and the direction and sample that were chosen."""
-
-    sample: str
-    metric: str
-    values: F64
-    reversed: bool
-    chosen: int

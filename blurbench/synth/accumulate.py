@@ -52,7 +52,7 @@ class Exposure:
     def add(self, light: Light) -> None:
         """Add one frame of light, as `Shutter.light` returned it."""
         if self._sum is None:
-            self._sum = light.astype(np.float32)
+            self._sum = light.astype(np.float32, order="C")
         else:
             cv2.accumulate(light, self._sum)
         self.frames += 1

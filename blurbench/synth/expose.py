@@ -102,16 +102,32 @@ class Samples:
         return sample
 
 
+def framed_size(size: tuple[int, int], rule: FrameRule) -> tuple[int, int]:
+    """(height, width) that a picture of `size` has after `reframe`. Raises SourceError when the crop is larger than the picture."""
+    height, width = _reduced(size, rule)
+    if rule.crop[0] and rule.crop[1]:
+        if rule.crop[1] > height or rule.crop[0] > width:
+            raise SourceError(f"frames are {width}x{height}, frame.crop asks for {rule.crop[0]}x{rule.crop[1]}; make the crop smaller")
+        width, height = rule.crop
+    return height, width
+
+
 def reframe(image: U8, rule: FrameRule) -> U8:
-    """Resize, then crop top-left, as the recipe's [frame] says. Raises SourceError when the crop is larger than the picture."""
-    if rule.width and rule.height and (image.shape[1], image.shape[0]) != (rule.width, rule.height):
-        image = cv2.resize(image, (rule.width, rule.height), interpolation=_KERNELS[rule.kernel])  # type: ignore[assignment]
-    width, height = rule.crop
-    if width and height:
-        if height > image.shape[0] or width > image.shape[1]:
-            raise SourceError(f"frames are {image.shape[1]}x{image.shape[0]}, frame.crop asks for {width}x{height}; make the crop smaller")
-        image = np.ascontiguousarray(image[:height, :width])
-    return image
+    """Reduce, then crop top-left, as the recipe's [frame] says. Raises SourceError when the crop is larger than the picture."""
+    reduced = _reduced(image.shape[:2], rule)
+    height, width = framed_size(image.shape[:2], rule)
+    if reduced != image.shape[:2]:
+        image = np.asarray(cv2.resize(image, reduced[::-1], interpolation=_KERNELS[rule.kernel]), np.uint8)
+    return np.ascontiguousarray(image[:height, :width])
+
+
+def _reduced(size: tuple[int, ...], rule: FrameRule) -> tuple[int, int]:
+    """The largest size that fits into the rule's, keeps the shape of the picture and does not enlarge it."""
+    height, width = size[0], size[1]
+    if not (rule.width and rule.height):
+        return height, width
+    scale = min(1.0, rule.width / width, rule.height / height)
+    return round(height * scale), round(width * scale)
 
 
 def _used(windows: Windows, made: int, factor: int) -> int:

@@ -21,7 +21,7 @@ from blurbench.store.manifest import Entry, Manifest
 from blurbench.store.reader import data_root
 from blurbench.store.shard import CODECS, PART, Shard, ShardWriter
 from blurbench.synth import recipe as recipes
-from blurbench.synth.expose import Samples
+from blurbench.synth.expose import Samples, framed_size
 from blurbench.synth.recipe import Recipe
 from blurbench.video import interpolate
 from blurbench.video.discover import find_sources
@@ -206,8 +206,6 @@ def describe(jobs: list[Job]) -> dict[str, Any]:
             plan["bytes"] = None
             continue
         count = windows.count((job.source.length - 1) * factor + 1)
-        height, width = job.source.size
-        if job.recipe.frame.width:
-            height, width = job.recipe.frame.height, job.recipe.frame.width
+        height, width = framed_size(job.source.size, job.recipe.frame)
         plan["bytes"] += count * (1 + len(windows.targets)) * height * width * 3
     return plan

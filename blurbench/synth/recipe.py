@@ -45,7 +45,10 @@ class Interpolation:
 
 @dataclass(frozen=True)
 class Frame:
-    """What happens to each source frame first: resize to `width` x `height` (0: keep), then crop top-left to `crop` [width, height]."""
+    """What happens to each source frame first.
+
+    It is reduced to fit into `width` x `height` (0: kept; never enlarged, its shape kept) and cropped top-left to `crop` [width, height].
+    """
 
     width: int = 0
     height: int = 0

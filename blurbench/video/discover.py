@@ -1,1 +1,86 @@
-def find_sources(*a,**k): raise RuntimeError
+"""From a path a user gave to the sources behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from blurbench.errors import SourceError
+from blurbench.video.decode import VideoSource
+from blurbench.video.images import IMAGE_SUFFIXES, ImageFolderSource, folder_name, image_files, natural_key
+from blurbench.video.source import Source
+
+SPLITS = ("train", "val", "test")
+VIDEO_SUFFIXES = (".3gp", ".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ts", ".webm", ".wmv", ".y4m")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A source, and the split whose sub-folder it was in (None: in none)."""
+
+    source: Source
+    split: str | None
+
+
+def find_sources(path: Path, fps: float = 240, keep_variable_rate: bool = False) -> list[Found]:
+    """All sources at a path: a video file, a folder of images, or a folder of videos and image folders, all of them perhaps below
+    `train`, `val` and `test`. In natural order within each split.
+
+    fps: rate of image folders, which state none. Raises SourceError when nothing is found, when two sources of a split share an id, and
+    when it would be a guess what belongs to what.
+    """
+    if not path.exists():
+        raise SourceError(f"{path} is missing, expected a video file or a folder of videos or images; check the path")
+    placed = list(_places(path))
+    if not placed:
+        raise SourceError(
+            f"{path} holds no footage, expected videos ({' '.join(VIDEO_SUFFIXES)}) or folders of images ({' '.join(IMAGE_SUFFIXES)})"
+        )
+    _refuse_duplicates(placed)
+    return [Found(_open(place, fps, keep_variable_rate), split) for place, split in placed]
+
+
+def _places(path: Path) -> Iterator[tuple[Path, str | None]]:
+    if path.is_file():
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            raise SourceError(f"{path} is a single image, expected a video file or a folder; give the folder the image is in")
+        yield path, None
+        return
+    splits = [path / name for name in SPLITS if (path / name).is_dir()]
+    outside = _footage(path, skip=splits)
+    if not splits:
+        yield from ((place, None) for place in outside)
+        return
+    if outside:
+        raise SourceError(
+            f"{path} holds {splits[0].name}/ and beside it {outside[0].name}, expected all footage in split folders; move it into one"
+        )
+    for split in splits:
+        yield from ((place, split.name) for place in _footage(split))
+
+
+def _footage(folder: Path, skip: list[Path] | None = None) -> list[Path]:
+    """Videos and image folders in a folder, in natural order; the folder itself if it is the image folder."""
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry not in (skip or ())]
+    inside = [entry for entry in entries if (image_files(entry) if entry.is_dir() else entry.suffix.lower() in VIDEO_SUFFIXES)]
+    inside.sort(key=lambda entry: (natural_key(entry.name), entry.name))
+    images = image_files(folder)
+    if images and inside:
+        raise SourceError(
+            f"{folder} holds both images ({images[0].name}) and other footage ({inside[0].name}), expected one kind; separate them"
+        )
+    return [folder] if images else inside
+
+
+def _refuse_duplicates(placed: list[tuple[Path, str | None]]) -> None:
+    seen: dict[tuple[str, str | None], Path] = {}
+    for place, split in placed:
+        name = folder_name(place) if place.is_dir() else place.stem
+        if other := seen.get((name, split)):
+            raise SourceError(f"{other} and {place} would both be called {name!r}, expected one source of a name in a split; rename one")
+        seen[name, split] = place
+
+
+def _open(place: Path, fps: float, keep_variable_rate: bool) -> Source:
+    return ImageFolderSource(place, fps) if place.is_dir() else VideoSource(place, keep_variable_rate)

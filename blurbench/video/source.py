@@ -1,4 +1,4 @@
-"""What a source of frames is: a video file, a folder of images, or rendered footage."""
+"""What every source of frames is: something with an id, a rate and a size that can be read from first to last, as often as one likes."""
 
 from __future__ import annotations
 
@@ -9,27 +9,44 @@ from blurbench.types import F32, U8
 
 
 class Frame(NamedTuple):
-    """One frame: image (H, W, 3) uint8 RGB, time in seconds."""
+    """One frame. image: (H, W, 3) uint8 RGB, contiguous, upright, owned by the receiver; time: seconds on the source's own clock."""
 
     image: U8
     time: float
 
 
 class Source(Protocol):
-    """Frames in order. `length` is the number of frames where it is cheaply known (for progress bars only)."""
+    """Frames in order of time. There is no access by index: sources are read once, from the start, never sought in."""
 
-    id: str
-    fps: float
-    size: tuple[int, int]
-    length: int | None
+    @property
+    def id(self) -> str:
+        """Name of the footage: the file name without its suffix, or the folder name."""
 
-    def facts(self) -> dict[str, Any]: ...
-    def fingerprint(self) -> str: ...
-    def frames(self) -> Iterator[Frame]: ...
+    @property
+    def fps(self) -> float:
+        """Frames a second."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels of the frames as they are given, after rotation."""
+
+    @property
+    def length(self) -> int | None:
+        """Number of frames if cheaply known, else None. For progress only: a header may be wrong."""
+
+    def facts(self) -> dict[str, Any]:
+        """Provenance, JSON-ready. What only a whole reading shows (`decoded_frames`, ...) is None before one is finished."""
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of what determines the pixels: the bytes of the file; names and bytes of the images."""
+
+    def frames(self) -> Iterator[Frame]:
+        """A new reading from the first frame. Raises SourceError when a frame cannot be had, never ends early without."""
 
 
 @runtime_checkable
 class HasMotion(Protocol):
-    """A source that knows the exact motion of its pixels."""
+    """An optional capability of a source: it knows how its pixels move. Only rendered footage does."""
 
-    def motion(self, start: int, end: int) -> F32: ...
+    def motion(self, i: int, j: int, /) -> F32:
+        """(H, W, 2) float32, exact: where each pixel of frame i is in frame j, less where it was; x to the right, y down, pixels."""

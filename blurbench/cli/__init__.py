@@ -1,0 +1,60 @@
+"""The command line: one thin file a command. Results go to stdout or files, everything for the person to stderr."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from blurbench import __version__
+from blurbench.errors import BlurbenchError
+
+_COMMANDS = ("demo", "make-dataset", "evaluate", "predict", "leaderboard", "train", "ls", "inspect", "doctor")
+
+
+class _Commands(click.Group):
+    """Imports a command's file when it is needed; each file's heavy imports wait for the command to run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        command = getattr(importlib.import_module(f"blurbench.cli.{name}"), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS:
+            from blurbench.errors import UnknownNameError
+
+            raise UnknownNameError("command", args[0], _COMMANDS)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, prog_name="blurbench")
+def blurbench() -> None:
+    """The benchmark of blur decomposition and motion deblurring.
+
+    New here? `blurbench demo` goes the whole way in a few minutes.
+    """
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one line and exit code 2, a bug keeps its traceback."""
+    try:
+        code = blurbench.main(standalone_mode=False)
+    except BlurbenchError as error:
+        click.echo(f"error: {error}", err=True)
+        code = 2
+    except click.UsageError as error:
+        click.echo(f"error: {error.format_message()}" + (f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""), err=True)
+        code = 2
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted; what is finished is kept, the same command goes on from there", err=True)
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)

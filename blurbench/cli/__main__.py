@@ -1,0 +1,5 @@
+"""`python -m blurbench.cli`."""
+
+from blurbench.cli import main
+
+main()

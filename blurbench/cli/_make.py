@@ -1,0 +1,63 @@
+"""Making a data set with a progress bar and a summary; `make-dataset` and `demo` both do it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from blurbench.cli._terminal import progress, say
+from blurbench.errors import DataSetError
+from blurbench.store.manifest import Manifest
+from blurbench.store.reader import data_root
+from blurbench.synth import pipeline, recipe
+from blurbench.synth.pipeline import Job
+
+
+class _DryRunError(Exception):
+    """Raised by the plan callback to stop before anything is made."""
+
+
+def run_make(name: str, source: str | None, out: str | None, *, dry_run: bool = False, **options: Any) -> Manifest | None:
+    """Make a data set and tell what came of it. None after a dry run."""
+    folder = Path(out) if out else data_root() / recipe.load(name).id
+    bars = ExitStack()
+    advance: list[Callable[[int], None]] = []
+
+    def planned(jobs: list[Job]) -> None:
+        _announce(jobs, folder)
+        if dry_run:
+            raise _DryRunError
+        lengths = [job.source.length for job in jobs]
+        total = sum(length or 0 for length in lengths) if all(lengths) else None
+        advance.append(bars.enter_context(progress(f"making {folder}", total, "frames")))
+
+    with bars:
+        try:
+            manifest = pipeline.make_dataset(name, source, out, planned=planned, progress=lambda _, frames: advance[0](frames), **options)
+        except _DryRunError:
+            say("dry run: nothing was made")
+            return None
+    for split, entries in manifest.splits.items():
+        unused = sum(entry.unused for entry in entries)
+        note = f", {unused} of {sum(e.frames for e in entries)} frames in no window" if unused else ""
+        say(f"  {split}: {len(entries)} videos, {sum(e.samples for e in entries)} samples{note}, fingerprint {manifest.fingerprint(split)[:12]}")
+    say(f"made {manifest.label} in {folder}")
+    return manifest
+
+
+def _announce(jobs: list[Job], folder: Path) -> None:
+    """Say what is coming, and refuse when the disk cannot hold it. Pixels compress to between 0.6 and 0.9 of their size."""
+    plan = pipeline.describe(jobs)
+    sources = ", ".join(f"{count} {split}" for split, count in plan["splits"].items())
+    size = "unknown size" if plan["bytes"] is None else f"at most {plan['bytes'] / 1e9:.2f} GB"
+    say(f"{jobs[0].recipe.id}: {sources} sources → {folder} ({size})")
+    recipe_rate = jobs[0].recipe.fps
+    if other := next((job.source for job in jobs if abs(job.source.fps / recipe_rate - 1) > 0.05), None):
+        say(f"note: {other.id} has {other.fps:g} frames/s, the recipe is meant for {recipe_rate:g}; exposures are that much longer")
+    existing = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
+    free = shutil.disk_usage(existing).free
+    if plan["bytes"] and plan["bytes"] > free:
+        raise DataSetError(f"{folder} needs up to {plan['bytes'] / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; give another --out")

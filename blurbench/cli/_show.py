@@ -1,0 +1,61 @@
+"""Showing run records and boards; `evaluate`, `leaderboard` and `demo` share it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from blurbench.cli._terminal import progress, say, table
+from blurbench.metrics import protocol as protocols
+from blurbench.metrics.protocol import Column
+from blurbench.report.table import Board, ranked, weights_name
+from blurbench.run.evaluate import evaluate
+from blurbench.run.record import RunRecord, Value
+from blurbench.store.reader import open_dataset
+
+
+def run_evaluate(method: str, dataset: str | Path, *, split: str = "test", **options: Any) -> RunRecord:
+    """Evaluate with a progress bar."""
+    with progress(f"evaluating {method}", open_dataset(dataset).count(split), "samples") as advance:
+        return evaluate(method, dataset, split=split, progress=lambda done, total: advance(1), **options)
+
+
+def show_record(record: RunRecord, folder: str | Path) -> None:
+    """A run's values on stdout, and where its files are on stderr."""
+    rules = protocols.load(record.protocol)
+    rows = []
+    for column in rules.columns:
+        value = record.values[column.name]
+        rows.append([column.name, _number(value, column, rules.psnr_cap), _range(value), column.unit, column.description])
+    table(["column", "mean", "95 % interval", "unit", "what it is"], rows)
+    say(f"{record.samples} samples of {record.videos} videos, {record.seconds:.3f} s a sample on {record.device}")
+    say(f"wrote {Path(folder) / record.name}.json and {record.scores}")
+
+
+def show_board(board: Board) -> None:
+    """A board on stdout."""
+    row = board.rows[0]
+    rules = board.rules
+    say(f"{row.dataset}, split {row.split}, {row.samples} samples of {row.videos} videos, protocol {rules.id} version {rules.version}:")
+    header = ["", "method", "weights", *(f"{c.name} {'↑' if c.better == 'higher' else '↓'}" for c in rules.columns), "s/sample"]
+    rows = []
+    for rank, row in ranked(board.rows, rules):
+        values = [_number(row.values.get(column.name, Value(None)), column, rules.psnr_cap) for column in rules.columns]
+        rows.append([rank or "", row.method, weights_name(row), *values, f"{row.seconds:.3f}"])
+    table(header, rows)
+    if any(value.mean == rules.psnr_cap for row in board.rows for value in row.values.values()):
+        say(f"≥{rules.psnr_cap:g}: identical pixels, whose PSNR is infinite; it counts as {rules.psnr_cap:g} dB")
+    say(f"ranked by {rules.rank_by}; an empty cell is a value that the method cannot give")
+
+
+def _number(value: Value, column: Column, cap: float) -> str:
+    if value.mean is None:
+        return ""
+    text = f"{value.mean:.4f}" if column.unit in ("", "1") else f"{value.mean:.2f}"
+    return f"≥{cap:g}" if column.unit == "dB" and value.mean >= cap else text
+
+
+def _range(value: Value) -> str:
+    if value.mean is None or value.low is None or value.high is None:
+        return ""
+    return f"{value.low:.4g} … {value.high:.4g}"

@@ -1,0 +1,65 @@
+"""What the commands share: progress on stderr, tables on stdout, the options that several have."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+dataset_option = click.option("--dataset", required=True, help="A made data set: its name (below ./data or $BLURBENCH_DATA) or folder.")
+method_option = click.option("--method", required=True, help="A method's name or alias, or FILE.py:Class. See `blurbench ls methods`.")
+weights_option = click.option(
+    "--weights", type=click.Path(), help="Weights file or folder instead of the shipped ones. `blurbench ls methods -v` says where to get them."
+)
+device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
+seed_option = click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
+
+
+def say(text: str) -> None:
+    """A line for the person, on stderr."""
+    click.echo(text, err=True)
+
+
+@contextmanager
+def progress(title: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
+    """A progress bar on stderr with rate and time left; yields a function that takes how much was done since the last call."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:.1f} {unit}/s" if task.speed else "")
+
+    count = TextColumn("{task.completed:.0f}/{task.total:.0f}") if total else TextColumn("{task.completed:.0f}")
+    columns = (TextColumn("{task.description}"), BarColumn(24), count, Rate(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=False, disable=not console.is_terminal) as bar:
+        if not console.is_terminal:
+            say(f"{title} …")
+        task = bar.add_task(title, total=total)
+        yield lambda advance: bar.advance(task, advance)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table on stdout: drawn for a terminal, as plain columns for a pipe."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    numeric = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(header))]
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, right in zip(header, numeric, strict=True):
+        drawn.add_column(name, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(click.unstyle(str(cell)).replace("[", r"\[") for cell in row))
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width, highlight=False).print(drawn)
+
+
+def _is_number(cell: object) -> bool:
+    text = str(cell).split(" ")[0].lstrip("-≥")
+    return text == "" or text.replace(".", "", 1).isdigit()

@@ -1,0 +1,72 @@
+"""`blurbench make-dataset`."""
+
+from __future__ import annotations
+
+import click
+
+from blurbench.cli._terminal import say, seed_option
+
+
+@click.command("make-dataset")
+@click.argument("recipe")
+@click.option("--source", type=click.Path(), help="A video, a folder of images, or a folder of either. None: the built-in rendered footage.")
+@click.option("--out", type=click.Path(), help="Folder to make it in.  [default: data/<name>, or $BLURBENCH_DATA/<name>]")
+@click.option("--split", "splits", multiple=True, help="Only this split (repeatable).")
+@click.option("--clips", multiple=True, metavar="SPLIT=N", help="Built-in footage: how many clips of a split, e.g. train=400.")
+@click.option("--size", default="320x192", show_default=True, metavar="WxH", help="Built-in footage: size of the frames.")
+@seed_option
+@click.option("--workers", default=1, show_default=True, help="Processes; each works on one source at a time.")
+@click.option("--codec", default="zstd", show_default=True, help="zstd (small and fast), or gzip (every HDF5 reader opens it).")
+@click.option("--keep-variable-rate", is_flag=True, help="Accept video whose frames are not evenly spaced in time.")
+@click.option("--dry-run", is_flag=True, help="Say what would be made, make nothing.")
+def make_dataset(
+    recipe: str,
+    source: str | None,
+    out: str | None,
+    splits: tuple[str, ...],
+    clips: tuple[str, ...],
+    size: str,
+    seed: int,
+    workers: int,
+    codec: str,
+    keep_variable_rate: bool,
+    dry_run: bool,
+) -> None:
+    """Make a data set from high-frame-rate video.
+
+    RECIPE is a name (`blurbench ls datasets`) or a TOML file. What is finished is not made again: after Ctrl-C, repeat the command.
+    """
+    from blurbench.cli._make import run_make
+
+    if source is None:
+        say("no --source: using the built-in rendered footage (synthetic clips; results are labelled “rendered”)")
+    run_make(
+        recipe,
+        source,
+        out,
+        dry_run=dry_run,
+        splits=splits,
+        clips=_clips(clips),
+        size=_size(size),
+        seed=seed,
+        workers=workers,
+        codec=codec,
+        keep_variable_rate=keep_variable_rate,
+    )
+
+
+def _clips(options: tuple[str, ...]) -> dict[str, int]:
+    parsed = {}
+    for option in options:
+        split, _, number = option.partition("=")
+        if split not in ("train", "test") or not number.isdigit():
+            raise click.UsageError(f"--clips is {option!r}, expected train=N or test=N")
+        parsed[split] = int(number)
+    return parsed
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit() and 32 <= int(width) <= 7680 and 32 <= int(height) <= 4320):
+        raise click.UsageError(f"--size is {text!r}, expected WIDTHxHEIGHT from 32x32 to 7680x4320, e.g. 320x192")
+    return int(height), int(width)

@@ -1,0 +1,93 @@
+"""The record of one run: all that one leaderboard row needs, as JSON, read back through the same class."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from blurbench.errors import RecordError
+from blurbench.store.manifest import write_json
+
+SCHEMA = 1
+_LIBRARIES = ("blurbench", "numpy", "opencv-python", "torch", "h5py", "av")
+
+
+@dataclass(frozen=True)
+class Value:
+    """An aggregate: mean over samples and its 95 % interval (bootstrap clustered by video); None where the method gives no such value."""
+
+    mean: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One method on one split under one protocol.
+
+    dataset: label of the data ("genblur-rendered"). fingerprint: what the split was made from; content: digest of its values.
+    weights: files, SHA-256 and origin, or None. scores: name of the CSV with a row a sample, beside the record.
+    seconds: mean a sample without the first. values: aggregates by protocol column.
+    """
+
+    method: str
+    title: str
+    weights: dict[str, Any] | None
+    dataset: str
+    split: str
+    fingerprint: str
+    content: str
+    protocol: str
+    protocol_version: int
+    samples: int
+    videos: int
+    values: dict[str, Value]
+    seconds: float
+    device: str
+    seed: int
+    scores: str
+    date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    command: str = field(default_factory=lambda: " ".join(["blurbench", *sys.argv[1:]]))
+    machine: dict[str, str] = field(default_factory=lambda: {"system": platform.platform(terse=True), "python": platform.python_version()})
+    versions: dict[str, str] = field(default_factory=lambda: {name: metadata.version(name) for name in _LIBRARIES})
+    schema: int = SCHEMA
+
+    @property
+    def board(self) -> tuple[str, str, str, str, int]:
+        """What must be equal for two rows to stand in one table."""
+        return self.dataset, self.split, self.fingerprint, self.protocol, self.protocol_version
+
+    @property
+    def name(self) -> str:
+        """File name without suffix; a rerun of the same thing has the same name."""
+        weights = f"-{self.weights['sha256'][:8]}" if self.weights else ""
+        return f"{self.method}{weights}__{self.dataset}-{self.split}-{self.fingerprint[:8]}__{self.protocol}-v{self.protocol_version}"
+
+    def write(self, folder: Path) -> Path:
+        """Write `<name>.json` atomically and return its path."""
+        path = folder / f"{self.name}.json"
+        write_json(path, asdict(self))
+        return path
+
+
+def read(path: Path) -> RunRecord:
+    """Read a record back. Raises RecordError for anything that is not one, or is of a newer schema."""
+    try:
+        table = json.loads(path.read_text())
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path} cannot be read as a run record: {error}") from error
+    if not isinstance(table, dict) or "schema" not in table:
+        raise RecordError(f"{path} is JSON but not a run record of blurbench: it has no key 'schema'")
+    if table["schema"] > SCHEMA:
+        raise RecordError(f"{path} has schema {table['schema']}, this blurbench reads up to {SCHEMA}; install a newer blurbench")
+    try:
+        values = {name: Value(**value) for name, value in table.pop("values").items()}
+        return RunRecord(**table, values=values)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RecordError(f"{path} is not a complete run record: {error}") from error

@@ -1,0 +1,169 @@
+"""Images on disk: 8-bit RGB read and written, and a folder of them as a source."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from blurbench.errors import SourceError
+from blurbench.types import U8
+from blurbench.video.source import Frame
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+
+
+def read_rgb(path: Path) -> U8:
+    """(H, W, 3) uint8 RGB of an image file; the orientation noted in a JPEG is applied.
+
+    Raises SourceError for a file that is missing, cut short or no image, and for an image that is not 8-bit RGB.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}; expected an image file") from error
+    image = _decode(data)
+    if image is None:
+        raise SourceError(f"{path} is not a readable image ({len(data)} bytes), expected a whole PNG, JPEG, BMP or TIFF; copy it again")
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise SourceError(f"{path} is {_kind(image)}, expected an 8-bit RGB image; convert it first")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def write_rgb(path: Path, image: U8) -> None:
+    """Write (H, W, 3) uint8 RGB in the format of the suffix; the file appears whole or not at all.
+
+    Raises SourceError for a suffix that is no image format and for a folder that cannot be written, ValueError for another shape or dtype.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"image is {image.dtype} of shape {image.shape}, expected uint8 of shape (H, W, 3)")
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        raise SourceError(f"{path} cannot be written: suffix {path.suffix!r}, expected one of {', '.join(IMAGE_SUFFIXES)}")
+    done, data = cv2.imencode(path.suffix.lower(), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise SourceError(f"{path} cannot be written: OpenCV cannot encode {image.shape} as {path.suffix}; try .png")
+    try:
+        _write_atomically(path, data.tobytes())
+    except OSError as error:
+        raise SourceError(f"{path} cannot be written: {error.strerror or error}; expected a folder that can be written") from error
+
+
+def natural_key(name: str) -> tuple[tuple[str, int], ...]:
+    """Sort key that counts as people do: frame2 before frame10. Names that differ only in case or leading zeros tie."""
+    parts = re.split(r"(\d+)", name.casefold())
+    return tuple((text, int(number)) for text, number in zip(parts[::2], [*parts[1::2], "-1"], strict=True))
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images directly in a folder, in natural order of their stems; hidden files and files of other kinds are passed over.
+
+    Raises SourceError when two of them tie, since their order would be a guess.
+    """
+    found = (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".") and p.is_file())
+    paths = sorted(found, key=lambda p: (natural_key(p.stem), p.name))
+    for one, two in pairwise(paths):
+        if natural_key(one.stem) == natural_key(two.stem):
+            raise SourceError(f"{folder} holds {one.name} and {two.name}, expected one image a frame number; remove or rename one of them")
+    return paths
+
+
+class ImageFolderSource:
+    """A folder of 8-bit RGB images of one size, one image a frame, at a rate the caller states."""
+
+    def __init__(self, folder: Path, fps: float = 240) -> None:
+        """Look at the names and the first image. Raises SourceError."""
+        if not folder.is_dir():
+            raise SourceError(f"{folder} is not a folder, expected a folder of images")
+        if not fps > 0:
+            raise SourceError(f"{folder}: fps is {fps:g}, expected a rate above 0 frames a second")
+        self.folder = folder
+        self.id = folder_name(folder)
+        self.fps = float(fps)
+        self._paths = image_files(folder)
+        if not self._paths:
+            raise SourceError(f"{folder} holds no image, expected files with one of the suffixes {', '.join(IMAGE_SUFFIXES)}")
+        height, width, _ = read_rgb(self._paths[0]).shape
+        self.size = (height, width)
+
+    @property
+    def length(self) -> int:
+        """Number of images."""
+        return len(self._paths)
+
+    def facts(self) -> dict[str, Any]:
+        """Provenance, JSON-ready."""
+        return {
+            "kind": "images",
+            "folder": self.id,
+            "first": self._paths[0].name,
+            "last": self._paths[-1].name,
+            "suffixes": sorted({path.suffix.lower() for path in self._paths}),
+            "decoded_frames": len(self._paths),
+            "fps": self.fps,
+            "fps_origin": "assumed",
+            "size": list(self.size),
+            "decoder": {"opencv": cv2.__version__},
+        }
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over name and content of every image, in order."""
+        digest = hashlib.sha256()
+        for path in self._paths:
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest.update(f"{path.name}\0{content}\n".encode())
+        return digest.hexdigest()
+
+    def frames(self) -> Iterator[Frame]:
+        """The images in natural order, frame n at n / fps seconds. Raises SourceError naming the image."""
+        for index, path in enumerate(self._paths):
+            image = read_rgb(path)
+            if image.shape[:2] != self.size:
+                expected = f"{_times(self.size)} (height x width) as {self._paths[0].name}"
+                raise SourceError(f"{path} is {_times(image.shape)}, expected {expected}; resize or remove it")
+            yield Frame(image, index / self.fps)
+
+
+def folder_name(folder: Path) -> str:
+    """Name of a folder, also when it was given as `.` or `..`."""
+    return folder.name if folder.name not in ("", "..") else folder.resolve().name
+
+
+def _decode(data: bytes) -> np.ndarray[Any, Any] | None:
+    # IMREAD_UNCHANGED shows alpha, but ignores orientation; a JPEG has no alpha and may have an orientation.
+    jpeg = data.startswith(b"\xff\xd8")
+    flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH if jpeg else cv2.IMREAD_UNCHANGED
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:  # an empty file
+        return None
+
+
+def _kind(image: np.ndarray[Any, Any]) -> str:
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    name = {1: "grey", 3: "RGB", 4: "RGBA"}.get(channels, f"{channels}-channel")
+    return f"{8 * image.dtype.itemsize}-bit {name}" + (" floating point" if image.dtype.kind == "f" else "")
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]}x{shape[1]}"
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
