@@ -8,6 +8,7 @@ and what cannot be imported is listed as broken with its reason and harms nothin
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -100,11 +101,13 @@ def _toml_files(package: str, folder: str) -> dict[str, Path]:
 def _from_file(spec: str) -> Any:
     path, _, attribute = spec.rpartition(":")
     if not Path(path).is_file():
-        raise UnknownNameError("file", path, [p.name for p in Path().glob("*.py")])
-    module_spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+        raise UnknownNameError("file", path, [str(near) for near in Path(path).parent.glob("*.py")])
+    name = f"blurbench_file_{Path(path).stem}"
+    module_spec = importlib.util.spec_from_file_location(name, path)
     if module_spec is None or module_spec.loader is None:
         raise BrokenPluginError(f"{path} cannot be imported as Python")
     module = importlib.util.module_from_spec(module_spec)
+    sys.modules[name] = module  # dataclasses and pickle look for it there
     try:
         module_spec.loader.exec_module(module)
         return getattr(module, attribute)

@@ -63,10 +63,14 @@ def read(path: Path) -> dict[str, torch.Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the readers raise a dozen types for a damaged file
-        reason = str(error).splitlines()[0][:120]
+        # The head of torch's own text advises to open the file unsafely; what is wrong with it comes last.
+        reason = str(error).rpartition("WeightsUnpickler error: ")[2].strip().partition("\n")[0][:120] or "no reason given"
         raise WeightsError(f"weights file {path} cannot be read safely ({type(error).__name__}: {reason})") from error
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    if not isinstance(state, dict):
         raise WeightsError(f"weights file {path} holds {type(state).__name__}, expected a plain dictionary of tensors")
+    for key, value in state.items():
+        if not (isinstance(key, str) and isinstance(value, torch.Tensor)):
+            raise WeightsError(f"weights file {path} holds {type(value).__name__} at key {key!r}, expected a plain dictionary of tensors")
     return state
 
 

@@ -198,8 +198,9 @@ def _damaged(path: Path, count: int, reason: str) -> SourceError:
 def _read_header(path: Path) -> _Header:
     with _opened(path) as (container, stream):
         first = next(_decode(path, container, stream))
-        assumed = first.pts is None
-        # Without timestamps the demuxer has no average to tell, and the codec's own statement is the better guess.
+        # AVI counts packets, not pictures: with reordered frames its timestamps are wrong. Where there are none at all (raw streams),
+        # the demuxer's average is a default, and what the codec states is the better guess.
+        assumed = first.pts is None or container.format.name == "avi"
         rates = (stream.guessed_rate, stream.average_rate) if assumed else (stream.average_rate, stream.guessed_rate)
         fps = next((rate for rate in rates if rate), None)
         if fps is None:

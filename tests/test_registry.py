@@ -1,0 +1,168 @@
+"""Names, near names, plug-ins of third parties and methods in files."""
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from blurbench.errors import BrokenPluginError, UnknownNameError
+from blurbench.methods import Method
+from blurbench.registry import METHODS
+
+TOY = Path(__file__).parent / "plugin" / "blurbench_toy"
+
+LIST_METHODS = """
+import json, sys
+from blurbench.registry import METHODS
+
+names = METHODS.names()
+listed_without = not {"torch", "cv2", "blurbench_toy"} & set(sys.modules)
+entries = {entry.name: [entry.origin, entry.broken] for entry in METHODS.entries()}
+print(json.dumps({"names": names, "listed_without": listed_without, "entries": entries}))
+"""
+
+PREDICT_TOY = """
+import json
+import numpy as np
+from blurbench.methods import load_method, predict
+from blurbench.types import Sample
+
+blurry = np.full((2, 3, 3), 51, np.uint8)
+answer = predict(load_method("toy-invert"), Sample("a", "v", blurry, blurry[None], np.array([0.5]), "srgb"))
+print(json.dumps({"shape": answer.frames.shape, "values": np.unique(answer.frames.astype(float).round(6)).tolist()}))
+"""
+
+
+@pytest.fixture(scope="module")
+def plugin_path(tmp_path_factory):
+    """A folder into which pip has installed the toy package, built from a copy because setuptools builds in the source folder."""
+    folder = tmp_path_factory.mktemp("plugin")
+    shutil.copytree(TOY, folder / "source")
+    target = folder / "site"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps"]
+    done = subprocess.run([*pip, "--no-build-isolation", "--target", target, folder / "source"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+def run_python(code, path, folder):
+    """What a fresh interpreter prints as JSON, with `path` importable."""
+    search = os.pathsep.join(filter(None, [str(path), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": search}, cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_third_party_package(plugin_path, tmp_path):
+    told = run_python(LIST_METHODS, plugin_path, tmp_path)
+    assert told["listed_without"], "listing names must import neither a plug-in nor a heavy library"
+    assert {"toy-invert", "toy-broken", "copy-blur", "oracle", "zhang2019", "dmphn"} <= set(told["names"])
+    assert told["names"] == sorted(told["entries"])
+    assert told["entries"]["toy-invert"] == ["blurbench-toy", None]
+    assert told["entries"]["toy-broken"] == [
+        "blurbench-toy",
+        "method 'toy-broken' (blurbench_toy_broken:Broken) cannot be loaded: ImportError: toy-broken needs a compiled operator",
+    ]
+    for name in ("copy-blur", "oracle-centre", "oracle-reversed", "oracle", "zhang2019", "dmphn"):
+        assert told["entries"][name] == ["blurbench", None]
+
+
+def test_third_party_method_predicts(plugin_path, tmp_path):
+    assert run_python(PREDICT_TOY, plugin_path, tmp_path) == {"shape": [1, 1, 2, 3, 3], "values": [0.8]}
+
+
+def test_toy_is_absent_where_it_is_not_installed():
+    assert not [name for name in METHODS.names() if name.startswith("toy-")]
+
+
+def test_alias_is_the_same_class():
+    assert METHODS.get("dmphn") is METHODS.get("zhang2019")
+    assert METHODS.get("dmphn").card.id == "zhang2019"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"), [("zhang2002", "zhang2020"), ("zhang19", "zhang2019"), ("oracle_center", "oracle-centre"), ("dmpnh", "dmphn")]
+)
+def test_near_name(wrong, meant):
+    with pytest.raises(UnknownNameError) as caught:
+        METHODS.get(wrong)
+    told = str(caught.value)
+    assert told.startswith(f"unknown method {wrong!r}; did you mean {meant!r}? known: copy-blur, dmphn, oracle,")
+    assert "\n" not in told
+
+
+def test_name_far_from_all_gets_no_hint():
+    with pytest.raises(UnknownNameError, match=r"^unknown method 'qqqq'; known: copy-blur, "):
+        METHODS.get("qqqq")
+
+
+MINE = """
+from __future__ import annotations
+from dataclasses import dataclass
+import numpy as np
+from blurbench.methods import Capabilities, Method, MethodCard
+
+@dataclass
+class Settings:
+    gain: float = 0.5
+
+class Dim(Method):
+    card = MethodCard("dim", "Dim", "none", "CC0-1.0")
+    capabilities = Capabilities(frames=1)
+    def predict(self, blurry, request):
+        return Settings().gain * blurry[None, None]
+"""
+
+
+def test_method_from_a_file(tmp_path):
+    file = tmp_path / "my.py"
+    file.write_text(MINE)
+    cls = METHODS.get(f"{file}:Dim")
+    assert issubclass(cls, Method)
+    assert cls.card.id == "dim"
+    assert pickle.loads(pickle.dumps(cls)) is cls
+
+
+def test_file_named_like_a_library_does_not_replace_it(tmp_path):
+    file = tmp_path / "json.py"
+    file.write_text(MINE)
+    METHODS.get(f"{file}:Dim")
+    assert sys.modules["json"] is json
+
+
+def test_missing_file_names_its_neighbour(tmp_path):
+    (tmp_path / "method.py").write_text(MINE)
+    with pytest.raises(UnknownNameError) as caught:
+        METHODS.get(f"{tmp_path}/metod.py:Dim")
+    assert f"unknown file '{tmp_path}/metod.py'; did you mean '{tmp_path}/method.py'?" in str(caught.value)
+
+
+def test_missing_folder(tmp_path):
+    with pytest.raises(UnknownNameError, match=r"my\.py'; known: \(none\)$"):
+        METHODS.get(f"{tmp_path}/nowhere/my.py:Dim")
+
+
+def test_missing_attribute(tmp_path):
+    file = tmp_path / "my.py"
+    file.write_text(MINE)
+    with pytest.raises(BrokenPluginError, match=r"my\.py:Bright cannot be loaded: AttributeError: .* has no attribute 'Bright'$"):
+        METHODS.get(f"{file}:Bright")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("1 +", "SyntaxError: invalid syntax"), ("raise SystemExit('no')", "SystemExit: no"), ("import nowhere_to_be_found", "ModuleNotFoundError")],
+)
+def test_broken_file(tmp_path, text, reason):
+    file = tmp_path / "my.py"
+    file.write_text(text)
+    with pytest.raises(BrokenPluginError, match=f"my.py:Dim cannot be loaded: {reason}") as caught:
+        METHODS.get(f"{file}:Dim")
+    assert "\n" not in str(caught.value)

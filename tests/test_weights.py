@@ -1,0 +1,144 @@
+"""Opening checkpoints: what is read, what is refused and how it is told."""
+
+import hashlib
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from blurbench.errors import WeightsError
+from blurbench.weights import describe, fit, read, shipped
+
+STATE = {"weight": torch.tensor([[1.0, -2.0], [0.5, 3.0]]), "bias": torch.tensor([0.25, -0.25])}
+
+
+class Bomb:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+def refused(function, *arguments):
+    """The message of the WeightsError that must come, which must be one line."""
+    with pytest.raises(WeightsError) as caught:
+        function(*arguments)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("suffix", ["pkl", "pth", "pt"])
+def test_pytorch_file(tmp_path, suffix, zipped):
+    path = tmp_path / f"w.{suffix}"
+    torch.save(STATE, path, _use_new_zipfile_serialization=zipped)
+    state = read(path)
+    assert state.keys() == STATE.keys()
+    assert all(torch.equal(state[key], STATE[key]) for key in STATE)
+
+
+def test_safetensors_file(tmp_path):
+    save_file(STATE, tmp_path / "w.safetensors")
+    assert torch.equal(read(tmp_path / "w.safetensors")["weight"], STATE["weight"])
+
+
+def test_missing_file(tmp_path):
+    assert refused(read, tmp_path / "w.pth") == f"weights file {tmp_path}/w.pth does not exist"
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("keep", [0.0, 0.002, 0.5, 0.999])
+def test_truncated_pytorch_file(tmp_path, keep, zipped):
+    path = tmp_path / "w.pth"
+    torch.save({"weight": torch.zeros(1000)}, path, _use_new_zipfile_serialization=zipped)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep * len(content))])
+    assert refused(read, path).startswith(f"weights file {path} cannot be read safely (")
+
+
+@pytest.mark.parametrize("keep", [0, 4, 30])
+def test_truncated_safetensors_file(tmp_path, keep):
+    path = tmp_path / "w.safetensors"
+    save_file(STATE, path)
+    path.write_bytes(path.read_bytes()[:keep])
+    assert refused(read, path).startswith(f"weights file {path} cannot be read safely (")
+
+
+def test_the_bomb_is_live(tmp_path):
+    pickle.loads(pickle.dumps(Bomb(tmp_path / "created"))).close()
+    assert (tmp_path / "created").exists()
+
+
+@pytest.mark.parametrize("container", ["pickle", "zip", "legacy"])
+def test_malicious_pickle_is_not_run(tmp_path, container):
+    path, created = tmp_path / "w.pkl", tmp_path / "created"
+    if container == "pickle":
+        path.write_bytes(pickle.dumps({"weight": Bomb(created)}, protocol=2))
+    else:
+        torch.save({"weight": Bomb(created)}, path, _use_new_zipfile_serialization=container == "zip")
+    message = refused(read, path)
+    assert not created.exists()
+    assert message.startswith(f"weights file {path} cannot be read safely (UnpicklingError: ")
+    assert "io.open" in message, "the message names what the file wanted to call"
+    assert "weights_only" not in message, "the message gives no advice to open the file unsafely"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ([torch.zeros(1)], "holds list, expected a plain dictionary of tensors"),
+        ({"state_dict": STATE}, "holds dict at key 'state_dict', expected a plain dictionary of tensors"),
+        ({"weight": torch.zeros(1), "epoch": 3}, "holds int at key 'epoch', expected a plain dictionary of tensors"),
+        ({0: torch.zeros(1)}, "holds Tensor at key 0, expected a plain dictionary of tensors"),
+    ],
+)
+def test_other_than_tensors(tmp_path, content, told):
+    path = tmp_path / "w.pth"
+    torch.save(content, path)
+    assert refused(read, path) == f"weights file {path} {told}"
+
+
+def test_fit_copies_the_values():
+    layer = nn.Linear(2, 2)
+    fit(layer, STATE, Path("w.pth"))
+    assert layer(torch.tensor([1.0, 1.0])).tolist() == [-0.75, 3.25]
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ({"weight": STATE["weight"]}, "key 'bias' is missing (1 of 2 are)"),
+        ({}, "key 'bias' is missing (2 of 2 are)"),
+        ({**STATE, "scale": torch.ones(1), "angle": torch.ones(1)}, "unknown key 'angle' (2 too many)"),
+        ({**STATE, "bias": torch.zeros(3)}, "'bias' has shape (3,), expected (2,)"),
+        ({**STATE, "weight": torch.zeros(4)}, "'weight' has shape (4,), expected (2, 2)"),
+    ],
+)
+def test_weights_of_another_network(state, told):
+    layer = nn.Linear(2, 2)
+    before = layer.weight.detach().clone()
+    assert refused(fit, layer, state, Path("w.pth")) == f"w.pth is not a checkpoint of Linear: {told}"
+    assert torch.equal(layer.weight, before)
+
+
+def test_record_of_files(tmp_path):
+    (tmp_path / "one").write_bytes(b"a")
+    (tmp_path / "two").write_bytes(b"bc")
+    record = describe([tmp_path / "one", tmp_path / "two"], "given")
+    assert record.as_dict() == {
+        "files": ("one", "two"),
+        "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        "origin": "given",
+    }
+    assert describe([tmp_path / "two", tmp_path / "one"], "given").sha256 == hashlib.sha256(b"bca").hexdigest()
+
+
+def test_nothing_shipped_by_that_name():
+    assert refused(shipped, "nothing.safetensors") == "this installation ships no nothing.safetensors; give --weights FILE"

@@ -1,0 +1,107 @@
+"""Tiny videos, written with PyAV, for every test that needs one."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Protocol
+
+import av
+import numpy as np
+import pytest
+
+from blurbench.types import U8
+
+CLOCK = Fraction(1, 90_000)
+
+
+class MakeVideo(Protocol):
+    def __call__(
+        self,
+        path: Path,
+        frames: Iterable[U8 | av.VideoFrame],
+        fps: float | Fraction = 30,
+        *,
+        codec: str = "libx264",
+        pix_fmt: str = "yuv420p",
+        times: Sequence[float] | None = None,
+        matrix: int | None = None,
+        color_range: int | None = None,
+        rotation: int = 0,
+        container: dict[str, str] | None = None,
+        **options: str,
+    ) -> Path: ...
+
+
+@pytest.fixture
+def make_video() -> MakeVideo:
+    """Writes frames, (H, W, 3) uint8 RGB arrays or `av.VideoFrame`s that are stored as they are, and returns the path.
+
+    times: seconds of each frame, instead of a constant rate. matrix, color_range: what the stream states (codes of H.273; 1 limited, 2
+    full). rotation: degrees clockwise a player shall turn the picture (mp4, mov). container, options: of the muxer and of the encoder;
+    libx264 is lossless unless they say otherwise.
+    """
+    return _write
+
+
+@pytest.fixture
+def real_videos() -> Path:
+    """Folder of real videos; skips where there is none."""
+    folder = Path(os.environ.get("BLURBENCH_SHARED", Path(__file__).parents[3] / "shared")) / "data" / "videos"
+    if not folder.is_dir():
+        pytest.skip(f"real videos not found: {folder} is missing; set BLURBENCH_SHARED")
+    return folder
+
+
+def _write(
+    path: Path,
+    frames: Iterable[U8 | av.VideoFrame],
+    fps: float | Fraction = 30,
+    *,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    times: Sequence[float] | None = None,
+    matrix: int | None = None,
+    color_range: int | None = None,
+    rotation: int = 0,
+    container: dict[str, str] | None = None,
+    **options: str,
+) -> Path:
+    rate = Fraction(fps).limit_denominator(1001)
+    defaults = {"preset": "ultrafast", "qp": "0"} if codec.startswith("libx264") else {}
+    with av.open(str(path), "w", options=container or {}) as out:
+        stream: Any = None
+        for index, item in enumerate(frames):
+            frame = item if isinstance(item, av.VideoFrame) else av.VideoFrame.from_ndarray(np.ascontiguousarray(item), format="rgb24")
+            if stream is None:
+                stream = out.add_stream(codec, rate=rate, options={**defaults, **options})
+                stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, pix_fmt
+                stream.codec_context.time_base = 1 / rate if times is None else CLOCK
+                if matrix is not None:
+                    stream.codec_context.colorspace = matrix
+                if color_range is not None:
+                    stream.codec_context.color_range = color_range
+            frame = frame.reformat(format=pix_fmt)
+            frame.time_base = stream.codec_context.time_base
+            frame.pts = index if times is None else round(times[index] / CLOCK)
+            if color_range is not None:
+                frame.color_range = color_range
+            if matrix is not None:
+                frame.colorspace = matrix
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    if rotation:
+        _rotate(path, rotation)
+    return path
+
+
+def _rotate(path: Path, degrees: int) -> None:
+    """Rewrite the display matrix in an mp4's track header: not every PyAV can write one."""
+    data = bytearray(path.read_bytes())
+    start = data.index(b"tkhd") + 44
+    cos, sin = round(np.cos(np.radians(degrees))), round(np.sin(np.radians(degrees)))
+    data[start : start + 36] = struct.pack(">9i", cos << 16, sin << 16, 0, -sin * 65536, cos << 16, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
