@@ -111,8 +111,8 @@ class Zhang2020(Method):
     card = MethodCard(
         id="zhang2020",
         title="Every Moment Matters (stage 1, content losses)",
-        paper="K. Zhang, W. Luo, B. Stenger, W. Ren, L. Ma, H. Li: Every Moment Matters: Detail-Aware Networks to Bring a Blurry Image Alive, "
-        "ACM MM 2020",
+        paper="K. Zhang, W. Luo, B. Stenger, W. Ren, L. Ma, H. Li: Every Moment Matters: "
+        "Detail-Aware Networks to Bring a Blurry Image Alive, ACM MM 2020",
         licence="Apache-2.0 (re-implemented from the paper; the authors released no code)",
         citation="""@inproceedings{zhang2020every,
   title = {Every Moment Matters: Detail-Aware Networks to Bring a Blurry Image Alive},
@@ -125,7 +125,15 @@ class Zhang2020(Method):
     )
     capabilities = Capabilities(frames=FRAMES, multiple=8, resources=Resources(gpu=True, memory_gb=2.0))
     training = Training(
-        frames=FRAMES, network=Generator, loss=stage_one_loss, batch=16, crop=128, learning_rate=1e-3, final_learning_rate=1e-5
+        frames=FRAMES,
+        network=Generator,
+        loss=stage_one_loss,
+        batch=16,
+        crop=128,
+        learning_rate=1e-3,
+        final_learning_rate=1e-5,
+        contrast=0.2,
+        soften=1.6,
     )
 
     def __init__(self, network: Generator) -> None:

@@ -45,7 +45,9 @@ def plugin_path(tmp_path_factory):
     shutil.copytree(TOY, folder / "source")
     target = folder / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps"]
-    done = subprocess.run([*pip, "--no-build-isolation", "--target", target, folder / "source"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*pip, "--no-build-isolation", "--target", target, folder / "source"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return target
 
@@ -158,7 +160,11 @@ def test_missing_attribute(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("1 +", "SyntaxError: invalid syntax"), ("raise SystemExit('no')", "SystemExit: no"), ("import nowhere_to_be_found", "ModuleNotFoundError")],
+    [
+        ("1 +", "SyntaxError: invalid syntax"),
+        ("raise SystemExit('no')", "SystemExit: no"),
+        ("import nowhere_to_be_found", "ModuleNotFoundError"),
+    ],
 )
 def test_broken_file(tmp_path, text, reason):
     file = tmp_path / "my.py"

@@ -43,7 +43,8 @@ def run_make(name: str, source: str | None, out: str | None, *, dry_run: bool = 
     for split, entries in manifest.splits.items():
         unused = sum(entry.unused for entry in entries)
         note = f", {unused} of {sum(e.frames for e in entries)} frames in no window" if unused else ""
-        say(f"  {split}: {len(entries)} videos, {sum(e.samples for e in entries)} samples{note}, fingerprint {manifest.fingerprint(split)[:12]}")
+        samples = sum(entry.samples for entry in entries)
+        say(f"  {split}: {len(entries)} videos, {samples} samples{note}, fingerprint {manifest.fingerprint(split)[:12]}")
     say(f"made {manifest.label} in {folder}")
     return manifest
 

@@ -12,7 +12,9 @@ import click
 dataset_option = click.option("--dataset", required=True, help="A made data set: its name (below ./data or $BLURBENCH_DATA) or folder.")
 method_option = click.option("--method", required=True, help="A method's name or alias, or FILE.py:Class. See `blurbench ls methods`.")
 weights_option = click.option(
-    "--weights", type=click.Path(), help="Weights file or folder instead of the shipped ones. `blurbench ls methods -v` says where to get them."
+    "--weights",
+    type=click.Path(),
+    help="Weights file or folder instead of the shipped ones. `blurbench ls methods -v` says where to get them.",
 )
 device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
 seed_option = click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
@@ -35,7 +37,15 @@ def progress(title: str, total: int | None, unit: str) -> Iterator[Callable[[int
             return Text(f"{task.speed:.1f} {unit}/s" if task.speed else "")
 
     count = TextColumn("{task.completed:.0f}/{task.total:.0f}") if total else TextColumn("{task.completed:.0f}")
-    columns = (TextColumn("{task.description}"), BarColumn(24), count, Rate(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(24),
+        count,
+        Rate(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=False, disable=not console.is_terminal) as bar:
         if not console.is_terminal:

@@ -44,9 +44,9 @@ def _picture(folder: Path, path: Path) -> None:
     """The most blurred sample, true and predicted."""
     import numpy as np
 
+    from blurbench.methods import load_method, predict
     from blurbench.metrics.psnr import psnr
     from blurbench.metrics.select import quantise
-    from blurbench.methods import load_method, predict
     from blurbench.report.figures import sample_sheet
     from blurbench.store.reader import open_dataset
     from blurbench.video.images import write_rgb

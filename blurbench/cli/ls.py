@@ -26,7 +26,7 @@ def ls(kind: str, verbose: bool) -> None:
 def _methods(verbose: bool) -> None:
     from blurbench.registry import METHODS
 
-    rows = []
+    rows: list[list[object]] = []
     for entry in METHODS.entries():
         if entry.broken:
             rows.append([entry.name, "BROKEN", "", "", entry.broken, entry.origin])
@@ -48,7 +48,7 @@ def _datasets(verbose: bool) -> None:
     from blurbench.registry import DATASETS
     from blurbench.synth import recipe as recipes
 
-    rows = []
+    rows: list[list[object]] = []
     for name in DATASETS.names():
         try:
             recipe = recipes.load(name)
@@ -67,7 +67,7 @@ def _datasets(verbose: bool) -> None:
 def _metrics(verbose: bool) -> None:
     from blurbench.registry import METRICS
 
-    rows = []
+    rows: list[list[object]] = []
     for entry in METRICS.entries():
         if entry.broken:
             rows.append([entry.name, "BROKEN", "", entry.broken])
@@ -84,7 +84,7 @@ def _protocols(verbose: bool) -> None:
     from blurbench.metrics import protocol as protocols
     from blurbench.registry import PROTOCOLS
 
-    rows = []
+    rows: list[list[object]] = []
     for name in PROTOCOLS.names():
         rules = protocols.load(name)
         rows.append([name, rules.version, ", ".join(column.name for column in rules.columns), rules.title])

@@ -9,7 +9,9 @@ from blurbench.cli._terminal import say, seed_option
 
 @click.command("make-dataset")
 @click.argument("recipe")
-@click.option("--source", type=click.Path(), help="A video, a folder of images, or a folder of either. None: the built-in rendered footage.")
+@click.option(
+    "--source", type=click.Path(), help="A video, a folder of images, or a folder of either. None: the built-in rendered footage."
+)
 @click.option("--out", type=click.Path(), help="Folder to make it in.  [default: data/<name>, or $BLURBENCH_DATA/<name>]")
 @click.option("--split", "splits", multiple=True, help="Only this split (repeatable).")
 @click.option("--clips", multiple=True, metavar="SPLIT=N", help="Built-in footage: how many clips of a split, e.g. train=400.")

@@ -13,9 +13,10 @@ from blurbench.cli._terminal import dataset_option, device_option, method_option
 @click.option("--out", type=click.Path(), help="Weights file to write.  [default: <method>.safetensors]")
 @click.option("--budget", default="4000", show_default=True, help="Steps (4000), minutes (25m) or hours (2h).")
 @click.option("--precision", default="float32", show_default=True, help="float32, or bfloat16 where the hardware has it.")
+@click.option("--start", type=click.Path(), help="Weights to go on from, with half the learning rate.")
 @device_option
 @seed_option
-def train(method: str, dataset: str, out: str | None, budget: str, precision: str, device: str, seed: int) -> None:
+def train(method: str, dataset: str, out: str | None, budget: str, precision: str, start: str | None, device: str, seed: int) -> None:
     """Train a method on the training split of a made data set.
 
     Ctrl-C ends the training early and keeps what was learned.
@@ -34,7 +35,15 @@ def train(method: str, dataset: str, out: str | None, budget: str, precision: st
             done = permille
 
         result = run(
-            method, dataset, out or f"{method}.safetensors", budget=budget, seed=seed, device=device, precision=precision, progress=tell
+            method,
+            dataset,
+            out or f"{method}.safetensors",
+            budget=budget,
+            seed=seed,
+            device=device,
+            precision=precision,
+            start=start,
+            progress=tell,
         )
     say(f"{result.steps} steps in {result.seconds / 60:.1f} minutes, validation loss {result.validation:.4f}; wrote {result.weights}")
     say(f"next: blurbench evaluate --method {method} --weights {result.weights} --dataset {dataset}")

@@ -67,7 +67,7 @@ def build(rows: Iterable[RunRecord]) -> list[Board]:
         rules = protocols.load(key[3])
         if rules.version != key[4]:
             raise RecordError(
-                f"{groups[key][0].name} was scored under {key[3]} version {key[4]}, this blurbench has version {rules.version}; evaluate again"
+                f"{groups[key][0].name} was scored under {key[3]} version {key[4]}, this blurbench has {rules.version}; evaluate again"
             )
         boards.append(Board(rules, [row for _, row in ranked(groups[key], rules)]))
     return boards

@@ -33,7 +33,7 @@ def evaluate(
 ) -> RunRecord:
     """Evaluate a method and write `<out>/<name>.json` and `<out>/<name>.csv`.
 
-    Nothing is written unless every sample was scored. Raises BlurbenchError (unknown names, bad weights, a prediction that cannot be scored).
+    Nothing is written unless every sample was scored. Raises BlurbenchError.
     """
     rules = protocols.load(protocol)
     data = open_dataset(dataset)

@@ -22,7 +22,7 @@ NAME = "manifest.json"
 
 @dataclass(frozen=True)
 class Entry:
-    """One finished shard. `file` is relative to the manifest; `frames` of the source were read, `unused` of them fell outside any window."""
+    """One finished shard. `file` is relative to the manifest; `frames` were read, `unused` of them lie in no window."""
 
     video: str
     file: str
@@ -81,7 +81,9 @@ def read(folder: Path) -> Manifest:
     except FileNotFoundError:
         raise DataSetError(f"{folder} is not a made data set: it has no {NAME}; make one with `blurbench make-dataset`") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataSetError(f"{path} is damaged ({error}); make the data set again into the same folder, finished shards are kept") from error
+        raise DataSetError(
+            f"{path} is damaged ({error}); make the data set again into the same folder, finished shards are kept"
+        ) from error
     if table.get("format", 0) > FORMAT:
         raise DataSetError(f"{path} has format {table['format']}, this blurbench reads up to {FORMAT}; install a newer blurbench")
     table.pop("fingerprints", None), table.pop("contents", None)

@@ -110,12 +110,12 @@ class ShardWriter:
 
     def _tiles(self, array: Array) -> list[tuple[tuple[int, ...], bytes]]:
         """(offset inside the sample, compressed tile) for each tile; tiles at the border are filled up with zeros."""
-        *lead, height, width, channels = array.shape
+        *lead, height, width, _channels = array.shape
         rows, columns = min(TILE, height), min(TILE, width)
         tiles = []
         for index in itertools.product(*map(range, lead), range(0, height, rows), range(0, width, columns)):
             *first, y, x = index
-            tile = array[(*first, slice(y, y + rows), slice(x, x + columns))]
+            tile = array[tuple(first)][y : y + rows, x : x + columns]
             if tile.shape[:2] != (rows, columns):
                 tile = np.pad(tile, [(0, rows - tile.shape[0]), (0, columns - tile.shape[1]), (0, 0)])
             tiles.append(((*first, y, x, 0), self._compress(tile.tobytes())))
@@ -197,7 +197,7 @@ class Shard:
         """Whether the shard is readable, was made with this fingerprint, and holds the values that were written."""
         try:
             attributes = self.file.attrs
-            return attributes.get("fingerprint") == fingerprint and attributes.get("content") == self.content()
+            return bool(attributes.get("fingerprint") == fingerprint and attributes.get("content") == self.content())
         except (DataSetError, OSError, KeyError, RuntimeError, ValueError):
             return False
 

@@ -37,8 +37,8 @@ class Shutter:
             codes = (self.transfer.to_encoded(linear) * 255).astype(np.float32)
         if self.rounding == "truncate":
             # A grey level that went through the table and back may come out a hair below itself.
-            return np.floor(codes + np.float32(1e-3)).astype(np.uint8)
-        return np.floor(codes + np.float32(0.5)).astype(np.uint8)
+            return np.asarray(np.floor(codes + np.float32(1e-3)), np.uint8)
+        return np.asarray(np.floor(codes + np.float32(0.5)), np.uint8)
 
 
 class Exposure:

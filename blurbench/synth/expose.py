@@ -5,6 +5,7 @@ Frames stream through; what is held is two source frames, and for each open wind
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,7 +98,7 @@ class Samples:
         if isinstance(self.source, HasMotion) and self.recipe.frame == FrameRule():
             at = [window.positions[target] for target in self.windows.targets]
             if len(at) > 1 and all(position.is_integer() for position in at):
-                steps = [self.source.motion(int(a), int(b)) for a, b in zip(at, at[1:], strict=False)]
+                steps = [self.source.motion(int(a), int(b)) for a, b in itertools.pairwise(at)]
                 sample["flow"] = np.stack(steps).astype(np.float16)
         return sample
 

@@ -118,7 +118,9 @@ def make_shard(job: Job, progress: Progress = lambda source, frames: None) -> Ma
     with closing(Shard(path, job.source.id)) as old:
         if path.is_file() and old.intact(fingerprint):
             counts = json.loads(old.file.attrs["counts"])
-            return Made(job.split, Entry(job.source.id, job.file, len(old), **counts, fingerprint=fingerprint, content=old.content()), False)
+            return Made(
+                job.split, Entry(job.source.id, job.file, len(old), **counts, fingerprint=fingerprint, content=old.content()), False
+            )
     samples = Samples(job.source, job.recipe, interpolator, lambda: progress(job.source.id, 1))
     with ShardWriter(path, job.codec) as writer:
         for sample in samples:

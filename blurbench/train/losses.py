@@ -8,7 +8,7 @@ import torch
 def pair_loss(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """The ordering-invariant loss (Jin et al., CVPR 2018): 0 for the target, its reversal, and any pair swapped in place.
 
-    With mirror frames i and i' = T+1-i: mean over pairs of mean| |p+p'| - |g+g'| | + mean| |p-p'| - |g-g'| |. The centre frame is not in it.
+    With mirror frames i, i' = T+1-i: mean over pairs of mean| |p+p'| - |g+g'| | + mean| |p-p'| - |g-g'| |. The centre frame is not in it.
     """
     half = prediction.shape[1] // 2
     p, q = prediction[:, :half], prediction.flip(1)[:, :half]

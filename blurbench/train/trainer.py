@@ -8,7 +8,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import blurbench
+from blurbench import weights
 from blurbench.errors import BlurbenchError, RecipeError
 from blurbench.registry import METHODS
 from blurbench.store.dataset import BlurDataset, Draws
@@ -77,12 +78,14 @@ def train(
     device: str = "cpu",
     precision: str = "float32",
     half: bool = True,
+    start: Path | str | None = None,
     progress: Progress = lambda spent, step, loss: None,
 ) -> Trained:
     """Train a method's network and write it as safetensors (half precision unless `half` is False) with its history inside.
 
-    precision: float32 or bfloat16 (autocast). A CSV with the loss terms is written beside the weights. Ctrl-C ends the training early and
-    keeps what was learned. Raises RecipeError for a method without training, DataSetError for a data set without a training split, and
+    precision: float32 or bfloat16 (autocast). start: weights to go on from, with half the learning rate.
+    A CSV with the loss terms is written beside the weights. Ctrl-C ends the training early and keeps what was learned.
+    Raises RecipeError for a method without training, DataSetError for a data set without a training split, and
     BlurbenchError when the loss is no longer finite.
     """
     cls = METHODS.get(method)
@@ -93,7 +96,11 @@ def train(
         raise RecipeError(f"--precision is {precision!r}, expected float32 or bfloat16")
     data = open_dataset(dataset)
     torch.manual_seed(seed)
+    if start is not None:
+        recipe = replace(recipe, learning_rate=recipe.learning_rate / 2)
     run = _Run(recipe, data, Budget.parse(budget), seed, torch.device(device), precision)
+    if start is not None:
+        weights.fit(run.network, {key: value.float() for key, value in weights.read(Path(start)).items()}, Path(start))
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     run.loop(out.with_suffix(".csv"), progress)
@@ -123,8 +130,9 @@ class _Run:
     def __init__(self, recipe: Training, data: MadeDataSet, budget: Budget, seed: int, device: torch.device, precision: str) -> None:
         self.recipe, self.budget, self.device = recipe, budget, device
         learn, held = _split_videos(data)
-        self.data = BlurDataset(data, "train", recipe.crop, seed, learn)
-        self.held = BlurDataset(data, "train", recipe.crop, seed + 1, held)
+        augmentation = {"contrast": recipe.contrast, "soften": recipe.soften}
+        self.data = BlurDataset(data, "train", recipe.crop, seed, learn, **augmentation)
+        self.held = BlurDataset(data, "train", recipe.crop, seed + 1, held, **augmentation)
         first = self.held[0]["sharp"]
         if len(first) != recipe.frames:
             raise RecipeError(f"the method is trained on {recipe.frames} target frames, {data.folder} has {len(first)}")
@@ -167,7 +175,7 @@ class _Run:
             group["lr"] = low + (high - low) * 0.5 * (1 + math.cos(math.pi * min(spent, 1)))
         terms = self._loss(batch)
         self.optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward()
+        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         return {name: float(value.detach()) for name, value in terms.items()}
 

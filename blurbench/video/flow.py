@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cv2
+import numpy as np
 
 from blurbench.types import F32, U8
 
@@ -16,6 +17,6 @@ class Dis:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def between(self, a: U8, b: U8) -> F32:
-        """(H, W, 2) float32: where each pixel of `a` is in `b`, as a displacement (x right, y down) in pixels. a, b: (H, W, 3) uint8 RGB."""
+        """(H, W, 2) float32: where each pixel of `a` is in `b`, as (x right, y down) pixels. a, b: (H, W, 3) uint8 RGB."""
         grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (a, b)]
-        return self._dis.calc(grey[0], grey[1], None)  # type: ignore[return-value, call-overload, no-any-return]
+        return np.asarray(self._dis.calc(grey[0], grey[1], None), np.float32)  # type: ignore[call-overload]

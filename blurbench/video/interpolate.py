@@ -69,8 +69,8 @@ class FlowInterpolation:
                 (images[1], trust[1], to_second, t),
             ):
                 where = grid + move
-                colour = cv2.remap(image, where, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-                weight = cv2.remap(confidence, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT) + np.float32(1e-3)
+                colour = _fetch(image, where, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
+                weight = _fetch(confidence, where, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT) + np.float32(1e-3)
                 warped.append((colour, weight * np.float32(nearness)))
             (colour_a, weight_a), (colour_b, weight_b) = warped
             mixed = (colour_a * weight_a[..., None] + colour_b * weight_b[..., None]) / (weight_a + weight_b)[..., None]
@@ -136,8 +136,13 @@ def _grid(size: tuple[int, ...]) -> F32:
     return np.dstack([columns, rows])
 
 
+def _fetch(values: F32, where: F32, kernel: int, border: int) -> F32:
+    """The values at the places (x, y) of `where`, (H, W, 2)."""
+    return np.asarray(cv2.remap(values, where, None, kernel, borderMode=border), np.float32)  # type: ignore[call-overload]
+
+
 def _agreement(there: F32, back: F32) -> F32:
     """(H, W) float32 in (0, 1]: 1 where following the flow and then the other flow back returns to the same pixel."""
-    returned = cv2.remap(back, _grid(there.shape[:2]) + there, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    returned = _fetch(back, _grid(there.shape[:2]) + there, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
     miss = ((there + returned) ** 2).sum(axis=2)
-    return np.exp(-miss).astype(np.float32)
+    return np.asarray(np.exp(-miss), np.float32)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blurbench.types import F32, F64
 from blurbench.video.source import Frame
@@ -57,7 +58,7 @@ class Motion:
 
 @dataclass(frozen=True)
 class Plane:
-    """A textured plane. coefficients: (3 or 4, h, w) spline coefficients of linear light (and opacity); `origin`: its middle in the frame."""
+    """A textured plane. coefficients: (3 or 4, h, w) splines of linear light (and opacity); `origin`: its middle in the frame."""
 
     coefficients: F64
     origin: tuple[float, float]
@@ -83,7 +84,7 @@ class RenderedSource:
         self.length = frames
         self._key = (split, number, seed)
         self._scene: tuple[Motion, list[Plane]] | None = None
-        self._owners: dict[int, np.ndarray] = {}  # type: ignore[type-arg]
+        self._owners: dict[int, NDArray[np.int8]] = {}
 
     def facts(self) -> dict[str, Any]:
         """Provenance, JSON-ready."""
@@ -143,7 +144,7 @@ class RenderedSource:
             self._scene = _scene(split, self.size, rng)
         return self._scene
 
-    def _render(self, index: int) -> tuple[F64, np.ndarray]:  # type: ignore[type-arg]
+    def _render(self, index: int) -> tuple[F64, NDArray[np.int8]]:
         """(H, W, 3) float64 linear light in [0, 1], and (H, W) the number of the plane that each pixel belongs to."""
         camera, planes = self._build()
         view = camera.at(index)
@@ -185,7 +186,7 @@ def _cut_out(size: tuple[int, int], rng: np.random.Generator) -> F32:
     for harmonic in range(2, 6):
         reach += rng.uniform(-0.2, 0.2) / harmonic * np.cos(harmonic * angle + rng.uniform(0, 2 * np.pi))
     distance = (reach - np.hypot(x, y)) * min(size) / 2
-    return np.clip(distance / 2 + 0.5, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(distance / 2 + 0.5, 0, 1), np.float32)
 
 
 def _spline(image: F32) -> F64:

@@ -12,7 +12,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from blurbench.types import F32, U8
+from blurbench.types import F32, F64, U8
 from blurbench.video.transfer import SRGB
 
 # No photograph stands in both lists: test clips show what no training clip shows.
@@ -61,7 +61,7 @@ def dead_leaves(size: tuple[int, int], rng: np.random.Generator) -> U8:
         _leaf(canvas, float(radius), rng)
     canvas += _grain((height, width), rng)[..., None] * rng.uniform(4, 14)
     small = cv2.resize(canvas, (size[1], size[0]), interpolation=cv2.INTER_AREA)
-    return np.clip(small + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(small + 0.5, 0, 255), np.uint8)
 
 
 def augment(linear: F32, rng: np.random.Generator) -> F32:
@@ -112,7 +112,7 @@ def _leaf(canvas: F32, radius: float, rng: np.random.Generator) -> None:
     patch[mask > 0] = (_colour(rng) + shade[..., None].astype(np.float32))[mask > 0]
 
 
-def _outline(radius: float, rng: np.random.Generator) -> np.ndarray:  # type: ignore[type-arg]
+def _outline(radius: float, rng: np.random.Generator) -> F64:
     """(K, 2) points around the origin: an ellipse, a box, or a rough polygon."""
     kind = rng.integers(3)
     aspect, turn = rng.uniform(0.35, 1.0), rng.uniform(0, np.pi)
@@ -125,7 +125,7 @@ def _outline(radius: float, rng: np.random.Generator) -> np.ndarray:  # type: ig
         points = np.stack([np.cos(angle), np.sin(angle)], axis=1) * reach[:, None]
     points = points * (radius, radius * aspect)
     cos, sin = np.cos(turn), np.sin(turn)
-    return points @ np.array([(cos, sin), (-sin, cos)])
+    return np.asarray(points @ np.array([(cos, sin), (-sin, cos)]))
 
 
 def _colour(rng: np.random.Generator) -> F32:
@@ -141,4 +141,4 @@ def _grain(size: tuple[int, int], rng: np.random.Generator) -> F32:
     spectrum = np.exp(2j * np.pi * rng.random(frequency.shape)) / frequency
     spectrum[0, 0] = 0
     field = np.fft.irfft2(spectrum, s=size)
-    return (field / field.std()).astype(np.float32)
+    return np.asarray(field / field.std(), np.float32)

@@ -73,7 +73,7 @@ def test_words_do_not_change_what_is_made(tmp_path):
         ('transfer = "gama"', "expected pixel, srgb or gamma"),
         ('rounding = "up"', "rounding is 'up', expected one of half-up, truncate"),
         ("fps = 0", "fps is 0"),
-        ('window = { length = 0 }', "window.length is 0"),
+        ("window = { length = 0 }", "window.length is 0"),
         ('window = { length = 7, tagets = "all" }', "did you mean 'targets'"),
         ('window = { length = 7, targets = "even:9" }', "2 <= N <= window.length = 7"),
         ("window = { stride = 7 }", "missing 1 required positional argument: 'length'"),

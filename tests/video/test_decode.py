@@ -129,7 +129,9 @@ def test_stored_rgb_is_exact(tmp_path: Path, make_video: MakeVideo) -> None:
 
 def test_motion_jpeg_states_full_range(tmp_path: Path, make_video: MakeVideo) -> None:
     planes = patches(64, 96)
-    path = make_video(tmp_path / "a.avi", [stored(planes, "yuvj420p")], codec="mjpeg", pix_fmt="yuvj420p", color_range=FULL, qmin="1", qmax="1")
+    path = make_video(
+        tmp_path / "a.avi", [stored(planes, "yuvj420p")], codec="mjpeg", pix_fmt="yuvj420p", color_range=FULL, qmin="1", qmax="1"
+    )
     source = VideoSource(path)
     (frame,) = source.frames()
     inside = np.s_[6::16, 6::16]
@@ -183,7 +185,8 @@ def test_real_video_equals_opencvs_reading(real_videos: Path) -> None:
     theirs = opencv(path)
     source = VideoSource(path)
     count, worst = 0, 0.0
-    for count, (frame, other) in enumerate(zip(source.frames(), theirs, strict=True), 1):
+    for frame, other in zip(source.frames(), theirs, strict=True):
+        count += 1
         worst = max(worst, mean_difference(frame.image, other))
     assert count == source.length == source.facts()["decoded_frames"] == 250
     assert worst < 2  # OpenCV takes swscale's fast conversion, one level too dark on average
@@ -261,7 +264,9 @@ def test_jitter_is_no_variable_rate(tmp_path: Path, make_video: MakeVideo) -> No
 def test_a_dropped_frame_is_named(tmp_path: Path, make_video: MakeVideo, gap: int) -> None:
     times = [n / 30 for n in range(41) if n != gap]
     path = make_video(tmp_path / "a.mp4", moving(40), times=times)
-    with pytest.raises(SourceError, match=rf"variable frame rate: frame {gap} at {times[gap]:.4f} s .*expected about 0\.0333 s.*--keep-var"):
+    with pytest.raises(
+        SourceError, match=rf"variable frame rate: frame {gap} at {times[gap]:.4f} s .*expected about 0\.0333 s.*--keep-var"
+    ):
         read_all(path)
     source = VideoSource(path, keep_variable_rate=True)
     assert [frame.time for frame in source.frames()] == pytest.approx(times, abs=1e-4)

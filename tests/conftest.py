@@ -1,0 +1,40 @@
+"""What many tests need: the material that is not part of the project, the real command, a small made data set."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SHARED = Path(os.environ.get("BLURBENCH_SHARED", ROOT.parent / "shared")).resolve()
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder of real footage, weights and official values; $BLURBENCH_SHARED."""
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is absent; set BLURBENCH_SHARED to run this test")
+    return SHARED
+
+
+def command(*arguments, cwd, env=None):
+    """Run `blurbench ARGUMENTS` as a user does; returns the finished process with stdout and stderr as text."""
+    return subprocess.run(
+        [sys.executable, "-m", "blurbench.cli", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "200", **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """A folder in which `genblur` was made from small rendered clips: two for training, two for test."""
+    folder = tmp_path_factory.mktemp("made")
+    done = command("make-dataset", "genblur", "--clips", "train=2", "--clips", "test=2", "--size", "160x96", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
