@@ -133,7 +133,7 @@ class Zhang2020(Method):
         learning_rate=1e-3,
         final_learning_rate=1e-5,
         contrast=0.2,
-        soften=1.6,
+        soften=2.0,
     )
 
     def __init__(self, network: Generator) -> None:

@@ -63,6 +63,13 @@ def test_truncated_pytorch_file(tmp_path, keep, zipped):
     assert refused(read, path).startswith(f"weights file {path} cannot be read safely (")
 
 
+def test_empty_pytorch_file(tmp_path):
+    (tmp_path / "w.pth").touch()
+    message = refused(read, tmp_path / "w.pth")
+    assert message.startswith(f"weights file {tmp_path}/w.pth cannot be read safely (")
+    assert not message.endswith(": )"), "a reason is given even where torch gives none"
+
+
 @pytest.mark.parametrize("keep", [0, 4, 30])
 def test_truncated_safetensors_file(tmp_path, keep):
     path = tmp_path / "w.safetensors"

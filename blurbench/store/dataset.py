@@ -71,7 +71,7 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
         pixels = np.concatenate([blurry[row, rows, columns][None], sharp[row, :, rows, columns]]).astype(np.float32) / np.float32(255)
         if rng.random() < 0.5:
             pixels = pixels[:, :, ::-1]
-        if self.soften and rng.random() < 0.5:
+        if self.soften and rng.random() < 0.8:
             sigma = rng.uniform(0.3, self.soften)
             pixels = np.stack([cv2.GaussianBlur(np.ascontiguousarray(frame), (0, 0), sigma) for frame in pixels])
         level = pixels.mean()

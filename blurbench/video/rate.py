@@ -43,13 +43,14 @@ class Rate:
         if self._usual is None and len(times) > 1:
             self._settle()
         usual = self._usual or nominal
-        over = times[-1] + self.nominal
+        over = times[-1] + nominal
         if end is not None and end - over > _MISSING * max([usual, *np.diff(times)]):
             raise SourceError(
                 f"{self.name} is cut short: its {len(times)} frames end at {over:.3f} s, expected {end:.3f} s by its header "
-                f"(about {round((end - times[0]) / self.nominal)} frames); copy it again, or re-encode what is left"
+                f"(about {round((end - times[0]) / nominal)} frames); copy it again, or re-encode what is left"
             )
-        if not self.keep and self._off(mean := (over - times[0]) / len(times), nominal):
+        mean = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else nominal
+        if not self.keep and self._off(mean, nominal):
             raise SourceError(f"{self.name} has a frame every {mean:.4g} s, expected {nominal:.4g} s by its header; {_CHANGE_RATE}")
 
     def _settle(self) -> None:

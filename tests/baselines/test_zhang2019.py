@@ -142,6 +142,12 @@ def test_any_size(filled, height, width):
     np.testing.assert_array_equal(answer.frames, whole[:, :, :height, :width])
 
 
+def test_prediction_is_what_the_network_gives(filled):
+    image = tensor(16, 24)
+    answer = filled.predict(image[0].permute(1, 2, 0).numpy(), Request(np.array([0.5]), 1, np.random.default_rng(0)))
+    np.testing.assert_allclose(answer[0, 0].transpose(2, 0, 1), run(filled.network, image)[0].numpy(), rtol=0, atol=2e-6)
+
+
 def test_prediction_is_clamped():
     method = Zhang2019(fill(MultiPatch()))
     with torch.no_grad():

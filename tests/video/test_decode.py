@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from blurbench.errors import SourceError
 from blurbench.types import F64, U8
 from blurbench.video.decode import VideoSource
+from blurbench.video.rate import Rate
 from tests.video.conftest import MakeVideo
 
 LIMITED, FULL = 1, 2
@@ -57,7 +58,7 @@ def stored(planes: NDArray[np.integer], pix_fmt: str) -> av.VideoFrame:
 def moving(count: int, height: int = 48, width: int = 64, seed: int = 0) -> list[U8]:
     """Smooth texture sliding by two pixels a frame; no two frames alike, no symmetry."""
     noise = np.random.default_rng(seed).integers(0, 255, (height, width + 2 * count, 3), dtype=np.uint8)
-    wide = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
+    wide = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 4), None, 0, 255, cv2.NORM_MINMAX)
     return [wide[:, 2 * n : 2 * n + width] for n in range(count)]
 
 
@@ -175,8 +176,9 @@ def test_rotation_is_applied_as_opencv_does(tmp_path: Path, make_video: MakeVide
     for ours, theirs, true in zip(images(source.path), opencv(source.path), upright, strict=True):
         assert ours.shape[:2] == source.size
         assert ours.flags.c_contiguous
-        assert mean_difference(ours, theirs) < 2
+        assert mean_difference(ours, theirs) < 5  # OpenCV does not interpolate chroma; colours are strong here
         assert mean_difference(ours, true) < 4  # chroma was subsampled
+        assert mean_difference(ours[::-1, ::-1], true) > 20
     assert source.facts()["rotation"] == -rotation % 360
 
 
@@ -264,13 +266,34 @@ def test_jitter_is_no_variable_rate(tmp_path: Path, make_video: MakeVideo) -> No
 def test_a_dropped_frame_is_named(tmp_path: Path, make_video: MakeVideo, gap: int) -> None:
     times = [n / 30 for n in range(41) if n != gap]
     path = make_video(tmp_path / "a.mp4", moving(40), times=times)
-    with pytest.raises(
-        SourceError, match=rf"variable frame rate: frame {gap} at {times[gap]:.4f} s .*expected about 0\.0333 s.*--keep-var"
-    ):
+    with pytest.raises(SourceError, match=rf"variable frame rate: frame {gap} at {times[gap]:.4f} s .*expected about 0.0333"):
         read_all(path)
     source = VideoSource(path, keep_variable_rate=True)
     assert [frame.time for frame in source.frames()] == pytest.approx(times, abs=1e-4)
     assert (source.facts()["variable_rate"], source.facts()["decoded_frames"]) == (True, 40)
+
+
+def test_variable_rate_stops_the_reading_where_it_is_seen() -> None:
+    rate = Rate("a.mp4", fps=30, tick=1e-5, end=None, keep=False)
+    with pytest.raises(SourceError, match="frame 3 at"):
+        for time in [0, 1 / 30, 2 / 30, 4 / 30] + [n / 30 for n in range(5, 100)]:
+            rate.add(time)
+    assert len(rate.times) == 16  # the usual interval is the median of the first 15
+    rate = Rate("a.mp4", fps=30, tick=1e-5, end=None, keep=False)
+    with pytest.raises(SourceError, match="frame 50 at"):
+        for time in [n / 30 for n in range(50)] + [51 / 30, 52 / 30]:
+            rate.add(time)
+    assert len(rate.times) == 51
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_time_never_stands_still_or_goes_back(keep: bool) -> None:
+    for times in ([0, 0.1, 0.2, 0.2, 0.3], [0, 0.1, 0.2, 0.15]):
+        rate = Rate("a.mp4", fps=10, tick=0.02, end=None, keep=keep)
+        with pytest.raises(SourceError, match=r"frame 3 at 0\.\d+ s is not later than frame 2"):
+            for time in times:
+                rate.add(time)
+            rate.finish()
 
 
 def test_half_the_rate_from_somewhere_on_is_noticed(tmp_path: Path, make_video: MakeVideo) -> None:
@@ -379,8 +402,9 @@ def test_a_trimmed_video_is_whole(tmp_path: Path, make_video: MakeVideo) -> None
 
 
 def test_frames_of_another_size(tmp_path: Path, make_video: MakeVideo) -> None:
-    one = make_video(tmp_path / "1.ts", moving(8), codec="mpeg2video")
-    two = make_video(tmp_path / "2.ts", moving(8, 64, 96), codec="mpeg2video")
-    (tmp_path / "a.ts").write_bytes(one.read_bytes() + two.read_bytes())
+    one = make_video(tmp_path / "1.h264", moving(8))
+    two = make_video(tmp_path / "2.h264", moving(8, 64, 96))
+    path = tmp_path / "a.h264"
+    path.write_bytes(one.read_bytes() + two.read_bytes())
     with pytest.raises(SourceError, match=r"frame 8 has size \(64, 96\), expected \(48, 64\) as frame 0"):
-        read_all(tmp_path / "a.ts")
+        read_all(path)

@@ -1,0 +1,293 @@
+"""Image folders, image files, and finding sources below a path."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blurbench.errors import SourceError
+from blurbench.types import F32, U8
+from blurbench.video.decode import VideoSource
+from blurbench.video.discover import Found, find_sources
+from blurbench.video.images import ImageFolderSource, natural_key, read_rgb, write_rgb
+from blurbench.video.source import HasMotion, Source
+from tests.video.conftest import MakeVideo
+
+
+def noise(seed: int = 0, height: int = 10, width: int = 14) -> U8:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def fill(folder: Path, names: list[str], **size: int) -> Path:
+    """Write noise number n under the n-th name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed, name in enumerate(names):
+        write_rgb(folder / name, noise(seed, **size))
+    return folder
+
+
+# Image files
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".tiff", ".PNG"])
+def test_lossless_formats_come_back_exactly(tmp_path: Path, suffix: str) -> None:
+    write_rgb(tmp_path / f"a{suffix}", noise())
+    np.testing.assert_array_equal(read_rgb(tmp_path / f"a{suffix}"), noise())
+
+
+def test_red_is_the_first_channel(tmp_path: Path) -> None:
+    red = np.zeros((8, 8, 3), np.uint8)
+    red[..., 0] = 200
+    write_rgb(tmp_path / "a.png", red)
+    assert cv2.imread(str(tmp_path / "a.png"))[0, 0].tolist() == [0, 0, 200]  # OpenCV: blue, green, red
+    write_rgb(tmp_path / "a.jpg", red)
+    assert np.abs(read_rgb(tmp_path / "a.jpg").astype(int) - red).max() <= 3
+
+
+def test_the_orientation_of_a_jpeg_is_applied(tmp_path: Path) -> None:
+    image = np.zeros((16, 32, 3), np.uint8)
+    image[:, :16] = 255
+    write_rgb(tmp_path / "a.jpg", image)
+    data = (tmp_path / "a.jpg").read_bytes()
+    turn_right = b"Exif\0\0MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, 6, 0, 0)
+    (tmp_path / "b.jpg").write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", len(turn_right) + 2) + turn_right + data[2:])
+    turned = read_rgb(tmp_path / "b.jpg")
+    assert turned.shape == (32, 16, 3)
+    assert turned[:14].min() > 250
+    assert turned[18:].max() < 5
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "what"),
+    [
+        ("grey.png", np.zeros((4, 4), np.uint8), "8-bit grey"),
+        ("grey.jpg", np.zeros((8, 8), np.uint8), "8-bit grey"),
+        ("alpha.png", np.zeros((4, 4, 4), np.uint8), "8-bit RGBA"),
+        ("deep.png", np.zeros((4, 4, 3), np.uint16), "16-bit RGB"),
+        ("raw.tif", np.zeros((4, 4), np.uint16), "16-bit grey"),
+        ("hdr.tif", np.zeros((4, 4, 3), np.float32), "32-bit RGB floating point"),
+    ],
+)
+def test_other_than_8_bit_rgb_is_refused(tmp_path: Path, name: str, image: np.ndarray, what: str) -> None:
+    assert cv2.imwrite(str(tmp_path / name), image)
+    with pytest.raises(SourceError, match=rf"{name} is {what}, expected an 8-bit RGB image"):
+        read_rgb(tmp_path / name)
+    with pytest.raises(SourceError, match=name):
+        ImageFolderSource(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif"])
+@pytest.mark.parametrize("part", [0.0, 0.6, 0.97])
+def test_a_cut_image_is_refused(tmp_path: Path, suffix: str, part: float) -> None:
+    path = tmp_path / f"a{suffix}"
+    write_rgb(path, noise(height=64, width=64))
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * part)])
+    with pytest.raises(SourceError, match="not a readable image"):
+        read_rgb(path)
+
+
+def test_no_image_and_no_file(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("words")
+    with pytest.raises(SourceError, match=r"a\.png is not a readable image \(5 bytes\)"):
+        read_rgb(tmp_path / "a.png")
+    with pytest.raises(SourceError, match=r"b\.png cannot be read: No such file.*expected an image file"):
+        read_rgb(tmp_path / "b.png")
+
+
+def test_writing_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    write_rgb(path, noise(1))
+
+    def fail(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(SourceError, match=r"a\.png cannot be written: No space left"):
+        write_rgb(path, noise(2))
+    np.testing.assert_array_equal(read_rgb(path), noise(1))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_what_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"suffix '\.gif', expected one of \.png"):
+        write_rgb(tmp_path / "a.gif", noise())
+    with pytest.raises(SourceError, match="No such file or directory; expected a folder"):
+        write_rgb(tmp_path / "no" / "a.png", noise())
+    with pytest.raises(ValueError, match=r"float64 of shape \(4, 4, 3\)"):
+        write_rgb(tmp_path / "a.png", np.zeros((4, 4, 3)))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"uint8 of shape \(4, 4\)"):
+        write_rgb(tmp_path / "a.png", np.zeros((4, 4), np.uint8))
+
+
+# Image folders
+
+
+def test_frames_in_natural_order_with_times(tmp_path: Path) -> None:
+    fill(tmp_path / "clip.one", ["frame10.png", "frame2.jpg", "frame1.png"])
+    (tmp_path / "clip.one" / "notes.txt").write_text("not an image")
+    (tmp_path / "clip.one" / "._frame3.png").write_text("what macOS leaves behind")
+    source = ImageFolderSource(tmp_path / "clip.one", fps=50)
+    frames = list(source.frames())
+    assert [frame.time for frame in frames] == [0, 0.02, 0.04]
+    np.testing.assert_array_equal(frames[0].image, noise(2))
+    np.testing.assert_array_equal(frames[2].image, noise(0))
+    assert np.abs(frames[1].image.astype(int) - noise(1)).mean() < np.abs(noise(0).astype(int) - noise(1)).mean()
+    assert (source.id, source.fps, source.size, source.length) == ("clip.one", 50, (10, 14), 3)
+    facts = source.facts()
+    assert json.loads(json.dumps(facts)) == facts
+    assert (facts["decoded_frames"], facts["first"], facts["last"], facts["suffixes"]) == (3, "frame1.png", "frame10.png", [".jpg", ".png"])
+
+
+def test_the_rate_is_240_unless_said_otherwise(tmp_path: Path) -> None:
+    assert ImageFolderSource(fill(tmp_path, ["1.png"])).fps == 240
+    with pytest.raises(SourceError, match="fps is 0, expected a rate above 0"):
+        ImageFolderSource(tmp_path, fps=0)
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=2, max_size=9, unique=True), st.text("ab_", max_size=3), st.integers(1, 9))
+def test_natural_order_is_that_of_the_numbers(numbers: list[int], stem: str, width: int) -> None:
+    names = [f"{stem}{number:0{width}d}x" for number in numbers]
+    assert sorted(names, key=natural_key) == [f"{stem}{number:0{width}d}x" for number in sorted(numbers)]
+
+
+def test_names_of_any_kind_can_be_compared() -> None:
+    names = ["b", "7", "a1", "a", "1a", "²", "٣x", ""]  # the superscript is no digit, the Arabic three is
+    assert sorted(names, key=natural_key) == ["", "1a", "٣x", "7", "a", "a1", "b", "²"]
+
+
+@pytest.mark.parametrize("twins", [("img1.png", "img01.png"), ("img1.png", "img1.jpg"), ("img1.png", "IMG1.png")])
+def test_two_images_for_one_place(tmp_path: Path, twins: tuple[str, str]) -> None:
+    fill(tmp_path, ["img0.png", *twins])
+    if len(list(tmp_path.iterdir())) < 3:
+        pytest.skip("this file system does not tell upper from lower case")
+    with pytest.raises(SourceError, match="expected one image a frame number") as caught:
+        ImageFolderSource(tmp_path)
+    assert all(name in str(caught.value) for name in twins)
+
+
+def test_folders_that_are_no_source(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(SourceError, match=r"holds no image, expected files with one of the suffixes \.png"):
+        ImageFolderSource(tmp_path)
+    with pytest.raises(SourceError, match="is not a folder"):
+        ImageFolderSource(tmp_path / "no")
+
+
+def test_trouble_in_the_middle_is_named(tmp_path: Path) -> None:
+    fill(tmp_path, ["1.png", "2.png", "3.png"])
+    write_rgb(tmp_path / "2.png", noise(height=20))
+    source = ImageFolderSource(tmp_path)
+    with pytest.raises(SourceError, match=r"2\.png is 20x14, expected 10x14 \(height x width\) as 1\.png"):
+        list(source.frames())
+    (tmp_path / "2.png").write_text("words")
+    with pytest.raises(SourceError, match=r"2\.png is not a readable image"):
+        list(source.frames())
+
+
+def test_fingerprint_sees_names_and_bytes(tmp_path: Path) -> None:
+    prints = {
+        ImageFolderSource(fill(tmp_path / "a", ["1.png", "2.png"])).fingerprint(),
+        ImageFolderSource(fill(tmp_path / "b", ["1.png", "3.png"])).fingerprint(),
+        ImageFolderSource(fill(tmp_path / "c", ["2.png", "1.png"])).fingerprint(),
+    }
+    assert len(prints) == 3
+    assert ImageFolderSource(fill(tmp_path / "d", ["1.png", "2.png"])).fingerprint() in prints
+    listing = "".join(f"{n}.png\0{hashlib.sha256((tmp_path / 'a' / f'{n}.png').read_bytes()).hexdigest()}\n" for n in (1, 2))
+    assert ImageFolderSource(tmp_path / "a").fingerprint() == hashlib.sha256(listing.encode()).hexdigest()
+
+
+# Finding
+
+
+@pytest.fixture
+def footage(tmp_path: Path, make_video: MakeVideo) -> Path:
+    """clip2.mp4, clip10.mkv, the image folder clip3/, and things to be passed over."""
+    folder = tmp_path / "footage"
+    fill(folder / "clip3", ["1.png", "2.png"])
+    frames = [noise(n, 32, 48) for n in range(3)]
+    make_video(folder / "clip10.mkv", frames)
+    make_video(folder / "clip2.mp4", frames)
+    (folder / "readme.txt").touch()
+    (folder / ".hidden.mp4").touch()
+    (folder / "empty").mkdir()
+    return folder
+
+
+def ids(found: list[Found]) -> list[tuple[str, str | None]]:
+    return [(one.source.id, one.split) for one in found]
+
+
+def test_a_folder_of_videos_and_image_folders(footage: Path) -> None:
+    found = find_sources(footage, fps=100, keep_variable_rate=True)
+    assert ids(found) == [("clip2", None), ("clip3", None), ("clip10", None)]
+    video, folder = found[0].source, found[1].source
+    assert isinstance(video, VideoSource)
+    assert (video.keep_variable_rate, video.fps, folder.fps) == (True, 30, 100)
+    assert [sum(1 for _ in one.source.frames()) for one in found] == [3, 2, 3]
+
+
+def test_one_video_one_image_folder(footage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ids(find_sources(footage / "clip2.mp4")) == [("clip2", None)]
+    assert ids(find_sources(footage / "clip3")) == [("clip3", None)]
+    monkeypatch.chdir(footage / "clip3")
+    assert ids(find_sources(Path())) == [("clip3", None)]
+
+
+def test_splits(footage: Path) -> None:
+    for split in ("train", "test", "val"):
+        (footage.parent / "data" / split).mkdir(parents=True)
+    (footage / "clip2.mp4").rename(footage.parent / "data" / "train" / "clip2.mp4")
+    (footage / "clip10.mkv").rename(footage.parent / "data" / "test" / "clip2.mkv")
+    (footage / "clip3").rename(footage.parent / "data" / "train" / "clip3")
+    assert ids(find_sources(footage.parent / "data")) == [("clip2", "train"), ("clip3", "train"), ("clip2", "test")]
+    fill(footage.parent / "data" / "beside", ["1.png"])
+    with pytest.raises(SourceError, match="beside it beside, expected all footage in split folders"):
+        find_sources(footage.parent / "data")
+
+
+def test_two_of_one_name(footage: Path) -> None:
+    (footage / "clip3.mp4").write_bytes((footage / "clip2.mp4").read_bytes())
+    with pytest.raises(SourceError, match=r"called 'clip3'") as caught:
+        find_sources(footage)
+    assert str(footage / "clip3.mp4") in str(caught.value)
+    assert f"{footage / 'clip3'} " in str(caught.value)
+
+
+def test_images_beside_videos_are_no_guess(footage: Path) -> None:
+    write_rgb(footage / "poster.png", noise())
+    with pytest.raises(SourceError, match=r"both images \(poster\.png\) and other footage \(clip2\.mp4\)"):
+        find_sources(footage)
+    with pytest.raises(SourceError, match=r"single image.*give the folder"):
+        find_sources(footage / "poster.png")
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"holds no footage, expected videos \(.*\.mp4.*\) or folders of images \(\.png") as caught:
+        find_sources(tmp_path)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(SourceError, match="missing is missing, expected a video file or a folder"):
+        find_sources(tmp_path / "missing")
+
+
+# The protocols
+
+
+def test_motion_is_an_optional_capability(footage: Path) -> None:
+    class Still(ImageFolderSource):
+        def motion(self, i: int, j: int, /) -> F32:
+            return np.zeros((*self.size, 2), np.float32)
+
+    plain: Source = ImageFolderSource(footage / "clip3")
+    moving: Source = Still(footage / "clip3")
+    assert not isinstance(plain, HasMotion)
+    assert isinstance(moving, HasMotion)
+    assert moving.motion(0, 1).shape == (10, 14, 2)
