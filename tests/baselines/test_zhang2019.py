@@ -17,11 +17,11 @@ from tests import formulas
 
 
 def fill(network):
-    """Parameters from a formula, in order of their names: weights sin(0.7 n + k) / sqrt(fan-in), biases 0.1 sin(0.7 n + k)."""
+    """Parameters from a formula, in order of their names: weights 1.1 sin(0.7 n n + k) / sqrt(size of a row), biases 0.1 sin(0.7 n n + k)."""
     state = network.state_dict()
     for rank, key in enumerate(sorted(state)):
-        values = np.sin(0.7 * np.arange(state[key].numel()) + rank).reshape(state[key].shape)
-        scale = 0.1 if values.ndim == 1 else 1 / np.sqrt(values[0].size)
+        values = np.sin(0.7 * np.arange(state[key].numel()) ** 2 + rank).reshape(state[key].shape)
+        scale = 0.1 if values.ndim == 1 else 1.1 / np.sqrt(values[0].size)
         state[key] = torch.from_numpy((scale * values).astype(np.float32))
     network.load_state_dict(state)
     return network.eval()
