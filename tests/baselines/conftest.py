@@ -1,17 +1,13 @@
-"""Official weights and values, which cannot be part of this repository."""
-
-import os
-from pathlib import Path
+"""Torch on one thread."""
 
 import pytest
+import torch
 
-REPOSITORY = Path(__file__).parents[2]
 
-
-@pytest.fixture(scope="session")
-def shared():
-    """The folder of reference material: $BLURBENCH_SHARED, else `shared` beside the repository."""
-    folder = Path(os.environ.get("BLURBENCH_SHARED") or REPOSITORY.parent / "shared")
-    if not (folder / "reference").is_dir():
-        pytest.skip(f"no reference material in {folder}; set BLURBENCH_SHARED to its folder")
-    return folder
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """On a busy machine the threads of a small network wait for each other several times longer than they work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

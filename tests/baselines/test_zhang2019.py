@@ -17,7 +17,7 @@ from tests import formulas
 
 
 def fill(network):
-    """Parameters from a formula, in order of their names: weights 1.1 sin(0.7 n n + k) / sqrt(size of a row), biases 0.1 sin(0.7 n n + k)."""
+    """Formula parameters, in order of names: weights 1.1 sin(0.7 n n + k) / sqrt(size of a row), biases 0.1 sin(0.7 n n + k)."""
     state = network.state_dict()
     for rank, key in enumerate(sorted(state)):
         values = np.sin(0.7 * np.arange(state[key].numel()) ** 2 + rank).reshape(state[key].shape)
