@@ -85,7 +85,7 @@ def test_words_do_not_change_what_is_made(tmp_path):
     ],
 )
 def test_mistakes_are_named(tmp_path, line, says):
-    text = MINIMAL.split("[window]")[0] + line + ("" if "window =" in line else "\nwindow = { length = 7 }")
+    text = MINIMAL.split("[window]")[0] + line + ("" if line.startswith("window") else "\nwindow = { length = 7 }")
     with pytest.raises((RecipeError, UnknownNameError)) as caught:
         recipes.read(write(tmp_path, text))
     assert says in str(caught.value)
