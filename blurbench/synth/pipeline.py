@@ -26,7 +26,7 @@ from blurbench.synth.recipe import Recipe
 from blurbench.video import interpolate
 from blurbench.video.discover import find_sources
 from blurbench.video.render import RenderedSource
-from blurbench.video.source import Source
+from blurbench.video.source import HasMotion, Source
 
 SYNTHESIS = 1  # raise it whenever the same recipe and source would give other values
 BUILT_IN_CLIPS = {"train": 8, "test": 8}
@@ -119,7 +119,9 @@ def make_shard(job: Job, progress: Progress = lambda source, frames: None) -> Ma
         if path.is_file() and old.intact(fingerprint):
             counts = json.loads(old.file.attrs["counts"])
             return Made(
-                job.split, Entry(job.source.id, job.file, len(old), **counts, fingerprint=fingerprint, content=old.content()), False
+                job.split,
+                Entry(job.source.id, job.file, len(old), **counts, fingerprint=fingerprint, content=str(old.file.attrs["content"])),
+                False,
             )
     samples = Samples(job.source, job.recipe, interpolator, lambda: progress(job.source.id, 1))
     with ShardWriter(path, job.codec) as writer:
@@ -209,5 +211,6 @@ def describe(jobs: list[Job]) -> dict[str, Any]:
             continue
         count = windows.count((job.source.length - 1) * factor + 1)
         height, width = framed_size(job.source.size, job.recipe.frame)
-        plan["bytes"] += count * (1 + len(windows.targets)) * height * width * 3
+        flow = (len(windows.targets) - 1) * 2 * 2 if isinstance(job.source, HasMotion) else 0  # two float16 a pixel
+        plan["bytes"] += count * height * width * (3 * (1 + len(windows.targets)) + flow)
     return plan
