@@ -133,8 +133,9 @@ class Zhang2020(Method):
         crop=128,
         learning_rate=1e-3,
         final_learning_rate=1e-5,
-        contrast=0.2,
-        soften=2.0,
+        contrast=0.3,
+        soften=1.5,
+        turns=True,
     )
 
     def __init__(self, network: Generator) -> None:

@@ -35,8 +35,9 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
         videos: frozenset[str] | None = None,
         contrast: float = 1.0,
         soften: float = 0.0,
+        turns: bool = False,
     ) -> None:
-        """videos: only these. contrast: least contrast. soften: largest Gaussian sigma in pixels.
+        """videos: only these. contrast: least contrast. soften: largest Gaussian sigma in pixels. turns: quarter turns as well as flips.
 
         Raises DataSetError for an empty selection or a crop larger than the pictures.
         """
@@ -45,6 +46,7 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
         self.seed = seed
         self.contrast = contrast
         self.soften = soften
+        self.turns = turns
         self._shards = [shard for shard in data.shards(split) if videos is None or shard.video in videos]
         self._index = [(shard, row) for shard in self._shards for row in range(len(shard))]
         if not self._index:
@@ -71,6 +73,8 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
         pixels = np.concatenate([blurry[row, rows, columns][None], sharp[row, :, rows, columns]]).astype(np.float32) / np.float32(255)
         if rng.random() < 0.5:
             pixels = pixels[:, :, ::-1]
+        if self.turns:
+            pixels = np.rot90(pixels, int(rng.integers(4)), axes=(1, 2))
         if self.soften and rng.random() < 0.8:
             sigma = rng.uniform(0.3, self.soften)
             pixels = np.stack([cv2.GaussianBlur(np.ascontiguousarray(frame), (0, 0), sigma) for frame in pixels])

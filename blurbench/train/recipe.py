@@ -17,7 +17,7 @@ class Training:
 
     loss: from the network and a batch (`blurry` (B,3,h,w), `sharp` (B,T,3,h,w), float32 in [0, 1]) to named scalar terms, which are
     summed. batch: crops a step; crop: their side in pixels. The learning rate falls from the first to the final one along half a cosine.
-    contrast, soften: augmentation, see `BlurDataset`.
+    contrast, soften, turns: augmentation, see `BlurDataset`.
     """
 
     frames: int
@@ -29,3 +29,4 @@ class Training:
     final_learning_rate: float
     contrast: float = 1.0
     soften: float = 0.0
+    turns: bool = False

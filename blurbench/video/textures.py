@@ -2,7 +2,9 @@
 
 Photographs are few, and a network trained on a few photographs alone learns those photographs. So most surfaces are dead-leaves images
 (Lee, Mumford & Huang, IJCV 2001): occluding shapes whose sizes follow r^-3, which gives them the 1/f^2 power spectrum and the edges of
-natural images. Everything is augmented in colour, contrast and channel order.
+natural images. Half of the larger leaves are filled with a piece of a photograph, and edges are as soft as a lens leaves them, from
+crisp to two pixels wide: a network that has seen crisp edges only takes softness for motion. Everything is augmented in colour,
+contrast and channel order.
 """
 
 from __future__ import annotations
@@ -17,16 +19,20 @@ from blurbench.video.transfer import SRGB
 
 # No photograph stands in both lists: test clips show what no training clip shows.
 PHOTOGRAPHS = {
-    "train": ("astronaut", "coffee", "motorcycle_left", "gravel", "grass", "camera", "hubble_deep_field", "coins"),
+    "train": (
+        *("astronaut", "coffee", "motorcycle_left", "motorcycle_right", "gravel", "grass", "camera", "hubble_deep_field", "coins"),
+        *("clock_motion", "moon", "page", "retina", "cell"),
+    ),
     "test": ("chelsea", "rocket", "brick", "ihc"),
 }
-_DEAD_LEAVES_SHARE = {"train": 0.7, "test": 0.25}
+_DEAD_LEAVES_SHARE = {"train": 0.5, "test": 0.25}
+_SMALLEST_PHOTOGRAPH = 12  # radius, in pixels of the double-size canvas, below which a leaf has one colour
 
 
 def surface(split: str, size: tuple[int, int], rng: np.random.Generator) -> F32:
     """A painted surface (H, W, 3) float32 in linear light, [0, 1]: a crop of a photograph of that split, or dead leaves; augmented."""
     if rng.random() < _DEAD_LEAVES_SHARE[split]:
-        image = dead_leaves(size, rng)
+        image = dead_leaves(split, size, rng)
     else:
         image = _crop(photograph(str(rng.choice(PHOTOGRAPHS[split]))), size, rng)
     return augment(SRGB.to_linear(image.astype(np.float32) / 255).astype(np.float32), rng)
@@ -38,28 +44,33 @@ def photograph(name: str) -> U8:
     from skimage import data, io
 
     folder = data.__path__[0]
-    suffix = "jpg" if name in ("rocket", "hubble_deep_field") else "png"
+    suffix = "jpg" if name in ("rocket", "hubble_deep_field", "retina") else "png"
     image = np.asarray(io.imread(f"{folder}/{name}.{suffix}"))
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)
     return np.ascontiguousarray(image[..., :3])
 
 
-def dead_leaves(size: tuple[int, int], rng: np.random.Generator) -> U8:
-    """Occluding ellipses, boxes and polygons with r^-3 sizes, each with its own colour, shading and grain; (H, W, 3) uint8.
+def dead_leaves(split: str, size: tuple[int, int], rng: np.random.Generator) -> U8:
+    """Occluding ellipses, boxes and polygons with r^-3 sizes, each with its own colour, shading or photograph; (H, W, 3) uint8.
 
-    Drawn at twice the size and averaged down, so that edges are antialiased.
+    Drawn at twice the size, softened by a lens of random sharpness and averaged down, so that edges are antialiased.
     """
     height, width = size[0] * 2, size[1] * 2
     canvas = np.empty((height, width, 3), np.float32)
-    canvas[:] = _colour(rng)
-    shortest, longest = 6.0, 0.35 * min(height, width)
+    canvas[:] = _piece(split, (height, width), rng) if rng.random() < 0.5 else _colour(rng)
+    shortest, longest = float(np.exp(rng.uniform(np.log(6), np.log(50)))), 0.35 * min(height, width)
+    # As many leaves as cover the canvas twice if none were hidden: with r^-3, the mean square of r is 2 s^2 ln(l / s).
+    cover = 2 * height * width / (2 * shortest**2 * np.log(longest / shortest) * 2)
     # Inverse of the cumulative distribution of r^-3 between the two radii; largest first, so that small leaves stay visible.
-    uniform = rng.random(int(np.clip(size[0] * size[1] / 120, 150, 1500)))
+    uniform = rng.random(int(np.clip(cover, 20, 1500)))
     radii = np.sort(1 / np.sqrt(uniform / shortest**2 + (1 - uniform) / longest**2))[::-1]
     for radius in radii:
-        _leaf(canvas, float(radius), rng)
-    canvas += _grain((height, width), rng)[..., None] * rng.uniform(4, 14)
+        _leaf(canvas, float(radius), split, rng)
+    canvas += _grain((height, width), rng)[..., None] * rng.uniform(1, 14)
+    canvas = np.asarray(cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.3, 4)), np.float32)
+    level = canvas.mean()
+    canvas = level + (canvas - level) * np.float32(rng.uniform(0.3, 1))
     small = cv2.resize(canvas, (size[1], size[0]), interpolation=cv2.INTER_AREA)
     return np.asarray(np.clip(small + 0.5, 0, 255), np.uint8)
 
@@ -90,8 +101,8 @@ def _crop(image: U8, size: tuple[int, int], rng: np.random.Generator) -> U8:
     return np.ascontiguousarray(scaled[top : top + size[0], left : left + size[1]])
 
 
-def _leaf(canvas: F32, radius: float, rng: np.random.Generator) -> None:
-    """Draw one leaf in place: a shape, a colour, a linear shading across it, stripes on every fifth."""
+def _leaf(canvas: F32, radius: float, split: str, rng: np.random.Generator) -> None:
+    """Draw one leaf in place: a shape with a piece of a photograph, or a colour with shading across it and stripes on every fifth."""
     height, width = canvas.shape[:2]
     centre = rng.random(2) * (width, height)
     half = min(int(np.ceil(radius * 1.5)) + 2, max(height, width))
@@ -103,13 +114,28 @@ def _leaf(canvas: F32, radius: float, rng: np.random.Generator) -> None:
     outline = _outline(radius, rng) + centre - (x0, y0)
     cv2.fillPoly(mask, [np.round(outline).astype(np.int32)], 255)
     patch = canvas[y0:y1, x0:x1]
+    inside = mask > 0
+    if radius > _SMALLEST_PHOTOGRAPH and rng.random() < 0.5:
+        patch[inside] = _piece(split, inside.shape, rng)[inside]
+        return
     direction = rng.normal(size=2)
     direction /= np.hypot(*direction) + 1e-9
     ramp = (np.arange(x1 - x0)[None, :] * direction[0] + np.arange(y1 - y0)[:, None] * direction[1]) / radius
     shade = rng.uniform(-25, 25) * ramp
     if rng.random() < 0.2:
         shade = shade + rng.uniform(10, 40) * np.sign(np.sin(ramp * rng.uniform(4, 14)))
-    patch[mask > 0] = (_colour(rng) + shade[..., None].astype(np.float32))[mask > 0]
+    patch[inside] = (_colour(rng) + shade[..., None].astype(np.float32))[inside]
+
+
+def _piece(split: str, size: tuple[int, int], rng: np.random.Generator) -> F32:
+    """A piece of a photograph of that split, (H, W, 3) float32, 0-255, magnified up to three times or until it fits; dimmed by chance."""
+    image = photograph(str(rng.choice(PHOTOGRAPHS[split])))
+    zoom = max(rng.uniform(1, 3), size[0] / image.shape[0], size[1] / image.shape[1])
+    height, width = (min(image.shape[axis], max(2, round(size[axis] / zoom))) for axis in (0, 1))
+    top, left = int(rng.integers(image.shape[0] - height + 1)), int(rng.integers(image.shape[1] - width + 1))
+    crop = image[top : top + height, left : left + width]
+    scaled = cv2.resize(crop, (size[1], size[0]), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    return np.asarray(np.clip(scaled, 0, 255) * np.float32(rng.uniform(0.4, 1)), np.float32)
 
 
 def _outline(radius: float, rng: np.random.Generator) -> F64:
