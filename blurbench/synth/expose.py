@@ -20,6 +20,7 @@ from blurbench.synth.recipe import Recipe
 from blurbench.synth.windows import Windows
 from blurbench.types import U8
 from blurbench.video import interpolate, transfer
+from blurbench.video.ahead import ahead
 from blurbench.video.source import Frame, HasMotion, Source
 
 _KERNELS = {"area": cv2.INTER_AREA, "linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
@@ -52,7 +53,7 @@ class Samples:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """One dictionary of arrays a window, as a shard stores them. Raises SourceError when there is no whole window."""
         windows, factor = self.windows, self.recipe.interpolation.factor
-        moments = interpolate.stream(self._read(), self._interpolator, factor, lambda k: bool(windows.covering(k)))
+        moments = interpolate.stream(ahead(self._read()), self._interpolator, factor, lambda k: bool(windows.covering(k)))
         open_windows: dict[int, _Window] = {}
         made = 0
         for k, moment in enumerate(moments):
