@@ -6,12 +6,16 @@ Images are RGB, rows x columns x channels. Arrays of stored data are uint8; pred
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from blurbench.video.transfer import Transfer
+
 U8 = NDArray[np.uint8]
+U16 = NDArray[np.uint16]
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
@@ -22,7 +26,7 @@ class Sample:
 
     blurry: (H, W, 3) uint8. sharp: (T, H, W, 3) uint8 target frames in order of time.
     times: (T,) float64, when each target was seen, in units of the exposure (0 = shutter opens, 1 = closes).
-    video: id of the source video, the unit of clustering in statistics. transfer: name of the transfer function of the data.
+    video: id of the source video, the unit of clustering in statistics. transfer: the transfer function of the data, or its name.
     extras: what the recipe added, e.g. `flow` (T-1, H, W, 2) float16, pixels from a target to the next.
     """
 
@@ -31,7 +35,7 @@ class Sample:
     blurry: U8
     sharp: U8
     times: F64
-    transfer: str
+    transfer: str | Transfer
     extras: dict[str, Any] = field(default_factory=dict)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +14,7 @@ from blurbench.errors import DataSetError
 from blurbench.store.manifest import Manifest
 from blurbench.store.reader import data_root
 from blurbench.synth import pipeline, recipe
-from blurbench.synth.pipeline import Job
+from blurbench.synth.plan import Job, describe
 
 
 class _DryRunError(Exception):
@@ -36,7 +37,9 @@ def run_make(name: str, source: str | None, out: str | None, *, dry_run: bool = 
 
     with bars:
         try:
-            manifest = pipeline.make_dataset(name, source, out, planned=planned, progress=lambda _, frames: advance[0](frames), **options)
+            manifest = pipeline.make_dataset(
+                name, source, out, planned=planned, progress=lambda _, frames: advance[0](frames), note=say, **options
+            )
         except _DryRunError:
             say("dry run: nothing was made")
             return None
@@ -45,13 +48,16 @@ def run_make(name: str, source: str | None, out: str | None, *, dry_run: bool = 
         note = f", {unused} of {sum(e.frames for e in entries)} frames in no window" if unused else ""
         samples = sum(entry.samples for entry in entries)
         say(f"  {split}: {len(entries)} videos, {samples} samples{note}, fingerprint {manifest.fingerprint(split)[:12]}")
+        reasons = sum((Counter(entry.left_out) for entry in entries), Counter())
+        for reason, count in reasons.items():
+            say(f"    {count} windows left out for {reason}")
     say(f"made {manifest.label} in {folder}")
     return manifest
 
 
 def _announce(jobs: list[Job], folder: Path) -> None:
     """Say what is coming, and refuse when the disk cannot hold it. Pixels compress to between 0.6 and 0.9 of their size."""
-    plan = pipeline.describe(jobs)
+    plan = describe(jobs)
     sources = ", ".join(f"{count} {split}" for split, count in plan["splits"].items())
     size = "unknown size" if plan["bytes"] is None else f"at most {plan['bytes'] / 1e9:.2f} GB"
     say(f"{jobs[0].recipe.id}: {sources} sources → {folder} ({size})")

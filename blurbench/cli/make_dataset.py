@@ -14,24 +14,30 @@ from blurbench.cli._terminal import say, seed_option
 )
 @click.option("--out", type=click.Path(), help="Folder to make it in.  [default: data/<name>, or $BLURBENCH_DATA/<name>]")
 @click.option("--split", "splits", multiple=True, help="Only this split (repeatable).")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a key of the recipe, e.g. frame.crop=[1280,704].")
 @click.option("--clips", multiple=True, metavar="SPLIT=N", help="Built-in footage: how many clips of a split, e.g. train=400.")
 @click.option("--size", default="320x192", show_default=True, metavar="WxH", help="Built-in footage: size of the frames.")
+@click.option("--frames", type=click.IntRange(min=1), help="Built-in footage: frames a clip.  [default: enough for four windows]")
 @seed_option
 @click.option("--workers", default=1, show_default=True, help="Processes; each works on one source at a time.")
 @click.option("--codec", default="zstd", show_default=True, help="zstd (small and fast), or gzip (every HDF5 reader opens it).")
 @click.option("--keep-variable-rate", is_flag=True, help="Accept video whose frames are not evenly spaced in time.")
+@click.option("--rife-weights", type=click.Path(), help="flownet.pkl of RIFE v4, instead of those of `blurbench weights fetch rife`.")
 @click.option("--dry-run", is_flag=True, help="Say what would be made, make nothing.")
 def make_dataset(
     recipe: str,
     source: str | None,
     out: str | None,
     splits: tuple[str, ...],
+    changes: tuple[str, ...],
     clips: tuple[str, ...],
     size: str,
+    frames: int | None,
     seed: int,
     workers: int,
     codec: str,
     keep_variable_rate: bool,
+    rife_weights: str | None,
     dry_run: bool,
 ) -> None:
     """Make a data set from high-frame-rate video.
@@ -47,13 +53,16 @@ def make_dataset(
         source,
         out,
         dry_run=dry_run,
+        changes=changes,
         splits=splits,
         clips=_clips(clips),
         size=_size(size),
+        frames=frames,
         seed=seed,
         workers=workers,
         codec=codec,
         keep_variable_rate=keep_variable_rate,
+        weights=rife_weights,
     )
 
 

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import math
-import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal
 
 import numpy as np
 
-from blurbench import metrics
+from blurbench import metrics, strict
 from blurbench.errors import BlurbenchError, PredictionError, RecipeError, UnknownNameError
 from blurbench.metrics import select
 from blurbench.metrics._metric import Better, Pixels
 from blurbench.metrics.select import FrameRule, Quantise, Reduction
 from blurbench.registry import PROTOCOLS
+from blurbench.strict import one_of, require, whole
 from blurbench.types import F32, F64, Sample
 
 ClipDirection = Literal["as-is", "clip"]
 ColumnDirection = Literal["as-is", "best"]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -88,15 +87,12 @@ def load(name: str) -> Protocol:
 
 def read(path: Path) -> Protocol:
     """Read and check a protocol file. Raises RecipeError with the place of the mistake."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is not valid TOML: {error}") from error
+    table = strict.read(path)
     rows = table.get("columns", [])
     if not isinstance(rows, list) or not rows:
         raise RecipeError(f"{path}: columns is {rows!r}, expected at least one table [[columns]]")
     columns = tuple(_column(row, f"column {number} of {path}") for number, row in enumerate(rows, 1))
-    protocol = _table(Protocol, {**table, "columns": columns}, str(path))
+    protocol = strict.build(Protocol, {**table, "columns": columns}, str(path))
     _check(protocol, str(path))
     return protocol
 
@@ -184,18 +180,18 @@ class _Clip:
 def _column(row: Any, where: str) -> Column:
     if isinstance(row, dict) and isinstance(row.get("frames"), list):
         row = {**row, "frames": tuple(row["frames"])}
-    column = _table(Column, row, where)
+    column = strict.build(Column, row, where)
     try:
         info = metrics.get(column.metric).info
     except BlurbenchError as error:
         raise RecipeError(f"{where}: {error}") from error
-    indices = isinstance(column.frames, tuple) and bool(column.frames) and all(_whole(index, 0) for index in column.frames)
-    _require(where, "frames", column.frames, column.frames in ("all", "centre") or indices, "all, centre or a list of 0-based indices")
-    _one_of(where, "direction", column.direction, ColumnDirection)
-    _one_of(where, "reduction", column.reduction, Reduction)
+    indices = isinstance(column.frames, tuple) and bool(column.frames) and all(whole(index, 0) for index in column.frames)
+    require(where, "frames", column.frames, column.frames in ("all", "centre") or indices, "all, centre or a list of 0-based indices")
+    one_of(where, "direction", column.direction, ColumnDirection)
+    one_of(where, "reduction", column.reduction, Reduction)
     # Pooling turns values back into squared errors, which only a PSNR a frame allows.
-    _require(where, "reduction", column.reduction, column.reduction == "mean" or column.metric == "psnr", "mean, for all metrics but psnr")
-    _require(where, "frames", column.frames, column.frames != "centre" or info.min_frames == 1, f"several frames for {column.metric}")
+    require(where, "reduction", column.reduction, column.reduction == "mean" or column.metric == "psnr", "mean, for all metrics but psnr")
+    require(where, "frames", column.frames, column.frames != "centre" or info.min_frames == 1, f"several frames for {column.metric}")
     return column
 
 
@@ -203,43 +199,15 @@ def _check(protocol: Protocol, where: str) -> None:
     """Values that the types alone do not rule out."""
     names = [column.name for column in protocol.columns]
     cap = protocol.psnr_cap
-    _require(where, "version", protocol.version, _whole(protocol.version, 1), "a whole number of at least 1")
-    _require(where, "psnr_cap", cap, isinstance(cap, int | float) and not isinstance(cap, bool) and cap > 0, "dB, above 0")
-    _require(where, "samples", protocol.samples, _whole(protocol.samples, 1) and protocol.samples == 1, "1: nothing chooses among samples")
-    _one_of(where, "quantise", protocol.quantise, Quantise)
-    _one_of(where, "direction", protocol.direction, ClipDirection)
-    _require(where, "decide_by", protocol.decide_by, protocol.decide_by == "psnr", "psnr")
+    require(where, "version", protocol.version, whole(protocol.version, 1), "a whole number of at least 1")
+    require(where, "psnr_cap", cap, isinstance(cap, int | float) and not isinstance(cap, bool) and cap > 0, "dB, above 0")
+    require(where, "samples", protocol.samples, whole(protocol.samples, 1) and protocol.samples == 1, "1: nothing chooses among samples")
+    one_of(where, "quantise", protocol.quantise, Quantise)
+    one_of(where, "direction", protocol.direction, ClipDirection)
+    require(where, "decide_by", protocol.decide_by, protocol.decide_by == "psnr", "psnr")
     for number, column in enumerate(protocol.columns):
         decided = column.direction == "as-is" or protocol.direction == "clip"
-        _require(where, f"{column.name}.direction", column.direction, decided, "as-is, because the protocol's direction is as-is")
-        _require(where, "column name", column.name, column.name not in names[:number], "a name that no other column has")
+        require(where, f"{column.name}.direction", column.direction, decided, "as-is, because the protocol's direction is as-is")
+        require(where, "column name", column.name, column.name not in names[:number], "a name that no other column has")
     if protocol.rank_by not in names:
         raise RecipeError(str(UnknownNameError("column", str(protocol.rank_by), names, f"rank_by of {where}")))
-
-
-def _table(cls: type[T], table: Any, where: str) -> T:
-    """A dataclass of strings and numbers from a TOML table, strictly."""
-    if not isinstance(table, dict):
-        raise RecipeError(f"{where} is {table!r}, expected a table of keys")
-    known = {field.name: field.type for field in fields(cls)}  # type: ignore[arg-type]
-    for key, value in table.items():
-        if key not in known:
-            raise RecipeError(str(UnknownNameError("key", key, known, where)))
-        _require(where, key, value, known[key] != "str" or (isinstance(value, str) and bool(value.strip())), "text")
-    try:
-        return cls(**table)
-    except TypeError as error:
-        raise RecipeError(f"{where}: {str(error).split('__init__() ')[-1]}") from error
-
-
-def _one_of(where: str, key: str, value: Any, allowed: Any) -> None:
-    _require(where, key, value, isinstance(value, str) and value in get_args(allowed), f"one of {', '.join(get_args(allowed))}")
-
-
-def _require(where: str, key: str, value: Any, right: bool, expected: str) -> None:
-    if not right:
-        raise RecipeError(f"{where}: {key} is {value!r}, expected {expected}")
-
-
-def _whole(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least

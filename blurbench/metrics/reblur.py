@@ -22,12 +22,12 @@ from blurbench.video.transfer import Transfer
     needs=("transfer", "blurry"),
     min_frames=2,
 )
-def reblur_psnr(prediction: Pixels, target: Pixels, *, transfer: str = "pixel", blurry: Pixels | None = None) -> F64:
+def reblur_psnr(prediction: Pixels, target: Pixels, *, transfer: str | Transfer = "pixel", blurry: Pixels | None = None) -> F64:
     """PSNR, peak 1, of encode(mean_t linear(p_t)) against the blurry picture; `linear` and `encode` are the data's transfer function.
 
-    prediction, target: (T, H, W, 3), uint8 or float in [0, 1], T at least 2. transfer: `pixel`, `gamma(2.2)` or `srgb`. blurry:
-    (H, W, 3), uint8 or float in [0, 1]; without it the average of the target frames in the same light. Returns (1,) float64 in dB,
-    higher is better, inf for equal pictures. The order of the frames does not matter.
+    prediction, target: (T, H, W, 3), uint8 or float in [0, 1], T at least 2. transfer: a name (`pixel`, `gamma(2.2)`) or the function.
+    blurry: (H, W, 3), uint8 or float in [0, 1]; without it the average of the target frames in the same light. Returns (1,) float64 in
+    dB, higher is better, inf for equal pictures. The order of the frames does not matter.
 
     The average is not rounded, so against an 8-bit blurry picture even the frames that made it get about 59 dB; targets that are only
     some of the averaged frames get less. A video of copies of the blurry picture scores highest of all: read it beside the PSNR.
@@ -48,8 +48,7 @@ def reblur_psnr(prediction: Pixels, target: Pixels, *, transfer: str = "pixel", 
 
 def reblur(frames: Pixels, transfer: Transfer) -> F64:
     """The mean of frames (T, H, W, 3) in linear light, encoded again: (H, W, 3) float64 in [0, 1], not rounded."""
-    table = transfer.to_linear(np.arange(256) / 255)
     total, light = np.zeros(frames.shape[1:]), np.empty(frames.shape[1:])
     for frame in frames:
-        total += cv2.LUT(frame, table, light) if frame.dtype == np.uint8 else transfer.to_linear(np.clip(frame, 0, 1))
+        total += cv2.LUT(frame, transfer.exact_table, light) if frame.dtype == np.uint8 else transfer.to_linear(np.clip(frame, 0, 1))
     return np.clip(transfer.to_encoded(total / len(frames)), 0, 1)

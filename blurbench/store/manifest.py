@@ -22,7 +22,10 @@ NAME = "manifest.json"
 
 @dataclass(frozen=True)
 class Entry:
-    """One finished shard. `file` is relative to the manifest; `frames` were read, `unused` of them lie in no window."""
+    """One finished shard. `file` is relative to the manifest; `frames` were read, `unused` of them are in no sample.
+
+    `left_out`: windows that became no sample, counted by reason.
+    """
 
     video: str
     file: str
@@ -31,11 +34,15 @@ class Entry:
     unused: int
     fingerprint: str
     content: str
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
 class Manifest:
-    """What `manifest.json` says. `footage`: "video" or "rendered". `splits`: entries by split, sorted by video."""
+    """What `manifest.json` says. `footage`: "video" or "rendered". `splits`: entries by split, sorted by video.
+
+    `changes`: keys of the recipe that the user set otherwise. `missing`: videos that the recipe's lists name and the source lacks.
+    """
 
     dataset: str
     version: int
@@ -45,12 +52,16 @@ class Manifest:
     recipe: dict[str, Any]
     blurbench: str
     splits: dict[str, list[Entry]] = field(default_factory=dict)
+    changes: list[str] = field(default_factory=list)
+    missing: dict[str, list[str]] = field(default_factory=dict)
     format: int = FORMAT
 
     @property
     def label(self) -> str:
-        """The name to show: rendered footage is never passed off as a paper's data."""
-        return f"{self.dataset}-rendered" if self.footage == "rendered" else self.dataset
+        """The name to show: rendered footage and changed recipes are never passed off as a paper's data."""
+        # The recipe `rendered` says so by its name.
+        name = f"{self.dataset}-rendered" if self.footage == "rendered" and self.dataset != "rendered" else self.dataset
+        return f"{name}[{','.join(sorted(self.changes))}]" if self.changes else name
 
     def fingerprint(self, split: str) -> str:
         """SHA-256 of what the split was made from."""

@@ -2,6 +2,7 @@
 
 Arrays have one row a sample: `blurry (S,H,W,3)` and `sharp (S,T,H,W,3)` uint8, `flow (S,T-1,H,W,2)` float16 where the recipe makes it,
 `times (S,T)`, `averaged (S,K)` positions of the averaged frames counted in source frames, `seconds (S,K)` their timestamps; all float64.
+Where borders do not count, `valid (S,4)` int64 is the box (top, left, height, width) that does: `Shard.sample` cuts to it.
 Pictures are tiled 128x128, so that a random crop reads only what it touches.
 
 Tiles are compressed in threads and handed to HDF5 as finished chunks: HDF5's own filter pipeline would hold the interpreter lock on
@@ -167,18 +168,28 @@ class Shard:
         return dict(json.loads(self.file.attrs["provenance"]))
 
     def sample(self, index: int) -> Sample:
-        """One whole sample."""
+        """One sample, cut to its box."""
         file = self.file
-        extras = {name: file[name][index] for name in file if name not in ("blurry", "sharp", "times")}
+        arrays = {name: file[name][index] for name in file}
+        if "valid" in arrays:
+            arrays = {name: _cut(array, arrays["blurry"].shape[:2], self.box(index)) for name, array in arrays.items()}
+        extras = {name: array for name, array in arrays.items() if name not in ("blurry", "sharp", "times")}
         return Sample(
             id=f"{self.video}/{index:05d}",
             video=self.video,
-            blurry=file["blurry"][index],
-            sharp=file["sharp"][index],
-            times=file["times"][index],
+            blurry=arrays["blurry"],
+            sharp=arrays["sharp"],
+            times=arrays["times"],
             transfer=str(file.attrs["transfer"]),
             extras=extras,
         )
+
+    def box(self, index: int) -> tuple[int, int, int, int]:
+        """(top, left, height, width) of the part of a sample's pictures that counts: its `valid`, else all."""
+        if "valid" not in self.file:
+            return (0, 0, *self.file["blurry"].shape[1:3])
+        top, left, height, width = map(int, self.file["valid"][index])
+        return top, left, height, width
 
     def samples(self) -> Iterator[Sample]:
         """All samples in order."""
@@ -200,6 +211,14 @@ class Shard:
             return bool(attributes.get("fingerprint") == fingerprint and attributes.get("content") == self.content())
         except (DataSetError, OSError, KeyError, RuntimeError, ValueError):
             return False
+
+
+def _cut(array: Array, size: tuple[int, ...], box: tuple[int, int, int, int]) -> Array:
+    """The box (top, left, height, width) of an array (..., H, W, C) of pictures of this size; others are left whole."""
+    top, left, height, width = box
+    if array.ndim < 3 or array.shape[-3:-1] != size:
+        return array
+    return array[..., top : top + height, left : left + width, :]
 
 
 def _digest(name: str, array: Array) -> bytes:

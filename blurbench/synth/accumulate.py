@@ -1,7 +1,7 @@
 """The shutter: frames are taken to linear light, added up, divided, and encoded to 8 bits again.
 
-`pixel` data are summed as integers, so the mean and its rounding are exact. Other transfer functions go through a table of 256 float32
-values into a float32 sum; against float64 the rounded result differs by at most one level in fewer than 0.01 % of values.
+8-bit `pixel` data are summed as integers, so the mean and its rounding are exact. Other transfer functions go through a table of 256
+float32 values into a float32 sum; against float64 the rounded result differs by at most one level in fewer than 0.01 % of values.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from blurbench.types import F32, U8
-from blurbench.video.transfer import PIXEL, Gamma, Transfer
+from blurbench.types import F32, U8, U16
+from blurbench.video.transfer import Gamma, Pixel, Transfer
 
 Rounding = Literal["half-up", "truncate"]
 Light = U8 | F32
@@ -25,9 +25,21 @@ class Shutter:
         self.transfer = transfer
         self.rounding = rounding
 
-    def light(self, frame: U8) -> Light:
-        """(H, W, 3) uint8 -> the same values (`pixel`) or float32 linear light in [0, 1]."""
-        return frame if self.transfer == PIXEL else cv2.LUT(frame, self.transfer.table)  # type: ignore[return-value]
+    def light(self, frame: U8 | U16) -> Light:
+        """(H, W, 3) -> the same values (8-bit `pixel`) or float32 linear light in [0, 1]."""
+        if frame.dtype == np.uint16:
+            encoded = frame.astype(np.float32) * np.float32(1 / 65535)
+            return encoded if isinstance(self.transfer, Pixel) else self.transfer.to_linear(encoded).astype(np.float32)
+        if isinstance(self.transfer, Pixel):
+            return np.asarray(frame, np.uint8)
+        return np.asarray(cv2.LUT(frame, self.transfer.table), np.float32)
+
+    @staticmethod
+    def codes(frame: U8 | U16) -> U8:
+        """The frame as it is stored beside the blur, 8 bits: 16-bit values are divided by 257 and rounded half up."""
+        if frame.dtype == np.uint8:
+            return np.asarray(frame, np.uint8)
+        return ((frame.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
     def encode(self, linear: F32) -> U8:
         """Linear light (float32, [0, 1]) to 8-bit codes."""
@@ -48,11 +60,13 @@ class Exposure:
         self.shutter = shutter
         self.frames = 0
         self._sum: F32 | None = None
+        self._integers = False
 
     def add(self, light: Light) -> None:
         """Add one frame of light, as `Shutter.light` returned it."""
         if self._sum is None:
             self._sum = light.astype(np.float32, order="C")
+            self._integers = light.dtype == np.uint8
         else:
             cv2.accumulate(light, self._sum)
         self.frames += 1
@@ -60,7 +74,7 @@ class Exposure:
     def result(self) -> U8:
         """The blurry image (H, W, 3) uint8."""
         assert self._sum is not None, "an exposure of no frames has no image"
-        if self.shutter.transfer != PIXEL:
+        if not self._integers:
             return self.shutter.encode(self._sum * np.float32(1 / self.frames))
         half = self.frames // 2 if self.shutter.rounding == "half-up" else 0
         whole = self._sum.astype(np.uint32)  # float32 holds integers exactly up to 65,793 frames of 255

@@ -1,35 +1,36 @@
 """From a source's frames to samples: resize, crop, interpolate, add up, and keep what was added.
 
-Frames stream through; what is held is two source frames, and for each open window one sum and its targets.
+Frames stream through; what is held is a few source frames, and for each open window one sum and its targets.
 """
 
 from __future__ import annotations
 
-import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import cv2
 import numpy as np
 
-from blurbench.errors import SourceError
+from blurbench.errors import RecipeError, SourceError
 from blurbench.synth.accumulate import Exposure, Shutter
+from blurbench.synth.extras import Extras
+from blurbench.synth.framing import reframe
 from blurbench.synth.recipe import Frame as FrameRule
 from blurbench.synth.recipe import Recipe
-from blurbench.synth.windows import Windows
+from blurbench.synth.steps import Step, stepper
+from blurbench.synth.windows import Window
 from blurbench.types import U8
-from blurbench.video import interpolate, transfer
+from blurbench.video import interpolate
 from blurbench.video.ahead import ahead
-from blurbench.video.source import Frame, HasMotion, Source
-
-_KERNELS = {"area": cv2.INTER_AREA, "linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
+from blurbench.video.source import Frame, Source
 
 
 @dataclass
-class _Window:
+class Filling:
     """A window being filled."""
 
+    window: Window
     exposure: Exposure
     sharp: list[U8] = field(default_factory=list)
     positions: list[float] = field(default_factory=list)
@@ -37,105 +38,138 @@ class _Window:
 
 
 class Samples:
-    """The samples of one source; iterate once. Afterwards `frames` and `unused` count the source frames read and in no window."""
+    """The samples of one source; iterate once.
+
+    Afterwards `frames` and `unused` count the source frames that were read and that are in no sample, and `left_out` the windows that
+    became no sample, by reason.
+    """
 
     def __init__(self, source: Source, recipe: Recipe, interpolator: interpolate.Interpolator, tick: Callable[[], None]) -> None:
-        """`tick` is called after each source frame. Raises RecipeError for a recipe that does not fit the source."""
+        """`tick` is called after each source frame. Raises RecipeError, SourceError for a recipe that does not fit the source."""
         self.source = source
         self.recipe = recipe
-        self.windows = recipe.windows(source.id)
+        self.factor = recipe.interpolation.factor
+        if recipe.window.skip_last and source.length is None:
+            raise SourceError(f"{source.id} does not state its length, which window.skip_last needs; re-encode it as .mp4 or .mkv")
+        self.windows = recipe.windows(source.id, None if source.length is None else self._length(source.length))
         self.frames = 0
         self.unused = 0
+        self.left_out: Counter[str] = Counter()
         self._interpolator = interpolator
         self._tick = tick
-        self._shutter = Shutter(transfer.parse(recipe.transfer), recipe.rounding)
+        self._shutter = Shutter(recipe.curve(), recipe.rounding)
+        self._extras = Extras(source, recipe)
+        self._steps: dict[int, Step] = {}
+        self._used: set[int] = set()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """One dictionary of arrays a window, as a shard stores them. Raises SourceError when there is no whole window."""
-        windows, factor = self.windows, self.recipe.interpolation.factor
-        moments = interpolate.stream(ahead(self._read()), self._interpolator, factor, lambda k: bool(windows.covering(k)))
-        open_windows: dict[int, _Window] = {}
-        made = 0
-        for k, moment in enumerate(moments):
-            numbers = windows.covering(k)
-            if moment is None or not numbers:
-                continue
-            light = self._shutter.light(moment.image)
-            for number in numbers:
-                window = open_windows.setdefault(number, _Window(Exposure(self._shutter)))
-                window.exposure.add(light)
-                window.positions.append(moment.position)
-                window.seconds.append(moment.time)
-                place = k - windows.start(number)
-                if place in windows.targets:
-                    window.sharp.append(moment.image)
-                if place == windows.length - 1:
-                    yield self._sample(open_windows.pop(number))
+        with_tail: list[Filling] = []
+        made = whole = 0
+        for k, full in self._filled():
+            with_tail += full
+            while with_tail and with_tail[0].window.last + self.recipe.window.tail <= k:
+                whole += 1
+                if sample := self._sample(with_tail.pop(0)):
                     made += 1
+                    yield sample
+        self._check_end(whole, made)
+        self.unused = self.frames - len(self._used)
+
+    def facts(self) -> dict[str, Any]:
+        """Where motion comes from, JSON-ready."""
+        return self._extras.facts()
+
+    def _filled(self) -> Iterator[tuple[int, list[Filling]]]:
+        """Frame by frame of the averaged stream, the windows that this frame filled."""
+        filling: dict[int, Filling] = {}
+        frames = ahead(self._read())
+        moments = interpolate.stream(frames, self._interpolator, self.factor, lambda k: bool(self.windows.covering(k)))
+        try:
+            for k, moment in enumerate(moments):
+                windows = self.windows.covering(k)
+                if moment is None or not windows:
+                    yield k, []
+                    continue
+                light = self._shutter.light(moment.image)
+                full = []
+                for window in windows:
+                    state = filling.setdefault(window.number, Filling(window, Exposure(self._shutter)))
+                    state.exposure.add(light)
+                    state.positions.append(moment.position)
+                    state.seconds.append(moment.time)
+                    if k - window.start in window.targets:
+                        state.sharp.append(self._shutter.codes(moment.image))
+                    if k == window.last:
+                        full.append(filling.pop(window.number))
+                yield k, full
+        finally:
+            frames.close()
+
+    def _read(self) -> Iterator[Frame]:
+        """The framed source frames; runs in the thread that reads ahead, so what it measures is there before it is asked for."""
+        measure = stepper(self.source, self.recipe.gate, framed=self.recipe.frame != FrameRule())
+        for index, frame in enumerate(self.source.frames()):
+            image = reframe(frame.image, self.recipe.frame)
+            if image.dtype == np.uint16 and self.factor > 1:
+                raise RecipeError(f"{self.source.id} has 16-bit frames, which cannot be interpolated; convert them to 8 bits first")
+            if (step := measure(index, self._shutter.codes(image))) is not None:
+                self._steps[index] = step
+            self.frames += 1
+            yield Frame(image, frame.time)
+            self._tick()
+
+    def _sample(self, full: Filling) -> dict[str, Any] | None:
+        """The arrays of a filled window; None when it is left out."""
+        window, gate = full.window, self.recipe.gate
+        steps = self._steps_of(window)
+        largest = max((step.pixels for step in steps), default=0.0)
+        if gate.largest_step and largest > gate.largest_step:
+            self.left_out[f"a step above {gate.largest_step:g} px"] += 1
+            return None
+        sample = {
+            "blurry": full.exposure.result(),
+            "sharp": np.stack(full.sharp),
+            "times": window.times(),
+            "averaged": self._row(full.positions),
+            "seconds": self._row(full.seconds),
+            "largest_step": np.array(largest / self.factor, np.float32),
+        }
+        if any(step.mismatch is not None for step in steps):
+            sample["matching_error"] = np.array(max(step.mismatch or 0.0 for step in steps), np.float32)
+        if reason := self._extras.add(sample, [full.positions[target] for target in window.targets]):
+            self.left_out[reason] += 1
+            return None
+        self._used.update(int(position) for position in full.positions if position == int(position))
+        return sample
+
+    def _steps_of(self, window: Window) -> list[Step]:
+        """The steps inside a window; those that no later window can need are forgotten."""
+        first, last = window.start // self.factor, -(-window.last // self.factor)
+        steps = [self._steps[index] for index in range(first + 1, last + 1) if index in self._steps]
+        for index in [index for index in self._steps if index <= first]:
+            del self._steps[index]
+        return steps
+
+    def _row(self, values: list[float]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """As long as those of all other windows: windows of random length are filled up with NaN."""
+        return np.array(values + [np.nan] * (self.windows.longest - len(values)))
+
+    def _length(self, frames: int) -> int:
+        """Frames of the averaged stream."""
+        return max(0, (frames - 1) * self.factor + 1)
+
+    def _check_end(self, whole: int, made: int) -> None:
+        if self.recipe.window.skip_last and self.frames != self.source.length:
+            raise SourceError(
+                f"{self.source.id} states {self.source.length} frames and has {self.frames}, so which windows are the last "
+                "is unknown; re-encode it"
+            )
+        if whole and not made:
+            reasons = ", ".join(f"{count} for {reason}" for reason, count in self.left_out.items())
+            raise SourceError(f"{self.source.id}: all {whole} windows are left out ({reasons}); give other footage or change the recipe")
         if not made:
             raise SourceError(
                 f"{self.source.id} has {self.frames} frames ({self._length(self.frames)} after interpolation), "
-                f"the recipe {self.recipe.id!r} needs {windows.length} for one window; give a longer video or shorten window.length"
+                f"the recipe {self.recipe.id!r} needs {self.windows.longest} for one window; give a longer video or shorten window.length"
             )
-        self.unused = self.frames - _used(windows, made, factor)
-
-    def _read(self) -> Iterator[Frame]:
-        for frame in self.source.frames():
-            self.frames += 1
-            yield Frame(reframe(frame.image, self.recipe.frame), frame.time)
-            self._tick()
-
-    def _length(self, frames: int) -> int:
-        return max(0, (frames - 1) * self.recipe.interpolation.factor + 1)
-
-    def _sample(self, window: _Window) -> dict[str, Any]:
-        sample = {
-            "blurry": window.exposure.result(),
-            "sharp": np.stack(window.sharp),
-            "times": self.windows.times(),
-            "averaged": np.array(window.positions),
-            "seconds": np.array(window.seconds),
-        }
-        if isinstance(self.source, HasMotion) and self.recipe.frame == FrameRule():
-            at = [window.positions[target] for target in self.windows.targets]
-            if len(at) > 1 and all(position.is_integer() for position in at):
-                steps = [self.source.motion(int(a), int(b)) for a, b in itertools.pairwise(at)]
-                sample["flow"] = np.stack(steps).astype(np.float16)
-        return sample
-
-
-def framed_size(size: tuple[int, int], rule: FrameRule) -> tuple[int, int]:
-    """(height, width) that a picture of `size` has after `reframe`. Raises SourceError when the crop is larger than the picture."""
-    height, width = _reduced(size, rule)
-    if rule.crop[0] and rule.crop[1]:
-        if rule.crop[1] > height or rule.crop[0] > width:
-            raise SourceError(f"frames are {width}x{height}, frame.crop asks for {rule.crop[0]}x{rule.crop[1]}; make the crop smaller")
-        width, height = rule.crop
-    return height, width
-
-
-def reframe(image: U8, rule: FrameRule) -> U8:
-    """Reduce, then crop top-left, as the recipe's [frame] says. Raises SourceError when the crop is larger than the picture."""
-    reduced = _reduced(image.shape[:2], rule)
-    height, width = framed_size(image.shape[:2], rule)
-    if reduced != image.shape[:2]:
-        image = np.asarray(cv2.resize(image, reduced[::-1], interpolation=_KERNELS[rule.kernel]), np.uint8)
-    return np.ascontiguousarray(image[:height, :width])
-
-
-def _reduced(size: tuple[int, ...], rule: FrameRule) -> tuple[int, int]:
-    """The largest size that fits into the rule's, keeps the shape of the picture and does not enlarge it."""
-    height, width = size[0], size[1]
-    if not (rule.width and rule.height):
-        return height, width
-    scale = min(1.0, rule.width / width, rule.height / height)
-    return round(height * scale), round(width * scale)
-
-
-def _used(windows: Windows, made: int, factor: int) -> int:
-    """Source frames that lie in at least one of the first `made` windows."""
-    covered: set[int] = set()
-    for number in range(made):
-        start = windows.start(number)
-        covered.update(range(-(-start // factor), (start + windows.length - 1) // factor + 1))
-    return len(covered)

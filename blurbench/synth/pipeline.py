@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -20,38 +19,13 @@ from blurbench.store import manifest as manifests
 from blurbench.store.manifest import Entry, Manifest
 from blurbench.store.reader import data_root
 from blurbench.store.shard import CODECS, PART, Shard, ShardWriter
+from blurbench.synth import plan
 from blurbench.synth import recipe as recipes
-from blurbench.synth.expose import Samples, framed_size
+from blurbench.synth.expose import Samples
+from blurbench.synth.kernel_samples import KernelSamples
+from blurbench.synth.plan import BUILT_IN_CLIPS, SYNTHESIS, BuiltIn, Job
 from blurbench.synth.recipe import Recipe
 from blurbench.video import interpolate
-from blurbench.video.discover import find_sources
-from blurbench.video.render import RenderedSource
-from blurbench.video.source import HasMotion, Source
-
-SYNTHESIS = 1  # raise it whenever the same recipe and source would give other values
-BUILT_IN_CLIPS = {"train": 8, "test": 8}
-WINDOWS_A_CLIP = 4
-
-
-@dataclass(frozen=True)
-class Job:
-    """One unit of work: a source of a split, by a recipe, into a folder."""
-
-    source: Source
-    split: str
-    recipe: Recipe
-    folder: Path
-    codec: str
-
-    @property
-    def file(self) -> str:
-        return f"{self.split}/{self.source.id}.h5"
-
-    def fingerprint(self, interpolator: interpolate.Interpolator) -> str:
-        """SHA-256 of all that decides the stored values."""
-        parts = {"synthesis": SYNTHESIS, "source": self.source.fingerprint(), "recipe": self.recipe.processing()}
-        parts["interpolation"] = {k: v for k, v in interpolator.facts().items() if k != "opencv"}
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -72,36 +46,46 @@ def make_dataset(
     source: Path | str | None = None,
     out: Path | str | None = None,
     *,
+    changes: Sequence[str] = (),
     splits: tuple[str, ...] = (),
     clips: dict[str, int] | None = None,
     size: tuple[int, int] = (192, 320),
+    frames: int | None = None,
     seed: int = 0,
     workers: int = 1,
     codec: str = "zstd",
     keep_variable_rate: bool = False,
+    weights: Path | str | None = None,
     progress: Progress = lambda source, frames: None,
     planned: Callable[[list[Job]], None] = lambda jobs: None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Manifest:
     """Make a data set and return its manifest.
 
     recipe: name or TOML file. source: a video, an image folder, or a folder of either; None for the built-in rendered footage, of which
-    `clips` are made a split at `size` (height, width) from `seed`. splits: only these. workers: processes, each with one source at a time.
-    Raises BlurbenchError (bad source, recipe, folder); finished shards stay and are taken up by the next run.
+    `clips` of `frames` are made a split at `size` (height, width) from `seed`. changes: `key=value` for keys of the recipe. splits: only
+    these. workers: processes, each with one source at a time. weights: of the interpolation network, where not the fetched ones.
+    `note` is told in one line what a user should know. Raises BlurbenchError (bad source, recipe, folder); finished shards stay and are
+    taken up by the next run.
     """
     if codec not in CODECS:
         raise RecipeError(f"codec is {codec!r}, expected one of {', '.join(CODECS)}")
-    base = recipes.load(recipe)
-    chosen = base.for_built_in() if source is None else base
-    folder = Path(out) if out is not None else data_root() / base.id
+    chosen = recipes.load(recipe, changes, built_in=source is None)
+    chosen = _usable(replace(chosen, seed=seed) if chosen.random else chosen, weights, note)
+    folder = Path(out) if out is not None else data_root() / chosen.id
     if source is None:
-        found = _built_in(chosen, {**BUILT_IN_CLIPS, **(clips or {})}, size, seed)
+        found = plan.built_in(chosen, BuiltIn({**BUILT_IN_CLIPS, **(clips or {})}, size, seed, frames))
     else:
-        found = _from_path(chosen, Path(source), keep_variable_rate)
+        found = plan.from_path(chosen, Path(source), keep_variable_rate)
     if unknown := set(splits) - {split for split, _ in found}:
         raise RecipeError(f"--split {sorted(unknown)[0]}: the source has only {', '.join(sorted({s for s, _ in found}))}")
-    jobs = [Job(s, split, chosen, folder, codec) for split, s in found if not splits or split in splits]
+    network = Path(weights) if weights else None
+    jobs = [Job(s, split, chosen, folder, codec, network) for split, s in found if not splits or split in splits]
     planned(jobs)
-    manifest = _open_manifest(folder, chosen, "rendered" if source is None else "video")
+    manifest = _open_manifest(folder, chosen, "rendered" if source is None else "video", list(changes))
+    if source is not None and (lacking := plan.missing(chosen, found)):
+        manifest.missing = lacking
+        note(_lacking(chosen, lacking))
     _sweep(folder)
     for made in _run(jobs, workers, progress):
         manifest.enter(made.split, made.entry)
@@ -112,57 +96,71 @@ def make_dataset(
 def make_shard(job: Job, progress: Progress = lambda source, frames: None) -> Made:
     """Make one shard, or find it finished and intact. Raises SourceError; then nothing is left behind."""
     cv2.setNumThreads(1)  # sources run side by side; OpenCV's own threads would only get in the way
-    interpolator = interpolate.load(job.recipe.interpolation.method)
+    interpolator = job.interpolator()
     fingerprint = job.fingerprint(interpolator)
     path = job.folder / job.file
     with closing(Shard(path, job.source.id)) as old:
         if path.is_file() and old.intact(fingerprint):
-            counts = json.loads(old.file.attrs["counts"])
-            return Made(
-                job.split,
-                Entry(job.source.id, job.file, len(old), **counts, fingerprint=fingerprint, content=str(old.file.attrs["content"])),
-                False,
-            )
-    samples = Samples(job.source, job.recipe, interpolator, lambda: progress(job.source.id, 1))
+            return Made(job.split, _entry(job, len(old), json.loads(old.file.attrs["counts"]), old.file.attrs), False)
+    samples = _samples(job, interpolator, lambda: progress(job.source.id, 1))
     with ShardWriter(path, job.codec) as writer:
         for sample in samples:
             writer.append(sample)
-        counts = {"frames": samples.frames, "unused": samples.unused}
+        counts: dict[str, Any] = {"frames": samples.frames, "unused": samples.unused, "left_out": dict(samples.left_out)}
         provenance = {
             "source": {**job.source.facts(), "sha256": job.source.fingerprint()},
             "recipe": job.recipe.processing(),
             "interpolation": interpolator.facts(),
+            "motion": samples.facts(),
             "made_with": {"blurbench": blurbench.__version__, "opencv": cv2.__version__, "synthesis": SYNTHESIS},
         }
-        content = writer.finish(
-            {
-                "fingerprint": fingerprint,
-                "transfer": job.recipe.transfer,
-                "counts": json.dumps(counts),
-                "provenance": json.dumps(provenance),
-            }
-        )
-    return Made(job.split, Entry(job.source.id, job.file, writer.samples, **counts, fingerprint=fingerprint, content=content), True)
+        attributes = {
+            "fingerprint": fingerprint,
+            "transfer": job.recipe.curve().spelling(),
+            "counts": json.dumps(counts),
+            "provenance": json.dumps(provenance),
+        }
+        content = writer.finish(attributes)
+    return Made(job.split, _entry(job, writer.samples, counts, {"fingerprint": fingerprint, "content": content}), True)
 
 
-def _built_in(recipe: Recipe, clips: dict[str, int], size: tuple[int, int], seed: int) -> list[tuple[str, Source]]:
-    """Rendered clips just long enough for a few windows each."""
-    windows = recipe.windows("")
-    last = windows.start(WINDOWS_A_CLIP - 1) + windows.length - 1
-    frames = -(-last // recipe.interpolation.factor) + 1
-    return [(split, RenderedSource(split, n, frames, size, seed)) for split, count in clips.items() for n in range(count)]
+def _entry(job: Job, samples: int, counts: dict[str, Any], hashes: Mapping[str, Any]) -> Entry:
+    return Entry(job.source.id, job.file, samples, fingerprint=str(hashes["fingerprint"]), content=str(hashes["content"]), **counts)
 
 
-def _from_path(recipe: Recipe, path: Path, keep_variable_rate: bool) -> list[tuple[str, Source]]:
-    """Sources below a path; the split is that of the folder, else that of the recipe's lists, else test."""
-    found = find_sources(path, fps=recipe.fps, keep_variable_rate=keep_variable_rate)
-    return [(one.split or recipe.split_of(one.source.id) or "test", one.source) for one in found]
+def _samples(job: Job, interpolator: interpolate.Interpolator, tick: Callable[[], None]) -> Samples | KernelSamples:
+    """What makes the samples of this recipe."""
+    if job.recipe.kernels.variant != "none":
+        return KernelSamples(job.source, job.recipe, job.split, tick)
+    return Samples(job.source, job.recipe, interpolator, tick)
 
 
-def _open_manifest(folder: Path, recipe: Recipe, footage: str) -> Manifest:
+def _usable(recipe: Recipe, weights: Path | str | None, note: Callable[[str], None]) -> Recipe:
+    """The recipe with its interpolation method, or with the fallback it names where that method cannot run here."""
+    rule = recipe.interpolation
+    if rule.factor == 1 or weights or not rule.fallback or not (reason := interpolate.available(rule.method)):
+        return recipe
+    note(f"interpolating by {rule.fallback}, not by {rule.method}: {reason}")
+    return replace(recipe, interpolation=replace(rule, method=rule.fallback))
+
+
+def _lacking(recipe: Recipe, lacking: dict[str, list[str]]) -> str:
+    counts = ", ".join(f"{len(names)} of {len((recipe.split or {})[split])} {split}" for split, names in lacking.items())
+    first = next(iter(lacking.values()))[0]
+    return f"note: the source lacks videos of the recipe's lists ({counts}; first: {first}); the manifest names them"
+
+
+def _open_manifest(folder: Path, recipe: Recipe, footage: str, changes: list[str]) -> Manifest:
     """The manifest to go on with, or a new one. Raises DataSetError when the folder holds something else."""
     fresh = Manifest(
-        recipe.id, recipe.version, recipe.title, footage, recipe.transfer, recipe.processing(), blurbench=blurbench.__version__
+        recipe.id,
+        recipe.version,
+        recipe.title,
+        footage,
+        recipe.curve().name,
+        recipe.processing(),
+        blurbench=blurbench.__version__,
+        changes=changes,
     )
     if not (folder / manifests.NAME).exists():
         if folder.exists() and not folder.is_dir():
@@ -198,19 +196,3 @@ def _run(jobs: list[Job], workers: int, progress: Progress) -> Iterator[Made]:
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-
-
-def describe(jobs: list[Job]) -> dict[str, Any]:
-    """What a run is about to do, for a dry run: sources a split and bytes of pixels before compression (None where lengths are unknown)."""
-    plan: dict[str, Any] = {"splits": {}, "bytes": 0}
-    for job in jobs:
-        plan["splits"][job.split] = plan["splits"].get(job.split, 0) + 1
-        windows, factor = job.recipe.windows(job.source.id), job.recipe.interpolation.factor
-        if plan["bytes"] is None or job.source.length is None:
-            plan["bytes"] = None
-            continue
-        count = windows.count((job.source.length - 1) * factor + 1)
-        height, width = framed_size(job.source.size, job.recipe.frame)
-        flow = (len(windows.targets) - 1) * 2 * 2 if isinstance(job.source, HasMotion) else 0  # two float16 a pixel
-        plan["bytes"] += count * height * width * (3 * (1 + len(windows.targets)) + flow)
-    return plan

@@ -8,57 +8,134 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal
 
-from blurbench import registry
-from blurbench.errors import RecipeError, UnknownNameError
+import numpy as np
+
+from blurbench import registry, strict
+from blurbench.errors import RecipeError
+from blurbench.strict import one_of, require, whole
 from blurbench.synth.accumulate import Rounding
-from blurbench.synth.windows import Windows, targets
+from blurbench.synth.kernels import Kernels
+from blurbench.synth.windows import RandomWindows, RegularWindows, Windows, targets
 from blurbench.video import transfer
+from blurbench.video.transfer import Transfer
 
 Kernel = Literal["area", "linear", "cubic"]
-T = TypeVar("T")
+Fit = Literal["shrink", "stretch"]
+Anchor = Literal["top-left", "centre"]
+Order = Literal["rgb", "bgr"]
+Aggregate = Literal["none", "max", "avg"]
 
 
 @dataclass(frozen=True)
 class Window:
-    """Frames of one exposure. `length_from_name`: a regular expression whose group 1, found in the video's name, replaces `length`.
+    """Frames of one exposure: `length` of them, or an odd number drawn for each window between `shortest` and `length`.
 
-    `stride` 0 means disjoint windows, i.e. the length. `targets`: all, centre or even:N.
+    `length_from_name`: a regular expression whose group 1, found in the video's name, replaces `length`. `stride` 0 means disjoint
+    windows, i.e. the length. `offset` frames pass before the first window, `tail` must follow each. `skip_first` and `skip_last` windows
+    of a video are left out. `targets`: all, centre, even:N or at:A,B,...
     """
 
     length: int
     stride: int = 0
     targets: str = "centre"
     length_from_name: str = ""
+    shortest: int = 0
+    offset: int = 0
+    tail: int = 0
+    skip_first: int = 0
+    skip_last: int = 0
 
 
 @dataclass(frozen=True)
 class Interpolation:
-    """Frames inserted between source frames before averaging: `factor` output frames a source frame; `method` none, flow, …"""
+    """Frames inserted between source frames before averaging: `factor` output frames a source frame; `method` none, flow, rife, …
+
+    `fallback`: the method to take where the first cannot run, e.g. for want of weights; empty: that is an error.
+    """
 
     method: str = "none"
     factor: int = 1
+    fallback: str = ""
 
 
 @dataclass(frozen=True)
 class Frame:
     """What happens to each source frame first.
 
-    It is reduced to fit into `width` x `height` (0: kept; never enlarged, its shape kept) and cropped top-left to `crop` [width, height].
+    It is brought to `width` x `height` (0: kept) and cropped to `crop` [width, height], at the `anchor`. `fit`: `shrink` until it fits
+    inside, never enlarged, its shape kept; or `stretch` to exactly that size.
     """
 
     width: int = 0
     height: int = 0
+    fit: Fit = "shrink"
     kernel: Kernel = "area"
     crop: tuple[int, int] = (0, 0)
+    anchor: Anchor = "top-left"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Leaves out windows whose motion is too fast: `largest_step` pixels between consecutive source frames as they are averaged (0: none).
+
+    `flow` names the flow model; the `quantile` of its lengths over the picture counts, 1 being the largest.
+    """
+
+    largest_step: float = 0
+    flow: str = "dis-medium"
+    quantile: float = 1.0
+
+
+@dataclass(frozen=True)
+class Motion:
+    """The motion stored beside the pictures: `flow` names the model that measures it between targets, `none` for none.
+
+    Rendered footage stores its exact motion and measures nothing.
+    """
+
+    flow: str = "none"
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """Four-quadrant motion guidance from that flow (Zhong et al., ECCV 2022): `aggregate` max, avg or none; `threshold` pixels a target."""
+
+    aggregate: Aggregate = "none"
+    threshold: float = 0.2
+
+
+@dataclass(frozen=True)
+class Response:
+    """A camera response read from `file` when `transfer` is `response`; see `transfer.read_response` for the other two."""
+
+    file: str = ""
+    order: Order = "rgb"
+    straight_from: int = 0
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Crops around persons, where the source has boxes (`<video>.boxes.csv`): resized to `width` x `height`, 0 for no crop.
+
+    `ratio` widens the box by that part of the way to the picture's border (Zhong et al., ECCV 2022, evaluate at 0).
+    """
+
+    width: int = 0
+    height: int = 0
+    ratio: float = 0.0
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A data set's recipe. `split`: names of the source videos of each split; videos not named there go to `test`."""
+    """A data set's recipe. `split`: names of the source videos of each split; videos not named there go to `test`.
+
+    `seed` decides what is drawn at random: window lengths, kernels.
+    """
 
     id: str
     version: int
@@ -72,6 +149,13 @@ class Recipe:
     fps: float = 240.0
     frame: Frame = Frame()
     interpolation: Interpolation = Interpolation()
+    gate: Gate = Gate()
+    motion: Motion = Motion()
+    guidance: Guidance = Guidance()
+    response: Response = Response()
+    boxes: Boxes = Boxes()
+    kernels: Kernels = Kernels()
+    seed: int = 0
     split: dict[str, list[str]] | None = None
     built_in: dict[str, Any] | None = None
 
@@ -82,12 +166,32 @@ class Recipe:
             table[key] = {**table[key], **value} if isinstance(value, dict) else value
         return replace(_build(table, f"[built_in] of recipe {self.id!r}"), built_in=None)
 
-    def windows(self, video: str) -> Windows:
-        """The windows for a video of this name. Raises RecipeError."""
-        length = self.window.length
-        if self.window.length_from_name and (match := re.search(self.window.length_from_name, video)):
+    def windows(self, video: str, frames: int | None = None) -> Windows:
+        """The windows of a video of this name; `frames` of the averaged stream are needed when the last windows are to be skipped."""
+        rule = self.window
+        if rule.shortest:
+            return RandomWindows(rule.shortest, rule.length, rule.targets, np.random.default_rng([self.seed, *video.encode()]))
+        length = rule.length
+        if rule.length_from_name and (match := re.search(rule.length_from_name, video)):
             length = int(match[1])
-        return Windows(length, self.window.stride or length, targets(self.window.targets, length))
+        stride = rule.stride or length
+        windows = RegularWindows(length, stride, targets(rule.targets, length), rule.offset + rule.skip_first * stride, rule.tail)
+        if rule.skip_last and frames is not None:
+            windows.limit = max(0, windows.count(frames) - rule.skip_last)
+        return windows
+
+    def curve(self) -> Transfer:
+        """The transfer function; a camera response is read from its file. Raises RecipeError."""
+        if self.transfer != "response":
+            return transfer.parse(self.transfer)
+        if not self.response.file:
+            raise RecipeError(f"recipe {self.id!r} needs a camera response: add --set response.file=FILE (.npy, 256 codes)")
+        return transfer.read_response(Path(self.response.file), self.response.order, self.response.straight_from)
+
+    @property
+    def random(self) -> bool:
+        """Whether `seed` decides anything."""
+        return bool(self.window.shortest) or self.kernels.variant != "none"
 
     def split_of(self, video: str) -> str | None:
         """The split that the recipe lists this video in."""
@@ -97,69 +201,104 @@ class Recipe:
         """Everything that decides the pixels, JSON-ready; the words about the data set are left out."""
         words = {"title", "description", "citation", "licence", "split", "built_in"}
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        if self.transfer == "response":
+            plain["response"]["file"] = self.curve().name  # a hash of its values: paths differ between machines
+        plain["interpolation"].pop("fallback")
         return {key: value for key, value in plain.items() if key not in words}
 
 
-def load(name: str) -> Recipe:
-    """A recipe by name (`genblur`) or from a file (`my.toml`). Raises UnknownNameError, RecipeError."""
-    return read(registry.DATASETS.get(name))
+def load(name: str, changes: Sequence[str] = (), built_in: bool = False) -> Recipe:
+    """A recipe by name (`genblur`) or from a file (`my.toml`), for the built-in footage or not, with changes like `frame.width=640`.
+
+    Raises UnknownNameError, RecipeError.
+    """
+    recipe = read(registry.DATASETS.get(name))
+    if built_in:
+        recipe = recipe.for_built_in()
+    if not changes:
+        return recipe
+    table = asdict(recipe)
+    for change in changes:
+        _change(table, change)
+    return _build(table, f"recipe {recipe.id!r} with {', '.join(changes)}")
 
 
 def read(path: Path) -> Recipe:
     """Read and check a recipe file. Raises RecipeError with the place of the mistake."""
-    try:
-        table = tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is not valid TOML: {error}") from error
-    recipe = _build(table, str(path))
+    recipe = _build(strict.read(path), str(path))
     if recipe.built_in is not None:
         recipe.for_built_in()
     return recipe
 
 
-_TABLES: dict[str, type[Any]] = {"window": Window, "interpolation": Interpolation, "frame": Frame}
+_TABLES: dict[str, type[Any]] = {
+    "window": Window,
+    "interpolation": Interpolation,
+    "frame": Frame,
+    "gate": Gate,
+    "motion": Motion,
+    "guidance": Guidance,
+    "response": Response,
+    "boxes": Boxes,
+    "kernels": Kernels,
+}
+
+
+def _change(table: dict[str, Any], change: str) -> None:
+    """Put `key=value` or `table.key=value` into a recipe's tables; the value is TOML, or text as it stands."""
+    path, equals, text = change.partition("=")
+    *tables, key = path.strip().split(".")
+    if not equals or len(tables) > 1 or not key:
+        raise RecipeError(f"--set is {change!r}, expected KEY=VALUE or TABLE.KEY=VALUE, e.g. frame.width=640")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    inner = table
+    for name in tables:
+        inner = inner.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise RecipeError(f"--set is {change!r}, but {name} is no table of a recipe")
+    inner[key] = value
 
 
 def _build(table: dict[str, Any], where: str) -> Recipe:
-    nested = {key: _table(_TABLES[key], table[key], f"[{key}] of {where}") for key in _TABLES if key in table}
-    recipe: Recipe = _table(Recipe, {**table, **nested}, where)
+    nested = {key: strict.build(_TABLES[key], table[key], f"[{key}] of {where}") for key in _TABLES if key in table}
+    recipe = strict.build(Recipe, {**table, **nested}, where)
     _check(recipe, where)
     return recipe
 
 
-def _table(cls: type[T], table: Any, where: str) -> T:
-    if not isinstance(table, dict):
-        raise RecipeError(f"{where} is {table!r}, expected a table of keys")
-    known = {field.name: field for field in fields(cls)}  # type: ignore[arg-type]
-    for key in table:
-        if key not in known:
-            raise UnknownNameError("key", key, known, where)
-    try:
-        built = cls(**table)
-    except TypeError as error:
-        raise RecipeError(f"{where}: {str(error).split('__init__() ')[-1]}") from error
-    return built
-
-
 def _check(recipe: Recipe, where: str) -> None:
     """Values that the types alone do not rule out."""
-    transfer.parse(recipe.transfer)
-    rules: list[tuple[str, Any, bool, str]] = [
-        ("rounding", recipe.rounding, recipe.rounding in get_args(Rounding), f"one of {', '.join(get_args(Rounding))}"),
-        ("frame.kernel", recipe.frame.kernel, recipe.frame.kernel in get_args(Kernel), f"one of {', '.join(get_args(Kernel))}"),
-        ("window.length", recipe.window.length, _whole(recipe.window.length, 1), "a whole number of at least 1"),
-        ("window.stride", recipe.window.stride, _whole(recipe.window.stride, 0), "a whole number of at least 0"),
-        ("interpolation.factor", recipe.interpolation.factor, _whole(recipe.interpolation.factor, 1), "a whole number of at least 1"),
-        ("fps", recipe.fps, isinstance(recipe.fps, int | float) and recipe.fps > 0, "frames a second, above 0"),
-        ("version", recipe.version, _whole(recipe.version, 1), "a whole number of at least 1"),
-    ]
-    for key, value, right, expected in rules:
-        if not right:
-            raise RecipeError(f"{where}: {key} is {value!r}, expected {expected}")
-    targets(recipe.window.targets, recipe.window.length)
+    recipe.kernels.check(where)
+    if recipe.transfer != "response":
+        transfer.parse(recipe.transfer)
+    window, gate = recipe.window, recipe.gate
+    one_of(where, "rounding", recipe.rounding, Rounding)
+    one_of(where, "frame.kernel", recipe.frame.kernel, Kernel)
+    one_of(where, "frame.fit", recipe.frame.fit, Fit)
+    one_of(where, "frame.anchor", recipe.frame.anchor, Anchor)
+    one_of(where, "response.order", recipe.response.order, Order)
+    one_of(where, "guidance.aggregate", recipe.guidance.aggregate, Aggregate)
+    for key, value, least in (
+        ("window.length", window.length, 1),
+        ("window.stride", window.stride, 0),
+        ("window.offset", window.offset, 0),
+        ("window.tail", window.tail, 0),
+        ("window.skip_first", window.skip_first, 0),
+        ("window.skip_last", window.skip_last, 0),
+        ("interpolation.factor", recipe.interpolation.factor, 1),
+        ("version", recipe.version, 1),
+    ):
+        require(where, key, value, whole(value, least), f"a whole number of at least {least}")
+    require(where, "fps", recipe.fps, recipe.fps > 0, "frames a second, above 0")
+    require(where, "gate.quantile", gate.quantile, 0 < gate.quantile <= 1, "above 0 and at most 1")
+    odd = window.shortest == 0 or (0 < window.shortest <= window.length and window.shortest % 2 == window.length % 2 == 1)
+    require(where, "window.shortest", window.shortest, odd, f"0, or odd and at most window.length = {window.length}, odd as well")
+    crop = recipe.frame.crop
+    pair = isinstance(crop, list | tuple) and len(crop) == 2 and all(whole(side, 0) for side in crop)
+    require(where, "frame.crop", crop, pair, "[width, height]")
+    targets(window.targets, window.shortest or window.length)
     if recipe.interpolation.factor > 1 and recipe.interpolation.method == "none":
         raise RecipeError(f"{where}: interpolation.factor is {recipe.interpolation.factor} but interpolation.method is 'none'; name one")
-
-
-def _whole(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least

@@ -22,9 +22,10 @@ def ahead(items: Iterator[T], depth: int = 3) -> Generator[T, None, None]:
     def put(entry: tuple[T | None, BaseException | None]) -> None:
         while not stop.is_set():
             try:
-                return queue.put(entry, timeout=_PATIENCE)
+                queue.put(entry, timeout=_PATIENCE)
             except Full:
                 continue
+            return
 
     def work() -> None:
         try:

@@ -1,4 +1,4 @@
-"""Images on disk: 8-bit RGB read and written, and a folder of them as a source."""
+"""Images on disk: 8-bit RGB read and written, and a folder of them, 8 or 16 bits, RGB or grey, as a source."""
 
 from __future__ import annotations
 
@@ -26,13 +26,7 @@ def read_rgb(path: Path) -> U8:
 
     Raises SourceError for a file that is missing, cut short or no image, and for an image that is not 8-bit RGB.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror or error}; expected an image file") from error
-    image = _decode(data)
-    if image is None:
-        raise SourceError(f"{path} is not a readable image ({len(data)} bytes), expected a whole PNG, JPEG, BMP or TIFF; copy it again")
+    image = _read(path)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise SourceError(f"{path} is {_kind(image)}, expected an 8-bit RGB image; convert it first")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
@@ -76,7 +70,7 @@ def image_files(folder: Path) -> list[Path]:
 
 
 class ImageFolderSource:
-    """A folder of 8-bit RGB images of one size, one image a frame, at a rate the caller states."""
+    """A folder of images of one size, depth and kind (RGB or grey), one image a frame, at a rate the caller states."""
 
     def __init__(self, folder: Path, fps: float = 240) -> None:
         """Look at the names and the first image. Raises SourceError."""
@@ -90,8 +84,11 @@ class ImageFolderSource:
         self._paths = image_files(folder)
         if not self._paths:
             raise SourceError(f"{folder} holds no image, expected files with one of the suffixes {', '.join(IMAGE_SUFFIXES)}")
-        height, width, _ = read_rgb(self._paths[0]).shape
-        self.size = (height, width)
+        first = _read(self._paths[0])
+        self._kind = _kind(first)
+        if first.dtype not in (np.uint8, np.uint16) or (first.ndim == 3 and first.shape[2] != 3):
+            raise SourceError(f"{self._paths[0]} is {self._kind}, expected RGB or grey of 8 or 16 bits; convert it first")
+        self.size = (first.shape[0], first.shape[1])
 
     @property
     def length(self) -> int:
@@ -105,6 +102,7 @@ class ImageFolderSource:
             "folder": self.id,
             "first": self._paths[0].name,
             "last": self._paths[-1].name,
+            "stored_as": self._kind,
             "suffixes": sorted({path.suffix.lower() for path in self._paths}),
             "decoded_frames": len(self._paths),
             "fps": self.fps,
@@ -122,18 +120,33 @@ class ImageFolderSource:
         return digest.hexdigest()
 
     def frames(self) -> Iterator[Frame]:
-        """The images in natural order, frame n at n / fps seconds. Raises SourceError naming the image."""
+        """The images in natural order, frame n at n / fps seconds; grey is repeated over the channels. Raises SourceError naming one."""
         for index, path in enumerate(self._paths):
-            image = read_rgb(path)
+            image = _read(path)
+            if (kind := _kind(image)) != self._kind:
+                raise SourceError(f"{path} is {kind}, expected {self._kind} as {self._paths[0].name}; convert or remove it")
             if image.shape[:2] != self.size:
                 expected = f"{_times(self.size)} (height x width) as {self._paths[0].name}"
                 raise SourceError(f"{path} is {_times(image.shape)}, expected {expected}; resize or remove it")
-            yield Frame(image, index / self.fps)
+            rgb = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_BGR2RGB)
+            yield Frame(rgb, index / self.fps)  # type: ignore[arg-type]
 
 
 def folder_name(folder: Path) -> str:
     """Name of a folder, also when it was given as `.` or `..`."""
     return folder.name if folder.name not in ("", "..") else folder.resolve().name
+
+
+def _read(path: Path) -> np.ndarray[Any, Any]:
+    """The image as it is stored, channels in OpenCV's order."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}; expected an image file") from error
+    image = _decode(data)
+    if image is None:
+        raise SourceError(f"{path} is not a readable image ({len(data)} bytes), expected a whole PNG, JPEG, BMP or TIFF; copy it again")
+    return image
 
 
 def _decode(data: bytes) -> np.ndarray[Any, Any] | None:

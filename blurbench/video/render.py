@@ -1,4 +1,4 @@
-"""Rendered footage: 240 fps clips of shaken cameras and moving objects, with the exact motion of every pixel.
+"""Rendered footage: clips, at 240 fps or any other rate, of shaken cameras and moving objects, with the exact motion of every pixel.
 
 It is the built-in source: no download, the same pixels for the same seed, and it is called "rendered" wherever it appears.
 A clip is a background and one to three cut-outs with soft edges. Each is a textured plane that moves by a smooth similarity
@@ -21,7 +21,7 @@ from blurbench.video.source import Frame
 from blurbench.video.textures import surface
 from blurbench.video.transfer import gamma
 
-FPS = 240.0
+FPS = 240.0  # unless another rate is asked for; motion is stated in frames of this rate
 TRANSFER = gamma(2.2)
 VERSION = 2  # raise it whenever a pixel changes
 _KEPT = 64  # frames whose owners are remembered, so that asking for their motion does not render them again
@@ -76,10 +76,12 @@ class Plane:
 class RenderedSource:
     """One rendered clip; a `Source` with exact motion."""
 
-    def __init__(self, split: str, number: int, frames: int, size: tuple[int, int] = (192, 320), seed: int = 0) -> None:
-        """`split` decides which photographs may appear; `number` and `seed` decide everything else. size: (height, width)."""
+    def __init__(
+        self, split: str, number: int, frames: int, size: tuple[int, int] = (192, 320), seed: int = 0, fps: float = FPS
+    ) -> None:
+        """`split` decides which photographs may appear; `number` and `seed` decide everything else but the rate. size: (height, width)."""
         self.id = f"rendered-{split}-s{seed}-{number:04d}"
-        self.fps = FPS
+        self.fps = fps
         self.size = size
         self.length = frames
         self._key = (split, number, seed)
@@ -102,15 +104,15 @@ class RenderedSource:
         }
 
     def fingerprint(self) -> str:
-        """SHA-256 of what determines the pixels: renderer version, clip, size, frame count."""
-        return hashlib.sha256(repr(("rendered", VERSION, self._key, self.size, self.length)).encode()).hexdigest()
+        """SHA-256 of what determines the pixels: renderer version, clip, size, frame count, rate."""
+        return hashlib.sha256(repr(("rendered", VERSION, self._key, self.size, self.length, self.fps)).encode()).hexdigest()
 
     def frames(self) -> Iterator[Frame]:
         """Render the frames in order."""
         for index in range(self.length):
             colour, self._owners[index] = self._render(index)
             self._owners.pop(index - _KEPT, None)
-            yield Frame(np.floor(TRANSFER.to_encoded(colour) * 255 + 0.5).astype(np.uint8), index / FPS)
+            yield Frame(np.floor(TRANSFER.to_encoded(colour) * 255 + 0.5).astype(np.uint8), index / self.fps)
 
     def motion(self, start: int, end: int) -> F32:
         """(H, W, 2) float32: where each pixel of frame `start` is in frame `end`, as (x right, y down) pixels of displacement.
@@ -119,12 +121,13 @@ class RenderedSource:
         """
         camera, planes = self._build()
         owner = self._owners[start] if start in self._owners else self._render(start)[1]
+        before, after = start * FPS / self.fps, end * FPS / self.fps
         centre = self._centre
         rows, columns = np.mgrid[: self.size[0], : self.size[1]].astype(np.float64)
         field = np.zeros((*self.size, 2), np.float32)
         for index, plane in enumerate(planes):
-            there = plane.to_frame(camera.at(end), end, centre)
-            back = np.linalg.inv(plane.to_frame(camera.at(start), start, centre))
+            there = plane.to_frame(camera.at(after), after, centre)
+            back = np.linalg.inv(plane.to_frame(camera.at(before), before, centre))
             move = there @ back - np.eye(3)
             mine = owner == index
             x, y = columns[mine], rows[mine]
@@ -147,11 +150,12 @@ class RenderedSource:
     def _render(self, index: int) -> tuple[F64, NDArray[np.int8]]:
         """(H, W, 3) float64 linear light in [0, 1], and (H, W) the number of the plane that each pixel belongs to."""
         camera, planes = self._build()
-        view = camera.at(index)
+        moment = index * FPS / self.fps
+        view = camera.at(moment)
         owner = np.zeros(self.size, np.int8)
         frame = np.zeros((*self.size, 3))
         for number, plane in enumerate(planes):
-            sampled = _sample(plane, plane.to_frame(view, index, self._centre), self.size)
+            sampled = _sample(plane, plane.to_frame(view, moment, self._centre), self.size)
             if number == 0:
                 frame = sampled
                 continue

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from blurbench.types import F32, U8
+from blurbench.types import F32, U8, U16
 
 
 class Frame(NamedTuple):
-    """One frame. image: (H, W, 3) uint8 RGB, contiguous, upright, owned by the receiver; time: seconds on the source's own clock."""
+    """One frame. image: (H, W, 3) RGB, contiguous, upright, owned by the receiver; time: seconds on the source's own clock.
 
-    image: U8
+    uint8, or uint16 over the whole range from scientific sensors.
+    """
+
+    image: U8 | U16
     time: float
 
 

@@ -1,15 +1,21 @@
 """Transfer functions: how light becomes the number in a picture, and back.
 
 Averaging frames is only physical in linear light, and papers differ in what they assume (FIELD: up to 28 dB between the blurs they make):
-`pixel` averages the stored numbers as they are, `gamma(2.2)` undoes a power law, `srgb` the exact sRGB curve (IEC 61966-2-1).
+`pixel` averages the stored numbers as they are, `gamma(2.2)` undoes a power law, `srgb` the exact sRGB curve (IEC 61966-2-1). `linear`
+says that the numbers are light already, as a scientific sensor gives them; it computes what `pixel` does. A calibrated camera's response
+is read from a file.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,14 +41,23 @@ class Transfer(ABC):
     def to_encoded(self, linear: Floats) -> F64:
         """Encoded values of linear light; same shape, float64. The exact inverse of `to_linear`."""
 
+    def spelling(self) -> str:
+        """A text from which `parse` makes the same function: the name, and the values where a name is not enough."""
+        return self.name
+
+    @cached_property
+    def exact_table(self) -> F64:
+        """Linear light of each 8-bit code as `cv2.LUT` takes it: (256,) float64, or (256, 1, 3) where the channels differ."""
+        return self.to_linear(np.arange(256) / 255)
+
     @cached_property
     def table(self) -> F32:
-        """(256,) float32: linear light of each 8-bit code."""
-        return self.to_linear(np.arange(256) / 255).astype(np.float32)
+        """`exact_table` as float32."""
+        return self.exact_table.astype(np.float32)
 
 
 class Pixel(Transfer):
-    """No transfer function: the stored numbers count as light (GoPro's `blur`, BIN, the older papers)."""
+    """No transfer function: the stored numbers count as light (GoPro's `blur`, BIN, the older papers; linear sensors)."""
 
     def to_linear(self, encoded: Floats) -> F64:
         return np.asarray(encoded, np.float64)
@@ -76,7 +91,33 @@ class Srgb(Transfer):
         return np.where(y <= 0.04045 / 12.92, y * 12.92, 1.055 * np.maximum(y, 0) ** (1 / 2.4) - 0.055)
 
 
+@dataclass(frozen=True)
+class Response(Transfer):
+    """A measured inverse camera response. curve: 256 rows of (red, green, blue) light in [0, 1], rising; linear between codes."""
+
+    curve: tuple[tuple[float, float, float], ...]
+
+    def spelling(self) -> str:
+        return "response:" + json.dumps(self.curve)
+
+    @cached_property
+    def exact_table(self) -> F64:
+        return np.array(self.curve)[:, None]
+
+    def to_linear(self, encoded: Floats) -> F64:
+        return self._channels(encoded, lambda values, light: np.interp(values * 255, np.arange(256), light))
+
+    def to_encoded(self, linear: Floats) -> F64:
+        return self._channels(linear, lambda values, light: np.interp(values, light, np.arange(256)) / 255)
+
+    def _channels(self, image: Floats, function: Callable[[Floats, F64], F64]) -> F64:
+        """The function of each channel and its curve; image: (..., 3)."""
+        light = np.array(self.curve)
+        return np.stack([function(image[..., channel], light[:, channel]) for channel in range(3)], axis=-1)
+
+
 PIXEL = Pixel("pixel")
+LINEAR = Pixel("linear")
 SRGB = Srgb("srgb")
 
 
@@ -85,12 +126,54 @@ def gamma(exponent: float) -> Gamma:
     return Gamma(f"gamma({exponent:g})", exponent)
 
 
-def parse(name: str) -> Transfer:
-    """The transfer function of a name: `pixel`, `srgb`, `gamma(2.2)` (any exponent in [1, 4]). Raises RecipeError."""
-    if name == "pixel":
-        return PIXEL
-    if name == "srgb":
-        return SRGB
+def response(curve: Floats) -> Response:
+    """The response whose inverse is `curve`, (256, 3) RGB; scaled to 1 at code 255 and named by a hash of its values.
+
+    A step down, as calibrations have in noise, is levelled to a rise of 1e-9, so that the inverse is a function.
+    """
+    rising = np.maximum.accumulate(np.asarray(curve, np.float64)) + np.arange(256)[:, None] * 1e-9
+    scaled = rising / rising[-1]
+    name = hashlib.sha256(scaled.tobytes()).hexdigest()[:12]
+    return Response(f"response({name})", tuple((float(r), float(g), float(b)) for r, g, b in scaled))
+
+
+def read_response(path: Path, order: str = "rgb", straight_from: int = 0) -> Response:
+    """The inverse camera response of a `.npy` file: light of each of 256 codes, of shape (256,), (256, 3) or (256, 1, 3).
+
+    order: of its channels; OpenCV's calibration writes bgr. straight_from: codes from there on are replaced by the straight line that
+    goes on with slope (c[n] - c[n-2]) / 2 from code n-1; calibrations are wild near saturation, and REDS (Nah et al., CVPRW 2019) is used
+    with 251. Raises RecipeError.
+    """
+    try:
+        curve = np.asarray(np.load(path, allow_pickle=False), np.float64).squeeze()
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise RecipeError(f"camera response {path} cannot be read ({reason}), expected a .npy file of numbers") from error
+    if curve.ndim == 1:
+        curve = np.repeat(curve[:, None], 3, axis=1)
+    if curve.shape != (256, 3) or not np.isfinite(curve).all():
+        raise RecipeError(f"camera response {path} has shape {curve.shape}, expected finite light of 256 codes, e.g. (256, 1, 3)")
+    if order == "bgr":
+        curve = curve[:, ::-1]
+    if straight_from >= 2:
+        slope = (curve[straight_from] - curve[straight_from - 2]) / 2
+        steps = np.arange(1, 256 - straight_from + 1)[:, None]
+        curve = np.concatenate([curve[:straight_from], curve[straight_from - 1] + slope * steps])
+    return response(curve)
+
+
+def parse(name: str | Transfer) -> Transfer:
+    """The transfer function of a name: `pixel`, `linear`, `srgb`, `gamma(2.2)` (any exponent in [1, 4]), or of a `spelling`.
+
+    One that is one already is returned. Raises RecipeError.
+    """
+    if isinstance(name, Transfer):
+        return name
+    if name.startswith("response:"):
+        return response(np.array(json.loads(name.removeprefix("response:"))))
+    named = {curve.name: curve for curve in (PIXEL, LINEAR, SRGB)}
+    if name in named:
+        return named[name]
     if (match := re.fullmatch(r"gamma\((\d+(?:\.\d+)?)\)", name)) and 1 <= float(match[1]) <= 4:
         return gamma(float(match[1]))
-    raise RecipeError(f"unknown transfer function {name!r}; expected pixel, srgb or gamma(E) with E in [1, 4], e.g. gamma(2.2)")
+    raise RecipeError(f"unknown transfer function {name!r}; expected pixel, linear, srgb or gamma(E) with E in [1, 4], e.g. gamma(2.2)")

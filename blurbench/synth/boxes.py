@@ -1,0 +1,74 @@
+"""Boxes around persons: read from beside a source, and pictures cropped to them."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from blurbench.errors import SourceError
+from blurbench.synth.framing import crop_corner, resized
+from blurbench.synth.recipe import Boxes as Rule
+from blurbench.synth.recipe import Frame
+from blurbench.types import U8
+from blurbench.video.source import Source
+
+_COLUMNS = ("frame", "x_min", "y_min", "x_max", "y_max")
+Box = tuple[float, float, float, float]
+
+
+def read_boxes(source: Source) -> dict[int, Box] | None:
+    """Boxes by source frame from `<video>.boxes.csv` beside a video or image folder; None where there is no such file.
+
+    Columns: frame (counted from 0), x_min, y_min, x_max, y_max in pixels of the source. Raises SourceError.
+    """
+    path = getattr(source, "path", None) or getattr(source, "folder", None)
+    table = path and Path(path).with_name(f"{source.id}.boxes.csv")
+    if not table or not table.is_file():
+        return None
+    boxes: dict[int, Box] = {}
+    with table.open(newline="") as file:
+        rows = csv.DictReader(file)
+        if missing := set(_COLUMNS) - set(rows.fieldnames or ()):
+            raise SourceError(f"{table} lacks column {sorted(missing)[0]!r}, expected {', '.join(_COLUMNS)}")
+        for number, row in enumerate(rows, 2):
+            try:
+                box = (float(row["x_min"]), float(row["y_min"]), float(row["x_max"]), float(row["y_max"]))
+                frame = int(row["frame"])
+            except (TypeError, ValueError):
+                raise SourceError(f"{table}, line {number} is {','.join(map(str, row.values()))!r}, expected five numbers") from None
+            if box[0] >= box[2] or box[1] >= box[3]:
+                raise SourceError(f"{table}, line {number}: box {box} is empty, expected x_min < x_max and y_min < y_max")
+            boxes[frame] = box
+    return boxes
+
+
+def widen(box: Box, ratio: float, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """(left, top, right, bottom) after moving each side that part of the way to the border of a picture of `size` (height, width).
+
+    As in the released reader of B-AIST++ (Zhong et al., ECCV 2022): coordinates are truncated.
+    """
+    x_min, y_min, x_max, y_max = box
+    height, width = size
+    left, top = int((1 - ratio) * x_min), int((1 - ratio) * y_min)
+    right, bottom = int(x_max + ratio * (width - x_max)), int(y_max + ratio * (height - y_max))
+    return max(0, left), max(0, top), min(width, right), min(height, bottom)
+
+
+def crop(images: U8, box: Box, rule: Rule) -> U8:
+    """Pictures (..., H, W, 3) cropped to the widened box and resized by area to the rule's width and height."""
+    height, width = images.shape[-3:-1]
+    left, top, right, bottom = widen(box, rule.ratio, (height, width))
+    flat = images.reshape(-1, height, width, 3)[:, top:bottom, left:right]
+    small = [cv2.resize(np.ascontiguousarray(image), (rule.width, rule.height), interpolation=cv2.INTER_AREA) for image in flat]
+    return np.asarray(small, np.uint8).reshape(*images.shape[:-3], rule.height, rule.width, 3)
+
+
+def framed(box: Box, size: tuple[int, int], rule: Frame) -> Box:
+    """The box of a source picture of `size` (height, width) in the framed picture; it may reach beyond its border."""
+    height, width = resized(size, rule)
+    top, left = crop_corner((height, width), rule)
+    x, y = width / size[1], height / size[0]
+    return box[0] * x - left, box[1] * y - top, box[2] * x - left, box[3] * y - top

@@ -1,0 +1,75 @@
+"""What a sample holds beside the pictures: crops around persons, motion between the targets, guidance."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from blurbench.synth import boxes
+from blurbench.synth.recipe import Frame as FrameRule
+from blurbench.synth.recipe import Recipe
+from blurbench.types import F32
+from blurbench.video import flow
+from blurbench.video.source import HasMotion, Source
+
+
+class Extras:
+    """Adds to samples what the recipe asks for and the source can give."""
+
+    def __init__(self, source: Source, recipe: Recipe) -> None:
+        """Raises SourceError for boxes that cannot be read."""
+        self._recipe = recipe
+        self._frame_size = source.size
+        # Motion is exact only for pictures as they were rendered.
+        self._exact = source if isinstance(source, HasMotion) and recipe.frame == FrameRule() else None
+        self._model = flow.load(recipe.motion.flow) if recipe.motion.flow != "none" and self._exact is None else None
+        self._boxes = boxes.read_boxes(source) if recipe.boxes.width else None
+
+    def add(self, sample: dict[str, Any], positions: list[float]) -> str | None:
+        """Add to the sample in place; positions: of its targets, in source frames. Returns why the sample must be left out, or None."""
+        if self._boxes is not None and (reason := self._crop(sample, positions)):
+            return reason
+        if len(positions) > 1:
+            self._add_motion(sample, positions)
+        return None
+
+    def facts(self) -> dict[str, Any]:
+        """Where motion comes from, JSON-ready."""
+        return {"flow": "exact" if self._exact is not None else self._model.facts() if self._model else "none"}
+
+    def _crop(self, sample: dict[str, Any], positions: list[float]) -> str | None:
+        assert self._boxes is not None
+        box = self._boxes.get(round(positions[len(positions) // 2]))
+        if box is None:
+            return "no box"
+        here = boxes.framed(box, self._frame_size, self._recipe.frame)
+        sample["bbox"] = np.array(here, np.float32)
+        for name in ("blurry", "sharp"):
+            sample[name] = boxes.crop(sample[name], here, self._recipe.boxes)
+        return None
+
+    def _add_motion(self, sample: dict[str, Any], positions: list[float]) -> None:
+        there = back = None
+        if self._exact is not None and all(position.is_integer() for position in positions):
+            frames = [int(position) for position in positions]
+            there = np.stack([self._exact.motion(a, b) for a, b in itertools.pairwise(frames)])
+            sample["flow"] = there.astype(np.float16)
+            sample["flow_first_last"] = self._exact.motion(frames[0], frames[-1]).astype(np.float16)
+            if self._recipe.guidance.aggregate != "none":
+                back = np.stack([self._exact.motion(b, a) for a, b in itertools.pairwise(frames)])
+        elif self._model is not None:
+            from blurbench.synth import motion
+
+            sample.update(motion.measured(sample["sharp"], self._model))
+            if self._recipe.guidance.aggregate != "none":
+                back = motion.backward(sample["sharp"], self._model)
+        if back is not None:
+            sample["guidance"] = self._guidance(back)
+
+    def _guidance(self, back: F32) -> np.ndarray[Any, np.dtype[np.int8]]:
+        from blurbench.synth import guidance
+
+        rule = self._recipe.guidance
+        return guidance.guidance(-back, aggregate=rule.aggregate, threshold=rule.threshold)

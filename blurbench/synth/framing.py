@@ -1,0 +1,50 @@
+"""What happens to each source frame first: brought to a size, then cropped."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from blurbench.errors import SourceError
+from blurbench.synth.recipe import Frame as FrameRule
+from blurbench.types import U8, U16
+
+_KERNELS = {"area": cv2.INTER_AREA, "linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
+
+
+def framed_size(size: tuple[int, int], rule: FrameRule) -> tuple[int, int]:
+    """(height, width) that a picture of `size` has after `reframe`. Raises SourceError when the crop is larger than the picture."""
+    height, width = resized(size, rule)
+    if rule.crop[0] and rule.crop[1]:
+        if rule.crop[1] > height or rule.crop[0] > width:
+            raise SourceError(f"frames are {width}x{height}, frame.crop asks for {rule.crop[0]}x{rule.crop[1]}; make the crop smaller")
+        width, height = rule.crop
+    return height, width
+
+
+def reframe(image: U8 | U16, rule: FrameRule) -> U8 | U16:
+    """Resize, then crop, as the recipe's [frame] says. Raises SourceError when the crop is larger than the picture."""
+    size = (image.shape[0], image.shape[1])
+    height, width = framed_size(size, rule)
+    if (new := resized(size, rule)) != size:
+        image = cv2.resize(image, new[::-1], interpolation=_KERNELS[rule.kernel])  # type: ignore[assignment]
+    top, left = crop_corner(new, rule)
+    return np.ascontiguousarray(image[top : top + height, left : left + width])  # type: ignore[return-value]
+
+
+def crop_corner(resized: tuple[int, int], rule: FrameRule) -> tuple[int, int]:
+    """(top, left) of the crop in the resized picture of that (height, width)."""
+    if rule.anchor == "top-left" or not (rule.crop[0] and rule.crop[1]):
+        return 0, 0
+    return (resized[0] - rule.crop[1]) // 2, (resized[1] - rule.crop[0]) // 2
+
+
+def resized(size: tuple[int, int], rule: FrameRule) -> tuple[int, int]:
+    """(height, width) before the crop: exactly the rule's (`stretch`), or the largest of the picture's shape that fits into it."""
+    height, width = size
+    if not (rule.width and rule.height):
+        return size
+    if rule.fit == "stretch":
+        return rule.height, rule.width
+    scale = min(1.0, rule.width / width, rule.height / height)
+    return round(height * scale), round(width * scale)
