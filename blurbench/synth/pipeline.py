@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing
@@ -26,6 +27,8 @@ from blurbench.synth.kernel_samples import KernelSamples
 from blurbench.synth.plan import BUILT_IN_CLIPS, SYNTHESIS, BuiltIn, Job
 from blurbench.synth.recipe import Recipe
 from blurbench.video import interpolate
+
+_WRITE_EVERY = 2.0  # seconds between two writings of the manifest: with 10,000 shards it is long
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,16 @@ def make_dataset(
         manifest.missing = lacking
         note(_lacking(chosen, lacking))
     _sweep(folder)
-    for made in _run(jobs, workers, progress):
-        manifest.enter(made.split, made.entry)
-        manifest.write(folder)
+    written = -_WRITE_EVERY
+    try:
+        for made in _run(jobs, workers, progress):
+            manifest.enter(made.split, made.entry)
+            if time.monotonic() - written > _WRITE_EVERY:
+                manifest.write(folder)
+                written = time.monotonic()
+    finally:
+        if manifest.splits:
+            manifest.write(folder)
     return manifest
 
 

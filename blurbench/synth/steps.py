@@ -73,7 +73,7 @@ class Gated:
 
 
 class Rough:
-    """DIS flow, ultrafast, between green channels reduced to 160 pixels: good to about a pixel of the whole picture, at little cost."""
+    """DIS flow, ultrafast, between green channels reduced to 160 pixels: good to about two pixels of the whole picture, at little cost."""
 
     def __init__(self) -> None:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)

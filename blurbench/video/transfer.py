@@ -132,9 +132,12 @@ def response(curve: Floats) -> Response:
     A step down, as calibrations have in noise, is levelled to a rise of 1e-9, so that the inverse is a function.
     """
     rising = np.maximum.accumulate(np.asarray(curve, np.float64)) + np.arange(256)[:, None] * 1e-9
-    scaled = rising / rising[-1]
-    name = hashlib.sha256(scaled.tobytes()).hexdigest()[:12]
-    return Response(f"response({name})", tuple((float(r), float(g), float(b)) for r, g, b in scaled))
+    return _named(rising / rising[-1])
+
+
+def _named(curve: F64) -> Response:
+    name = hashlib.sha256(curve.tobytes()).hexdigest()[:12]
+    return Response(f"response({name})", tuple((float(r), float(g), float(b)) for r, g, b in curve))
 
 
 def read_response(path: Path, order: str = "rgb", straight_from: int = 0) -> Response:
@@ -170,7 +173,7 @@ def parse(name: str | Transfer) -> Transfer:
     if isinstance(name, Transfer):
         return name
     if name.startswith("response:"):
-        return response(np.array(json.loads(name.removeprefix("response:"))))
+        return _named(np.array(json.loads(name.removeprefix("response:"))))
     named = {curve.name: curve for curve in (PIXEL, LINEAR, SRGB)}
     if name in named:
         return named[name]

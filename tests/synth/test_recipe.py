@@ -1,8 +1,12 @@
+import re
+
+import numpy as np
 import pytest
 
 from blurbench.errors import RecipeError, UnknownNameError
 from blurbench.registry import DATASETS
 from blurbench.synth import recipe as recipes
+from blurbench.synth.windows import Window
 
 MINIMAL = """
 id = "mine"
@@ -26,7 +30,7 @@ def test_defaults(tmp_path):
     recipe = recipes.read(write(tmp_path, MINIMAL))
     assert (recipe.transfer, recipe.rounding, recipe.interpolation.factor) == ("pixel", "half-up", 1)
     windows = recipe.windows("any")
-    assert (windows.length, windows.stride, windows.targets) == (7, 7, (3,))
+    assert (windows.window(0), windows.window(1)) == (Window(0, 0, 7, (3,)), Window(1, 7, 7, (3,)))
 
 
 @pytest.mark.parametrize("name", DATASETS.names())
@@ -34,8 +38,8 @@ def test_every_recipe_is_whole(name):
     recipe = recipes.load(name)
     assert recipe.id == name
     assert recipe.citation.strip().startswith("@")
-    assert set(recipe.split or {}) == {"train", "test"}
-    assert not set(recipe.split["train"]) & set(recipe.split["test"])
+    lists = recipe.split or {}
+    assert not set(lists.get("train", [])) & set(lists.get("test", []))
     recipe.for_built_in()
 
 
@@ -45,18 +49,17 @@ def test_every_recipe_is_whole(name):
 )
 @pytest.mark.parametrize("name", ["gopro-linear", "gopro-gamma"])
 def test_window_length_is_read_from_the_sequence_name(name, video, length):
-    windows = recipes.load(name).windows(video)
-    assert (windows.length, windows.stride, windows.targets) == (length, length, (length // 2,))
+    assert recipes.load(name).windows(video).window(2) == Window(2, 2 * length, length, (length // 2,))
 
 
 def test_genblur_as_published_and_on_rendered_footage():
     recipe = recipes.load("genblur")
     assert recipe.interpolation.factor == 32
-    assert recipe.windows("").targets == (0, 21, 42, 64, 85, 106, 127)
+    assert recipe.windows("").window(0).targets == (0, 21, 42, 64, 85, 106, 127)
     assert (len(recipe.split["train"]), len(recipe.split["test"])) == (161, 31)
     built_in = recipe.for_built_in()
     assert built_in.interpolation.factor == 4
-    assert [target / 4 for target in built_in.windows("").targets] == [0, 1, 2, 3, 4, 5, 6]
+    assert [target / 4 for target in built_in.windows("").window(0).targets] == [0, 1, 2, 3, 4, 5, 6]
 
 
 def test_words_do_not_change_what_is_made(tmp_path):
@@ -70,8 +73,13 @@ def test_words_do_not_change_what_is_made(tmp_path):
     ("line", "says"),
     [
         ('transfr = "pixel"', "did you mean 'transfer'"),
-        ('transfer = "gama"', "expected pixel, srgb or gamma"),
+        ('transfer = "gama"', "expected pixel, linear, srgb or gamma"),
         ('rounding = "up"', "rounding is 'up', expected one of half-up, truncate"),
+        ("gate = { quantile = 2.0 }", "gate.quantile is 2.0"),
+        ("window = { length = 22, shortest = 7 }", "window.shortest is 7, expected 0, or odd"),
+        ("frame = { crop = [1280] }", "frame.crop is [1280], expected [width, height]"),
+        ('frame = { width = "wide" }', "width is 'wide', expected a whole number"),
+        ('guidance = { aggregate = "sum" }', "expected one of none, max, avg"),
         ("fps = 0", "fps is 0"),
         ("window = { length = 0 }", "window.length is 0"),
         ('window = { length = 7, tagets = "all" }', "did you mean 'targets'"),
@@ -95,3 +103,52 @@ def test_mistakes_are_named(tmp_path, line, says):
 def test_unknown_name():
     with pytest.raises(UnknownNameError, match="did you mean 'genblur'"):
         recipes.load("genblurr")
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "count"),
+    [("baistpp", "train", 73), ("baistpp", "test", 32), ("adobe240", "test", 8), ("gopro9", "train", 22), ("gopro9", "test", 11)],
+)
+def test_published_lists(name, split, count):
+    assert len(recipes.load(name).split[split]) == count
+
+
+def test_reds_covers_five_originals_with_the_third_in_the_middle():
+    recipe = recipes.load("reds")
+    second = recipe.windows("").window(1)
+    first, last = second.start / recipe.interpolation.factor, second.last / recipe.interpolation.factor
+    assert (first, last, (second.start + second.targets[0]) / recipe.interpolation.factor) == (5, 9, 7)
+    assert second.length / 80 == pytest.approx(0.8, abs=0.02)  # the duty cycle
+
+
+def test_changes():
+    recipe = recipes.load("gopro7", ["transfer=pixel", "frame.crop=[1280,704]", 'window.targets = "centre"'])
+    assert (recipe.transfer, tuple(recipe.frame.crop), recipe.window.targets) == ("pixel", (1280, 704), "centre")
+    assert recipe.split == recipes.load("gopro7").split
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("transfer", "expected KEY=VALUE"),
+        ("transfr=pixel", "did you mean 'transfer'"),
+        ("frame.widht=3", "did you mean 'width'"),
+        ("title.x=3", "title is no table"),
+        ("window.length=0", "window.length is 0"),
+    ],
+)
+def test_wrong_changes(change, says):
+    with pytest.raises(RecipeError, match=re.escape(says)):
+        recipes.load("gopro7", [change])
+
+
+def test_a_response_counts_by_its_values(tmp_path):
+    curve = np.linspace(0, 1, 256) ** 2
+    for name in ("a.npy", "b.npy"):
+        np.save(tmp_path / name, curve)
+    np.save(tmp_path / "c.npy", curve**1.1)
+    a, b, c = (recipes.load("reds", [f"response.file={tmp_path / name}.npy"]).processing() for name in "abc")
+    assert a == b != c
+    assert str(tmp_path) not in str(a)
+    with pytest.raises(RecipeError, match=r"add --set response.file=FILE"):
+        recipes.load("reds").curve()

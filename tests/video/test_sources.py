@@ -80,8 +80,27 @@ def test_other_than_8_bit_rgb_is_refused(tmp_path: Path, name: str, image: np.nd
     assert cv2.imwrite(str(tmp_path / name), image)
     with pytest.raises(SourceError, match=rf"{name} is {what}, expected an 8-bit RGB image"):
         read_rgb(tmp_path / name)
-    with pytest.raises(SourceError, match=name):
+
+
+@pytest.mark.parametrize("image", [np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)])
+def test_alpha_and_floats_are_no_frames(tmp_path: Path, image: np.ndarray) -> None:
+    assert cv2.imwrite(str(tmp_path / "a.tif"), image)
+    with pytest.raises(SourceError, match=r"expected RGB or grey of 8 or 16 bits"):
         ImageFolderSource(tmp_path)
+
+
+def test_grey_and_16_bit_frames_keep_their_depth_and_are_recorded(tmp_path: Path) -> None:
+    deep = np.arange(12, dtype=np.uint16).reshape(3, 4) * 5000
+    assert cv2.imwrite(str(tmp_path / "0.png"), deep)
+    source = ImageFolderSource(tmp_path)
+    (frame,) = source.frames()
+    assert frame.image.dtype == np.uint16
+    assert (frame.image == deep[..., None]).all()
+    assert frame.image.shape == (3, 4, 3)
+    assert source.facts()["stored_as"] == "16-bit grey"
+    assert cv2.imwrite(str(tmp_path / "1.png"), (deep >> 8).astype(np.uint8))
+    with pytest.raises(SourceError, match=r"1\.png is 8-bit grey, expected 16-bit grey as 0\.png"):
+        list(ImageFolderSource(tmp_path).frames())
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif"])

@@ -25,7 +25,44 @@ def test_table_is_the_function_of_each_code():
     assert transfer.SRGB.table[200] == pytest.approx(transfer.SRGB.to_linear(np.array([200 / 255]))[0], rel=1e-6)
 
 
-@pytest.mark.parametrize("name", ["gamma", "gamma()", "gamma(0.4)", "gamma(2.2", "linear", ""])
+@pytest.mark.parametrize("name", ["gamma", "gamma()", "gamma(0.4)", "gamma(2.2", "log", ""])
 def test_unknown_names(name):
-    with pytest.raises(RecipeError, match="expected pixel, srgb or gamma"):
+    with pytest.raises(RecipeError, match="expected pixel, linear, srgb or gamma"):
         transfer.parse(name)
+
+
+def calibration():
+    """An inverse response as OpenCV's calibration gives one: BGR, a power of 2.2, wild above code 250, one step down."""
+    codes = np.arange(256) / 128
+    curve = np.stack([codes**2.2, 1.1 * codes**2.2, 0.9 * codes**2.2], axis=1)
+    curve[251:] = [[34.0, 46.0, 40.0]]
+    curve[100, 2] = curve[99, 2] - 0.001
+    return curve.astype(np.float32)[:, None]
+
+
+def test_a_response_is_read_straightened_and_inverted(tmp_path):
+    np.save(tmp_path / "crf.npy", calibration())
+    curve = transfer.read_response(tmp_path / "crf.npy", order="bgr", straight_from=251)
+    red, green, blue = np.array(curve.curve).T
+    given = calibration()[:, 0].astype(np.float64)
+    slope = (given[251] - given[249]) / 2
+    assert blue[251] / blue[250] == pytest.approx((given[250, 0] + slope[0]) / given[250, 0], rel=1e-6)
+    assert green[255] / green[250] == pytest.approx((given[250, 1] + 5 * slope[1]) / given[250, 1], rel=1e-6)
+    assert red[100] >= red[99]
+    assert curve.exact_table.shape == (256, 1, 3)
+    image = np.random.default_rng(0).integers(0, 256, (5, 6, 3)) / 255
+    np.testing.assert_allclose(curve.to_encoded(curve.to_linear(image)), image, atol=0.6 / 255)  # the levelled step is flat
+    assert transfer.parse(curve.spelling()) == curve
+
+
+@pytest.mark.parametrize("shape", [(256, 2), (255,), (3, 256)])
+def test_a_response_of_another_shape_is_refused(tmp_path, shape):
+    np.save(tmp_path / "crf.npy", np.ones(shape))
+    with pytest.raises(RecipeError, match="expected finite light of 256 codes"):
+        transfer.read_response(tmp_path / "crf.npy")
+
+
+def test_a_file_that_is_no_response_is_refused(tmp_path):
+    (tmp_path / "crf.npy").write_text("nothing")
+    with pytest.raises(RecipeError, match="cannot be read"):
+        transfer.read_response(tmp_path / "crf.npy")

@@ -1,0 +1,59 @@
+"""Crops around persons, as the released reader of B-AIST++ makes them."""
+
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from blurbench.errors import SourceError
+from blurbench.synth import boxes
+from blurbench.synth.recipe import Boxes, Frame
+
+
+@pytest.mark.parametrize(
+    ("ratio", "expected"),
+    [(0.0, (10, 20, 30, 60)), (0.5, (5, 10, 65, 80)), (1.0, (0, 0, 100, 100))],
+)
+def test_widening_moves_each_side_towards_the_border(ratio, expected):
+    assert boxes.widen((10.7, 20.9, 30.2, 60.4), ratio, (100, 100)) == expected
+
+
+def test_a_box_follows_the_frame():
+    """1920x1080 reduced to 1280x720, of which the middle 960 columns are kept."""
+    rule = Frame(width=1280, height=720, crop=(960, 720), anchor="centre")
+    assert boxes.framed((960, 540, 1500, 1080), (1080, 1920), rule) == pytest.approx((480, 360, 840, 720))
+
+
+def test_the_crop_is_resized_by_area():
+    picture = np.random.default_rng(0).integers(0, 256, (2, 40, 50, 3), np.uint8)
+    small = boxes.crop(picture, (10, 8, 30, 32), Boxes(width=10, height=12))
+    assert small.shape == (2, 12, 10, 3)
+    expected = cv2.resize(picture[1, 8:32, 10:30], (10, 12), interpolation=cv2.INTER_AREA)
+    assert (small[1] == expected).all()
+    means = picture[0, 8:32, 10:30].reshape(12, 2, 10, 2, 3).mean(axis=(1, 3))
+    assert np.abs(small[0] - means).max() <= 0.5
+
+
+def source(folder):
+    return SimpleNamespace(id="clip", path=folder / "clip.mp4")
+
+
+def test_reading(tmp_path):
+    assert boxes.read_boxes(source(tmp_path)) is None
+    (tmp_path / "clip.boxes.csv").write_text("frame,x_min,y_min,x_max,y_max,score\n3,1,2,30,40,0.9\n7,2,2,31,41,0.8\n")
+    assert boxes.read_boxes(source(tmp_path)) == {3: (1, 2, 30, 40), 7: (2, 2, 31, 41)}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("frame,x_min,y_min,x_max\n1,2,3,4\n", "lacks column 'y_max'"),
+        ("frame,x_min,y_min,x_max,y_max\n1,2,3,four,5\n", "line 2 is '1,2,3,four,5', expected five numbers"),
+        ("frame,x_min,y_min,x_max,y_max\n1,9,3,4,5\n", "is empty, expected x_min < x_max"),
+    ],
+)
+def test_mistakes(tmp_path, text, says):
+    (tmp_path / "clip.boxes.csv").write_text(text)
+    with pytest.raises(SourceError, match=says):
+        boxes.read_boxes(source(tmp_path))
