@@ -9,11 +9,12 @@ from pathlib import Path
 
 from _footage import write_recipe, write_video
 
-MEASURE = """
-import resource, sys
+MEASURE = r"""
+import re, sys
 from blurbench.synth.pipeline import make_dataset
 make_dataset(*sys.argv[1:4])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# Not getrusage: its peak outlives exec, and would be that of the process that wrote the video.
+print(re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1])
 """
 
 
