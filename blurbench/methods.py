@@ -14,6 +14,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from blurbench import device as devices
 from blurbench.errors import PredictionError, RecipeError, WeightsError
 from blurbench.registry import METHODS
 from blurbench.types import F32, F64, U8, Prediction, Sample
@@ -94,12 +95,12 @@ class Method(ABC):
 def load_method(name: str, weights: Path | str | None = None, device: str = "cpu") -> Method:
     """A method by name or alias (`zhang2019`, `dmphn`) or from a file (`my_method.py:MyMethod`), ready to predict.
 
-    Raises UnknownNameError, BrokenPluginError, WeightsError.
+    Raises UnknownNameError, BrokenPluginError, WeightsError, and BlurbenchError for a device that cannot be used.
     """
     cls = METHODS.get(name)
     if not (isinstance(cls, type) and issubclass(cls, Method)):
         raise RecipeError(f"method {name!r} is {cls!r}, expected a subclass of blurbench.methods.Method")
-    method = cls.load(Path(weights) if weights is not None else None, device)
+    method = cls.load(Path(weights) if weights is not None else None, devices.check(device))
     method.device = device
     return method
 

@@ -16,7 +16,7 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
-from blurbench.errors import BrokenPluginError, UnknownNameError
+from blurbench.errors import BrokenPluginError, RecipeError, UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -55,23 +55,30 @@ class Registry:
             return path
         if ".py:" in name and not self.package:
             return _from_file(name)
+        if name.endswith(".py") and not self.package:
+            raise RecipeError(f"{name} names no class in the file, expected FILE.py:Class, e.g. {name}:MyMethod")
         raise UnknownNameError(self.kind, name, self.names())
 
     def entries(self) -> Iterator[Entry]:
-        """Every name with its state; loads each, and catches whatever a broken plug-in throws."""
+        """Every name with its state; loads each, and catches whatever a broken plug-in throws.
+
+        Where several packages register one name, ours wins, then the first by package name; the others are listed as broken.
+        """
         files, points = self._files(), self._points()
         for name in self.names():
             if name in files:
                 yield Entry(name, "blurbench")
                 continue
             point = points[name]
-            origin = point.dist.name if point.dist else "?"
+            origin = _owner(point)
             try:
                 self._load(point)
             except BrokenPluginError as error:
                 yield Entry(name, origin, str(error))
             else:
                 yield Entry(name, origin)
+            for other in _entry_points(self.group)[name][1:]:
+                yield Entry(name, _owner(other), f"the name {name!r} is taken by {origin}; register it under another")
 
     def _load(self, point: metadata.EntryPoint) -> Any:
         try:
@@ -81,15 +88,23 @@ class Registry:
             raise BrokenPluginError(f"{self.kind} {point.name!r} ({point.value}) cannot be loaded: {reason}") from error
 
     def _points(self) -> dict[str, metadata.EntryPoint]:
-        return _entry_points(self.group)
+        return {name: points[0] for name, points in _entry_points(self.group).items()}
 
     def _files(self) -> dict[str, Path]:
         return _toml_files(self.package, self.folder) if self.package else {}
 
 
 @cache
-def _entry_points(group: str) -> dict[str, metadata.EntryPoint]:
-    return {point.name: point for point in metadata.entry_points(group=group)}
+def _entry_points(group: str) -> dict[str, list[metadata.EntryPoint]]:
+    """All that register a name, the one that counts first."""
+    found: dict[str, list[metadata.EntryPoint]] = {}
+    for point in sorted(metadata.entry_points(group=group), key=lambda point: (_owner(point) != "blurbench", _owner(point))):
+        found.setdefault(point.name, []).append(point)
+    return found
+
+
+def _owner(point: metadata.EntryPoint) -> str:
+    return point.dist.name if point.dist else "?"
 
 
 @cache

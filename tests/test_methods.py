@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blurbench.errors import PredictionError, RecipeError, UnknownNameError, WeightsError
+from blurbench.errors import BlurbenchError, PredictionError, RecipeError, UnknownNameError, WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, load_method, predict
 from blurbench.types import Sample
 
@@ -173,3 +174,14 @@ def test_what_is_no_method(tmp_path):
 def test_weights_for_a_method_without(tmp_path):
     with pytest.raises(WeightsError, match=r"^copy-blur has no weights, but --weights .*w\.pth was given; leave it out$"):
         load_method("copy-blur", tmp_path / "w.pth")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_a_device_that_is_not_there():
+    with pytest.raises(BlurbenchError, match=r"--device cuda cannot be used here .*; use --device cpu"):
+        load_method("copy-blur", device="cuda")
+
+
+def test_a_device_that_does_not_exist():
+    with pytest.raises(BlurbenchError, match="--device gpu cannot be used here"):
+        load_method("copy-blur", device="gpu")

@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from blurbench.errors import BrokenPluginError, UnknownNameError
+from blurbench import registry
+from blurbench.errors import BrokenPluginError, RecipeError, UnknownNameError
 from blurbench.methods import Method
 from blurbench.registry import METHODS
 
@@ -130,6 +132,32 @@ def test_method_from_a_file(tmp_path):
     assert issubclass(cls, Method)
     assert cls.card.id == "dim"
     assert pickle.loads(pickle.dumps(cls)) is cls
+
+
+def test_a_file_without_a_class_says_how(tmp_path):
+    (tmp_path / "my.py").write_text(MINE)
+    with pytest.raises(RecipeError, match=r"names no class in the file, expected FILE.py:Class"):
+        METHODS.get(str(tmp_path / "my.py"))
+
+
+def test_our_name_stays_ours(monkeypatch):
+    """Another package registers `oracle`: ours still counts, the other is listed as broken."""
+
+    class Point:
+        name, value, dist = "oracle", "theirs:Oracle", SimpleNamespace(name="aaa-theirs")
+
+    real = registry.metadata.entry_points(group="blurbench.methods")
+    monkeypatch.setattr(registry.metadata, "entry_points", lambda group: [Point(), *real])
+    registry._entry_points.cache_clear()
+    try:
+        assert METHODS.get("oracle").card.id == "oracle"
+        found = [entry for entry in METHODS.entries() if entry.name == "oracle"]
+    finally:
+        registry._entry_points.cache_clear()
+    assert [(entry.origin, entry.broken) for entry in found] == [
+        ("blurbench", None),
+        ("aaa-theirs", "the name 'oracle' is taken by blurbench; register it under another"),
+    ]
 
 
 def test_file_named_like_a_library_does_not_replace_it(tmp_path):

@@ -17,7 +17,7 @@ weights_option = click.option(
     help="Weights file or folder instead of the shipped ones. `blurbench ls methods -v` says where to get them.",
 )
 device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
-seed_option = click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
+seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything random.")
 
 
 def say(text: str) -> None:

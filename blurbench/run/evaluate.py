@@ -12,7 +12,7 @@ from blurbench import methods
 from blurbench.metrics import protocol as protocols
 from blurbench.metrics.protocol import Protocol, SampleScore
 from blurbench.metrics.statistics import interval
-from blurbench.run.record import RunRecord, Value
+from blurbench.run.record import RunRecord, Value, command_line
 from blurbench.store.reader import open_dataset
 
 Progress = Callable[[int, int], None]
@@ -63,6 +63,9 @@ def evaluate(
         device=device,
         seed=seed,
         scores="",
+        command=command_line(
+            "evaluate", method=method, dataset=dataset, weights=weights, split=split, protocol=protocol, device=device, seed=seed
+        ),
     )
     return _write(record, Path(out), rules, scores, seconds)
 

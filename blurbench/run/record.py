@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-import sys
+import shlex
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -33,7 +33,7 @@ class RunRecord:
 
     dataset: label of the data ("genblur-rendered"). fingerprint: what the split was made from; content: digest of its values.
     weights: files, SHA-256 and origin, or None. scores: name of the CSV with a row a sample, beside the record.
-    seconds: mean a sample without the first. values: aggregates by protocol column.
+    seconds: mean a sample without the first. command: what to type to get the row again. values: aggregates by protocol column.
     """
 
     method: str
@@ -52,8 +52,8 @@ class RunRecord:
     device: str
     seed: int
     scores: str
+    command: str
     date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    command: str = field(default_factory=lambda: " ".join(["blurbench", *sys.argv[1:]]))
     machine: dict[str, str] = field(default_factory=lambda: {"system": platform.platform(terse=True), "python": platform.python_version()})
     versions: dict[str, str] = field(default_factory=lambda: {name: metadata.version(name) for name in _LIBRARIES})
     schema: int = SCHEMA
@@ -74,6 +74,15 @@ class RunRecord:
         path = folder / f"{self.name}.json"
         write_json(path, asdict(self))
         return path
+
+
+def command_line(name: str, **options: object) -> str:
+    """`blurbench NAME --option value …` as a person would type it; options that are None are left out."""
+    words = ["blurbench", name]
+    for option, value in options.items():
+        if value is not None:
+            words += [f"--{option}", str(value)]
+    return shlex.join(words)
 
 
 def read(path: Path) -> RunRecord:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,9 +17,11 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import blurbench
+from blurbench import device as devices
 from blurbench import weights
 from blurbench.errors import BlurbenchError, RecipeError
 from blurbench.registry import METHODS
+from blurbench.run.record import command_line
 from blurbench.store.dataset import BlurDataset, Draws
 from blurbench.store.reader import MadeDataSet, open_dataset
 from blurbench.train.recipe import Training
@@ -98,7 +99,7 @@ def train(
     torch.manual_seed(seed)
     if start is not None:
         recipe = replace(recipe, learning_rate=recipe.learning_rate / 2)
-    run = _Run(recipe, data, Budget.parse(budget), seed, torch.device(device), precision)
+    run = _Run(recipe, data, Budget.parse(budget), seed, torch.device(devices.check(device)), precision)
     if start is not None:
         weights.fit(run.network, {key: value.float() for key, value in weights.read(Path(start)).items()}, Path(start))
     out = Path(out)
@@ -108,7 +109,7 @@ def train(
         "method": cls.card.id,
         "dataset": data.manifest.label,
         "fingerprint": data.manifest.fingerprint("train"),
-        "command": " ".join(["blurbench", *sys.argv[1:]]),
+        "command": command_line("train", method=method, dataset=dataset, budget=budget, seed=seed, precision=precision, start=start),
         "steps": str(run.step),
         "minutes": f"{run.seconds / 60:.1f}",
         "seed": str(seed),

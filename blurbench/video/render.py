@@ -76,9 +76,7 @@ class Plane:
 class RenderedSource:
     """One rendered clip; a `Source` with exact motion."""
 
-    def __init__(
-        self, split: str, number: int, frames: int, size: tuple[int, int] = (192, 320), seed: int = 0, fps: float = FPS
-    ) -> None:
+    def __init__(self, split: str, number: int, frames: int, size: tuple[int, int] = (192, 320), seed: int = 0, fps: float = FPS) -> None:
         """`split` decides which photographs may appear; `number` and `seed` decide everything else but the rate. size: (height, width)."""
         self.id = f"rendered-{split}-s{seed}-{number:04d}"
         self.fps = fps

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from blurbench.baselines.trivial import CopyBlur, Oracle, OracleCentre, OracleReversed
 
+from blurbench.baselines.trivial import CopyBlur, Oracle, OracleCentre, OracleReversed
 from blurbench.errors import PredictionError
 from blurbench.methods import Request, load_method, predict
 from blurbench.types import Sample

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from blurbench.baselines.zhang2019 import NETWORKS, PARTS, MultiPatch, Zhang2019
 
+from blurbench.baselines.zhang2019 import NETWORKS, PARTS, MultiPatch, Zhang2019
 from blurbench.errors import WeightsError
 from blurbench.methods import Request, load_method, predict
 from blurbench.types import Sample

@@ -62,7 +62,8 @@ def test_the_record_says_all(evaluated):
     assert (run.dataset, run.split, run.samples, run.videos) == ("genblur-rendered", "test", 8, 2)
     assert (run.fingerprint, run.content) == (data.manifest.fingerprint("test"), data.manifest.content("test"))
     assert run.weights["origin"] == "shipped" and len(run.weights["sha256"]) == 64
-    assert run.command == "blurbench evaluate --method zhang2020 --dataset genblur"
+    arguments = "--method zhang2020 --dataset genblur --split test --protocol blurbench-1 --device cpu --seed 0"
+    assert run.command == f"blurbench evaluate {arguments}"
     with (path.parent / run.scores).open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 8

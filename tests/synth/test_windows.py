@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -66,7 +68,7 @@ def test_random_windows_are_odd_disjoint_and_follow_the_seed():
     lengths = np.array([window.length for window in drawn])
     assert set(lengths) == {7, 9, 11, 13, 15, 17, 19, 21, 23}
     assert np.bincount(lengths)[7:24:2].min() > 600 / 9 / 2  # evenly: 67 each on average
-    assert all(after.start == before.last + 1 for before, after in zip(drawn, drawn[1:], strict=False))
+    assert all(after.start == before.last + 1 for before, after in pairwise(drawn))
     assert all(window.targets == (window.length // 2,) for window in drawn)
     assert drawn == draw(3) != draw(4)
 
