@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blurbench import device as devices
 from blurbench.errors import PredictionError, RecipeError, WeightsError
@@ -48,11 +49,14 @@ class Capabilities:
     """What a method can take and give.
 
     frames: frames of one prediction, None for as many as asked. multiple: height and width must be multiples of it.
-    needs: parts of the sample it must see besides the blurry image: "sharp" (oracles only). stochastic: samples differ.
+    before, after: how many neighbouring exposures of the same video it must see. needs: parts of the sample it must see besides the
+    blurry image: "sharp" (oracles only), "guidance". stochastic: samples differ.
     """
 
     frames: int | None = None
     multiple: int = 1
+    before: int = 0
+    after: int = 0
     needs: frozenset[str] = frozenset()
     stochastic: bool = False
     resources: Resources = field(default_factory=Resources)
@@ -63,13 +67,17 @@ class Request:
     """What is asked of a method beside the blurry image.
 
     times: (T,) float64 in units of the exposure. samples: N. rng: the only source of randomness allowed.
-    sharp: (T, H, W, 3) float32 in [0, 1], given only to a method that declares the need.
+    before, after: (B, H, W, 3) and (A, H, W, 3) float32 in [0, 1], neighbouring exposures in order of time; beyond the ends of a video,
+    the nearest is repeated. sharp: (T, H, W, 3) float32 in [0, 1]; guidance: (H, W, 2) int8. All three only for methods that declare them.
     """
 
     times: F64
     samples: int
     rng: np.random.Generator
+    before: F32 | None = None
+    after: F32 | None = None
     sharp: F32 | None = None
+    guidance: NDArray[np.int8] | None = None
 
 
 class Method(ABC):
@@ -114,8 +122,15 @@ def predict(method: Method, sample: Sample, samples: int = 1, seed: int = 0) -> 
     frames = can.frames or len(sample.sharp)
     height, width = sample.blurry.shape[:2]
     rng = np.random.default_rng([seed, *sample.id.encode()])
-    sharp = _pad(_to_float(sample.sharp), can.multiple) if "sharp" in can.needs else None
-    request = Request(times=sample.times, samples=samples if can.stochastic else 1, rng=rng, sharp=sharp)
+    request = Request(
+        times=sample.times,
+        samples=samples if can.stochastic else 1,
+        rng=rng,
+        before=_neighbours(method, sample, "before", can.before),
+        after=_neighbours(method, sample, "after", can.after),
+        sharp=_pad(_to_float(sample.sharp), can.multiple) if "sharp" in can.needs else None,
+        guidance=_guidance(method, sample) if "guidance" in can.needs else None,
+    )
     blurry = _pad(_to_float(sample.blurry), can.multiple)
     start = time.perf_counter()
     answer = method.predict(blurry, request)
@@ -129,6 +144,26 @@ def predict(method: Method, sample: Sample, samples: int = 1, seed: int = 0) -> 
             f"{method.card.id} returned {bad} NaN or infinite values for sample {sample.id}; check its weights and its input range [0, 1]"
         )
     return Prediction(sample.id, answer[:, :, :height, :width].astype(np.float32, copy=False), seconds, method.device)
+
+
+def _neighbours(method: Method, sample: Sample, side: str, count: int) -> F32 | None:
+    """The neighbouring exposures on one side, padded; a sample without them stands still: its own exposure is repeated."""
+    if not count:
+        return None
+    given = sample.extras.get(side)
+    pictures = np.repeat(sample.blurry[None], count, axis=0) if given is None else given
+    return _pad(_to_float(pictures), method.capabilities.multiple)
+
+
+def _guidance(method: Method, sample: Sample) -> NDArray[np.int8]:
+    """The sample's guidance at the size of the padded picture, by nearest neighbour. Raises PredictionError where it has none."""
+    if (given := sample.extras.get("guidance")) is None:
+        raise PredictionError(f"{method.card.id} needs motion guidance, which sample {sample.id} lacks; make the data set with [guidance]")
+    height, width = sample.blurry.shape[:2]
+    rows, columns = np.arange(height) * given.shape[0] // height, np.arange(width) * given.shape[1] // width
+    full = given[rows[:, None], columns]
+    down, right = -height % method.capabilities.multiple, -width % method.capabilities.multiple
+    return np.pad(full, [(0, down), (0, right), (0, 0)], mode="edge")
 
 
 def _to_float(image: U8) -> F32:

@@ -41,7 +41,8 @@ def evaluate(
     total = data.count(split)
     scores: list[SampleScore] = []
     seconds: list[float] = []
-    for sample in data.samples(split):
+    can = runner.capabilities
+    for sample in data.samples(split, can.before, can.after):
         prediction = methods.predict(runner, sample, samples=rules.samples, seed=seed)
         scores.append(protocols.score(rules, prediction.frames, sample))
         seconds.append(prediction.seconds)

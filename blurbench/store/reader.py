@@ -39,10 +39,10 @@ class MadeDataSet:
         """Number of samples of a split."""
         return sum(entry.samples for entry in self.manifest.splits.get(split, []))
 
-    def samples(self, split: str) -> Iterator[Sample]:
-        """All samples of a split, video by video; one shard is open at a time."""
+    def samples(self, split: str, before: int = 0, after: int = 0) -> Iterator[Sample]:
+        """All samples of a split, video by video, with so many neighbouring exposures; one shard is open at a time."""
         for shard in self.shards(split):
-            yield from shard.samples()
+            yield from shard.samples(before, after)
             shard.close()
 
 

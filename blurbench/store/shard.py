@@ -191,9 +191,14 @@ class Shard:
         top, left, height, width = map(int, self.file["valid"][index])
         return top, left, height, width
 
-    def samples(self) -> Iterator[Sample]:
-        """All samples in order."""
-        return (self.sample(index) for index in range(len(self)))
+    def samples(self, before: int = 0, after: int = 0) -> Iterator[Sample]:
+        """All samples in order; extras `before` and `after` hold so many neighbouring exposures (the nearest repeated beyond the ends)."""
+        for index in range(len(self)):
+            sample = self.sample(index)
+            for side, rows in (("before", range(index - before, index)), ("after", range(index + 1, index + 1 + after))):
+                if rows:
+                    sample.extras[side] = np.stack([self.file["blurry"][min(max(row, 0), len(self) - 1)] for row in rows])
+            yield sample
 
     def content(self) -> str:
         """SHA-256 over the stored values, recomputed; independent of codec and tiling. Equals attribute `content` in an intact shard."""
