@@ -10,7 +10,7 @@ import click
 from blurbench import __version__
 from blurbench.errors import BlurbenchError
 
-_COMMANDS = ("demo", "make-dataset", "evaluate", "predict", "leaderboard", "train", "ls", "inspect", "doctor")
+_COMMANDS = ("demo", "make-dataset", "import", "verify", "evaluate", "predict", "leaderboard", "train", "ls", "inspect", "doctor")
 
 
 class _Commands(click.Group):
@@ -22,7 +22,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        name = cmd_name.replace("-", "_")
+        name = "import_" if cmd_name == "import" else cmd_name.replace("-", "_")
         command = getattr(importlib.import_module(f"blurbench.cli.{name}"), name)
         assert isinstance(command, click.Command)
         return command

@@ -19,6 +19,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -64,9 +65,13 @@ class ShardWriter:
 
     def __enter__(self) -> Self:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = h5py.File(self._part, "w")
         self._pool = ThreadPoolExecutor(2)
         return self
+
+    @cached_property
+    def _file(self) -> h5py.File:
+        """Made at first use, i.e. inside the `with` statement: Ctrl-C before that leaves nothing, after that it is removed."""
+        return h5py.File(self._part, "w")
 
     def append(self, sample: Mapping[str, Array]) -> None:
         """Add one sample; every sample of a shard has the same arrays with the same shapes."""
@@ -99,7 +104,7 @@ class ShardWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._pool.shutdown(cancel_futures=True)
-        if self._file:
+        if "_file" in self.__dict__:
             self._file.close()
         self._part.unlink(missing_ok=True)
 
