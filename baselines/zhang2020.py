@@ -31,6 +31,7 @@ from torch import nn
 
 from blurbench import weights as files
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
+from blurbench.store.augment import Augmentation
 from blurbench.train.losses import centre_loss, pair_loss
 from blurbench.train.recipe import Training
 from blurbench.types import F32
@@ -133,9 +134,7 @@ class Zhang2020(Method):
         crop=128,
         learning_rate=1e-3,
         final_learning_rate=1e-5,
-        contrast=0.3,
-        soften=1.5,
-        turns=True,
+        augmentation=Augmentation(flip=0.5, turns=True, contrast=0.3, soften=1.5),
     )
 
     def __init__(self, network: Generator) -> None:

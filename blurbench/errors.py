@@ -22,6 +22,11 @@ class UnknownNameError(BlurbenchError):
         hint = f"did you mean {near[0]!r}? " if near else ""
         place = f" in {where}" if where else ""
         super().__init__(f"unknown {kind} {name!r}{place}; {hint}known: {', '.join(known) or '(none)'}")
+        self._arguments = (kind, name, known, where)
+
+    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str], str]]:
+        # Worker processes send their errors home pickled; the default would call this class with the message alone.
+        return type(self), self._arguments
 
 
 class BrokenPluginError(BlurbenchError):

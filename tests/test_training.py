@@ -6,6 +6,7 @@ import torch
 
 from blurbench.errors import DataSetError, RecipeError
 from blurbench.metrics import get
+from blurbench.store.augment import Augmentation
 from blurbench.store.dataset import BlurDataset
 from blurbench.store.reader import open_dataset
 from blurbench.train.losses import pair_loss
@@ -36,7 +37,7 @@ def test_crops_are_crops_of_the_data(made):
 
 
 def test_draws_are_reproducible_and_visit_everything(made):
-    one, two = (BlurDataset(made / "data/genblur", "train", 48, seed=1, contrast=0.2, soften=2) for _ in range(2))
+    one, two = (BlurDataset(made / "data/genblur", "train", 48, seed=1, augmentation=Augmentation(contrast=0.2, soften=2)) for _ in range(2))
     assert len(one) == 8
     for draw in (5, 0, 13):
         assert torch.equal(one[draw]["sharp"], two[draw]["sharp"])

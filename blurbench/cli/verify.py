@@ -14,6 +14,8 @@ from blurbench.cli._terminal import progress, say, table
 if TYPE_CHECKING:
     from blurbench.synth.align import Alignment, Match
 
+_SHOWN = ("split", "sequence", "window", "pairs", "result", "offset", "sharp", "sharp dB", "blur as pixel", "blur_gamma as gamma(2.2)")
+
 
 @click.command()
 @click.argument("what", metavar="DATASET | gopro")
@@ -51,9 +53,10 @@ def verify(
 
 def _made(dataset: str) -> int:
     from blurbench.store.reader import open_dataset
-    from blurbench.store.verify import verify as check
 
     data = open_dataset(dataset)
+    from blurbench.store.verify import verify as check
+
     findings = check(data)
     wrong = [finding for finding in findings if not finding.ok]
     table(["split", "video", "file", "finding"], [[f.split, f.video, f.file, f.message] for f in wrong])
@@ -70,7 +73,8 @@ def _gopro(pairs: Path, frames: Path, splits: tuple[str, ...], out: str | None, 
     with progress("aligning", total, "pairs") as advance:
         results = align.align_all(sequences, workers, advance)
     header, rows = _sequence_rows(results)
-    table(header, [[_short(cell) for cell in row] for row in rows])
+    shown = [header.index(name) for name in _SHOWN]
+    table(_SHOWN, [[_short(row[column]) for column in shown] for row in rows])
     say("differences in grey levels, root mean square; `blur as pixel`: the released blur against the window averaged as stored")
     if out:
         _write(Path(out), header, rows)
@@ -124,12 +128,12 @@ def _write(path: Path, header: list[str], rows: list[list[object]]) -> None:
     with part.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(header)
-        writer.writerows(
-            [f"{cell:.6f}" if isinstance(cell, float) and math.isfinite(cell) else _blank(cell) for cell in row] for row in rows
-        )
+        writer.writerows([_exact(cell) for cell in row] for row in rows)
     part.replace(path)
     say(f"wrote {path}")
 
 
-def _blank(cell: object) -> object:
-    return "" if isinstance(cell, float) and math.isnan(cell) else cell
+def _exact(cell: object) -> object:
+    if not isinstance(cell, float):
+        return cell
+    return "" if math.isnan(cell) else f"{cell:.6f}"

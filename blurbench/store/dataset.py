@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from blurbench.errors import DataSetError
+from blurbench.errors import DataSetError, UnknownNameError
+from blurbench.store.augment import FIELDS, PICTURES, Array, Augmentation
 from blurbench.store.reader import MadeDataSet, open_dataset
+from blurbench.store.shard import Shard
+
+_OPEN = 256  # shards that a process holds open; systems allow 1024 files, and data sets of one shard a picture have more
 
 
 class BlurDataset(Dataset[dict[str, torch.Tensor]]):
     """Random crops of a split, indexed by *draw*: draw d is the same crop with the same augmentation whichever worker makes it.
 
-    Every epoch visits every sample once, in an order drawn from the seed. A draw gives `blurry` (3, c, c) and `sharp` (T, 3, c, c),
-    float32 RGB in [0, 1]; flipped left-right by chance. Shards are opened in the process that reads them.
-
-    `contrast` below 1 and `soften` above 0 make crops duller and softer by chance, blurry and sharp alike: rendered edges are sharper than
-    those of a lens. Softening commutes with motion blur but for the transfer function.
+    Every epoch visits every sample once, in an order drawn from the seed. A draw gives `blurry` (3, c, c) and `sharp` (T, 3, c, c), float32
+    RGB in [0, 1], and of the `extras` asked for: `flow` (T-1, 2, c, c), `flow_first_last`, `motion` (2, c, c), float32 pixels, x right and y
+    down; `guidance` (2, c, c) int8, or (2, c/2, c/2) where it was made at half resolution: crops then begin at even places.
+    Crops lie inside the part of a sample that is valid. Shards are opened in the process that reads them.
     """
 
     def __init__(
@@ -33,31 +35,30 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
         crop: int,
         seed: int = 0,
         videos: frozenset[str] | None = None,
-        contrast: float = 1.0,
-        soften: float = 0.0,
-        turns: bool = False,
+        augmentation: Augmentation | None = None,
+        extras: Sequence[str] = (),
     ) -> None:
-        """videos: only these. contrast: least contrast. soften: largest Gaussian sigma in pixels. turns: quarter turns as well as flips.
+        """videos: only these. augmentation: what happens to each crop at random; none by default.
 
-        Raises DataSetError for an empty selection or a crop larger than the pictures.
+        Raises DataSetError for an empty selection, a crop larger than the pictures, or a shard without the extras; UnknownNameError for an
+        extra that no data set has.
         """
         data = data if isinstance(data, MadeDataSet) else open_dataset(data)
+        if unknown := [name for name in extras if name not in FIELDS]:
+            raise UnknownNameError("extra", unknown[0], FIELDS)
         self.crop = crop
         self.seed = seed
-        self.contrast = contrast
-        self.soften = soften
-        self.turns = turns
-        self._shards = [shard for shard in data.shards(split) if videos is None or shard.video in videos]
-        self._index = [(shard, row) for shard in self._shards for row in range(len(shard))]
+        self.augmentation = augmentation or Augmentation()
+        self.extras = tuple(extras)
+        self._index: list[tuple[Shard, int]] = []
+        self._open: dict[Shard, None] = {}
+        for shard in data.shards(split):
+            if videos is None or shard.video in videos:
+                self._check(shard)
+                self._index += [(shard, row) for row in range(len(shard))]
+                shard.close()
         if not self._index:
             raise DataSetError(f"split {split!r} of {data.folder} has no samples to train on")
-        height, width = self._shards[0].file["blurry"].shape[1:3]
-        if crop > min(height, width):
-            raise DataSetError(
-                f"crop is {crop}, but the pictures of {data.folder} are {width}x{height}; take a crop of at most {min(height, width)}"
-            )
-        for shard in self._shards:
-            shard.close()
 
     def __len__(self) -> int:
         return len(self._index)
@@ -65,23 +66,66 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
     def __getitem__(self, draw: int) -> dict[str, torch.Tensor]:
         epoch, place = divmod(draw, len(self))
         shard, row = self._index[_order(self.seed, epoch, len(self))[place]]
+        self._hold(shard)
         rng = np.random.default_rng([self.seed, 1, draw])
-        blurry, sharp = shard.file["blurry"], shard.file["sharp"]
-        top = int(rng.integers(blurry.shape[1] - self.crop + 1))
-        left = int(rng.integers(blurry.shape[2] - self.crop + 1))
-        rows, columns = slice(top, top + self.crop), slice(left, left + self.crop)
-        pixels = np.concatenate([blurry[row, rows, columns][None], sharp[row, :, rows, columns]]).astype(np.float32) / np.float32(255)
-        if rng.random() < 0.5:
-            pixels = pixels[:, :, ::-1]
-        if self.turns:
-            pixels = np.rot90(pixels, int(rng.integers(4)), axes=(1, 2))
-        if self.soften and rng.random() < 0.8:
-            sigma = rng.uniform(0.3, self.soften)
-            pixels = np.stack([cv2.GaussianBlur(np.ascontiguousarray(frame), (0, 0), sigma) for frame in pixels])
-        level = pixels.mean()
-        pixels = level + (pixels - level) * np.float32(rng.uniform(self.contrast, 1))
-        planes = torch.from_numpy(np.ascontiguousarray(np.moveaxis(pixels, -1, -3)))
-        return {"blurry": planes[0], "sharp": planes[1:]}
+        arrays = self._read(shard, row, rng)
+        for name in PICTURES:
+            arrays[name] = arrays[name].astype(np.float32) / np.float32(255)
+        changed = self.augmentation.draw(rng).apply(arrays)
+        return {name: _tensor(array) for name, array in changed.items()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": {}}
+
+    def _check(self, shard: Shard) -> None:
+        """Raises DataSetError for a shard that cannot give such crops."""
+        if missing := [name for name in self.extras if name not in shard.file]:
+            raise DataSetError(
+                f"{shard.path} has no {missing[0]!r}, expected the extras {', '.join(self.extras)}; "
+                "make the data set by a recipe that stores them, or ask for fewer"
+            )
+        if self._halved(shard) and self.crop % 2:
+            raise DataSetError(f"crop is {self.crop}, but the guidance of {shard.path} is at half resolution; take an even crop")
+        for row in range(len(shard) if "valid" in shard.file else 1):
+            height, width = self._room(shard, row)[2:]
+            if self.crop > min(height, width):
+                raise DataSetError(
+                    f"crop is {self.crop}, but the pictures of {shard.path} are {width}x{height}; "
+                    f"take a crop of at most {min(height, width)}"
+                )
+
+    def _halved(self, shard: Shard) -> bool:
+        return "guidance" in self.extras and bool(shard.file["guidance"].shape[1:3] != shard.file["blurry"].shape[1:3])
+
+    def _room(self, shard: Shard, row: int) -> tuple[int, int, int, int]:
+        """(top, left, height, width) that crops may cover; even where guidance is at half resolution."""
+        top, left, height, width = shard.box(row)
+        if not self._halved(shard):
+            return top, left, height, width
+        bottom, right = (top + height) // 2 * 2, (left + width) // 2 * 2
+        top, left = -(-top // 2) * 2, -(-left // 2) * 2
+        return top, left, bottom - top, right - left
+
+    def _read(self, shard: Shard, row: int, rng: np.random.Generator) -> dict[str, Array]:
+        top, left, height, width = self._room(shard, row)
+        step = 2 if self._halved(shard) else 1
+        top += step * int(rng.integers((height - self.crop) // step + 1))
+        left += step * int(rng.integers((width - self.crop) // step + 1))
+        arrays = {}
+        for name in (*PICTURES, *self.extras):
+            scale = step if name == "guidance" else 1
+            rows, columns = (slice(first // scale, (first + self.crop) // scale) for first in (top, left))
+            arrays[name] = shard.file[name][row, ..., rows, columns, :]
+        return arrays
+
+    def _hold(self, shard: Shard) -> None:
+        """Note that the shard is in use, and close the one that was longest not when too many are open."""
+        self._open.pop(shard, None)
+        self._open[shard] = None
+        if len(self._open) > _OPEN:
+            oldest = next(iter(self._open))
+            del self._open[oldest]
+            oldest.close()
 
 
 class Draws(Sampler[int]):
@@ -95,6 +139,12 @@ class Draws(Sampler[int]):
         while True:
             yield draw
             draw += 1
+
+
+def _tensor(array: Array) -> torch.Tensor:
+    """(..., H, W, C) to (..., C, H, W); float16 to float32."""
+    planes = np.ascontiguousarray(np.moveaxis(array, -1, -3))
+    return torch.from_numpy(planes.astype(np.float32) if planes.dtype == np.float16 else planes)
 
 
 @lru_cache(maxsize=2)

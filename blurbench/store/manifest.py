@@ -39,7 +39,7 @@ class Entry:
 
 @dataclass
 class Manifest:
-    """What `manifest.json` says. `footage`: "video" or "rendered". `splits`: entries by split, sorted by video.
+    """What `manifest.json` says. `footage`: "video", "rendered" or "released" (an import). `splits`: entries by split, sorted by video.
 
     `changes`: keys of the recipe that the user set otherwise. `missing`: videos that the recipe's lists name and the source lacks.
     """
@@ -58,9 +58,10 @@ class Manifest:
 
     @property
     def label(self) -> str:
-        """The name to show: rendered footage and changed recipes are never passed off as a paper's data."""
+        """The name to show: rendered footage, changed recipes and what was made again are never passed off as a paper's own data."""
         # The recipe `rendered` says so by its name.
-        name = f"{self.dataset}-rendered" if self.footage == "rendered" and self.dataset != "rendered" else self.dataset
+        suffix = "" if self.footage == "video" or self.footage == self.dataset else f"-{self.footage}"
+        name = self.dataset + suffix
         return f"{name}[{','.join(sorted(self.changes))}]" if self.changes else name
 
     def fingerprint(self, split: str) -> str:

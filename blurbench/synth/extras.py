@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from blurbench.synth import boxes
+from blurbench.synth import boxes, guidance, motion
 from blurbench.synth.recipe import Frame as FrameRule
 from blurbench.synth.recipe import Recipe
 from blurbench.types import F32
@@ -60,8 +60,6 @@ class Extras:
             if self._recipe.guidance.aggregate != "none":
                 back = np.stack([self._exact.motion(b, a) for a, b in itertools.pairwise(frames)])
         elif self._model is not None:
-            from blurbench.synth import motion
-
             sample.update(motion.measured(sample["sharp"], self._model))
             if self._recipe.guidance.aggregate != "none":
                 back = motion.backward(sample["sharp"], self._model)
@@ -69,7 +67,5 @@ class Extras:
             sample["guidance"] = self._guidance(back)
 
     def _guidance(self, back: F32) -> np.ndarray[Any, np.dtype[np.int8]]:
-        from blurbench.synth import guidance
-
         rule = self._recipe.guidance
         return guidance.guidance(-back, aggregate=rule.aggregate, threshold=rule.threshold)

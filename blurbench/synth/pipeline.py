@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 
 import blurbench
-from blurbench.errors import DataSetError, RecipeError
-from blurbench.store import manifest as manifests
+from blurbench.errors import RecipeError
+from blurbench.store import build
+from blurbench.store.build import Made, Progress
 from blurbench.store.manifest import Entry, Manifest
 from blurbench.store.reader import data_root
-from blurbench.store.shard import CODECS, PART, Shard, ShardWriter
+from blurbench.store.shard import CODECS, Shard, ShardWriter
 from blurbench.synth import plan
 from blurbench.synth import recipe as recipes
 from blurbench.synth.expose import Samples
@@ -29,19 +28,6 @@ from blurbench.synth.recipe import Recipe
 from blurbench.video import interpolate
 
 _WRITE_EVERY = 2.0  # seconds between two writings of the manifest: with 10,000 shards it is long
-
-
-@dataclass(frozen=True)
-class Made:
-    """A finished unit. `fresh` is False when the shard was there already."""
-
-    split: str
-    entry: Entry
-    fresh: bool
-
-
-Progress = Callable[[str, int], None]
-"""Called with a source's id and how many of its frames were read since the last call."""
 
 
 def make_dataset(
@@ -85,14 +71,14 @@ def make_dataset(
     network = Path(weights) if weights else None
     jobs = [Job(s, split, chosen, folder, codec, network) for split, s in found if not splits or split in splits]
     planned(jobs)
-    manifest = _open_manifest(folder, chosen, "rendered" if source is None else "video", list(changes))
+    manifest = build.open_manifest(folder, _manifest(chosen, "rendered" if source is None else "video", list(changes)))
     if source is not None and (lacking := plan.missing(chosen, found)):
         manifest.missing = lacking
         note(_lacking(chosen, lacking))
-    _sweep(folder)
+    build.sweep(folder)
     written = -_WRITE_EVERY
     try:
-        for made in _run(jobs, workers, progress):
+        for made in build.run(jobs, make_shard, workers, progress):
             manifest.enter(made.split, made.entry)
             if time.monotonic() - written > _WRITE_EVERY:
                 manifest.write(folder)
@@ -160,9 +146,8 @@ def _lacking(recipe: Recipe, lacking: dict[str, list[str]]) -> str:
     return f"note: the source lacks videos of the recipe's lists ({counts}; first: {first}); the manifest names them"
 
 
-def _open_manifest(folder: Path, recipe: Recipe, footage: str, changes: list[str]) -> Manifest:
-    """The manifest to go on with, or a new one. Raises DataSetError when the folder holds something else."""
-    fresh = Manifest(
+def _manifest(recipe: Recipe, footage: str, changes: list[str]) -> Manifest:
+    return Manifest(
         recipe.id,
         recipe.version,
         recipe.title,
@@ -172,37 +157,3 @@ def _open_manifest(folder: Path, recipe: Recipe, footage: str, changes: list[str
         blurbench=blurbench.__version__,
         changes=changes,
     )
-    if not (folder / manifests.NAME).exists():
-        if folder.exists() and not folder.is_dir():
-            raise DataSetError(f"{folder} is a file, expected a folder to make the data set in; give another --out")
-        return fresh
-    old = manifests.read(folder)
-    if old.recipe != fresh.recipe or old.footage != footage:
-        raise DataSetError(
-            f"{folder} already holds {old.label!r} version {old.version} made by another recipe or from other footage; "
-            "give another --out, or delete the folder"
-        )
-    return old
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a killed run left half-written."""
-    for part in folder.glob(f"**/.*{PART}"):
-        part.unlink(missing_ok=True)
-
-
-def _run(jobs: list[Job], workers: int, progress: Progress) -> Iterator[Made]:
-    if workers <= 1 or len(jobs) <= 1:
-        for job in jobs:
-            yield make_shard(job, progress)
-        return
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(make_shard, job): job for job in jobs}
-        try:
-            for future in as_completed(futures):
-                made = future.result()
-                progress(made.entry.video, made.entry.frames)
-                yield made
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from blurbench.store.augment import Augmentation
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -17,7 +19,7 @@ class Training:
 
     loss: from the network and a batch (`blurry` (B,3,h,w), `sharp` (B,T,3,h,w), float32 in [0, 1]) to named scalar terms, which are
     summed. batch: crops a step; crop: their side in pixels. The learning rate falls from the first to the final one along half a cosine.
-    contrast, soften, turns: augmentation, see `BlurDataset`.
+    augmentation: what happens to each crop at random.
     """
 
     frames: int
@@ -27,6 +29,4 @@ class Training:
     crop: int
     learning_rate: float
     final_learning_rate: float
-    contrast: float = 1.0
-    soften: float = 0.0
-    turns: bool = False
+    augmentation: Augmentation = Augmentation()

@@ -131,9 +131,8 @@ class _Run:
     def __init__(self, recipe: Training, data: MadeDataSet, budget: Budget, seed: int, device: torch.device, precision: str) -> None:
         self.recipe, self.budget, self.device = recipe, budget, device
         learn, held = _split_videos(data)
-        augmentation = (recipe.contrast, recipe.soften, recipe.turns)
-        self.data = BlurDataset(data, "train", recipe.crop, seed, learn, *augmentation)
-        self.held = BlurDataset(data, "train", recipe.crop, seed + 1, held, *augmentation)
+        self.data = BlurDataset(data, "train", recipe.crop, seed, learn, recipe.augmentation)
+        self.held = BlurDataset(data, "train", recipe.crop, seed + 1, held, recipe.augmentation)
         first = self.held[0]["sharp"]
         if len(first) != recipe.frames:
             raise RecipeError(f"the method is trained on {recipe.frames} target frames, {data.folder} has {len(first)}")

@@ -1,0 +1,1 @@
+"""Released data sets as the authors laid them out, read into made data sets."""
