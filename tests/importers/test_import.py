@@ -53,7 +53,7 @@ def test_aligned_pairs_want_their_transfer_function(tmp_path):
         import_dataset("gopro-align", root, tmp_path / "out")
     lists = {"changes": ["transfer=gamma(2.2)"], "skip_broken": True}  # the tree has one of the listed sequences
     manifest = import_dataset("gopro-align", root, tmp_path / "out", **lists)
-    assert manifest.label == "gopro-align[transfer=gamma(2.2)]"
+    assert manifest.label == "gopro-align-released[transfer=gamma(2.2)]"
     assert len(manifest.missing["train"]) == 21 and "GOPR0384_11_05" in manifest.missing["test"]
     one, two = rows(tmp_path / "out", "train")
     assert one.video == "GOPR0372_07_00" and one.transfer == "gamma(2.2)"
@@ -160,7 +160,7 @@ def test_it_is_evaluated_like_any_other(tmp_path):
     root = trees.gopro(tmp_path / "tree", numbers=range(1, 3))
     import_dataset("gopro-gamma", root, tmp_path / "out")
     record = evaluate("oracle", tmp_path / "out", out=tmp_path / "runs")
-    assert record.values["psnr"].mean == 100 and (record.samples, record.dataset) == (2, "gopro-gamma")
+    assert record.values["psnr"].mean == 100 and (record.samples, record.dataset) == (2, "gopro-gamma-released")
 
 
 def test_what_is_finished_is_kept_and_what_changed_is_read_again(tmp_path):
@@ -322,7 +322,7 @@ def test_mistakes(tmp_path, layout, changes, error, message):
 def test_another_release_is_not_mixed_in(tmp_path):
     root = trees.gopro(tmp_path / "tree", numbers=[1])
     import_dataset("gopro-linear", root, tmp_path / "out")
-    with pytest.raises(DataSetError, match="already holds 'gopro-linear'"):
+    with pytest.raises(DataSetError, match="already holds 'gopro-linear-released'"):
         import_dataset("gopro-gamma", root, tmp_path / "out")
 
 
