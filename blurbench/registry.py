@@ -131,6 +131,7 @@ def _from_file(spec: str) -> Any:
 
 
 METHODS = Registry("method", "blurbench.methods")
+INTERPOLATORS = Registry("interpolation method", "blurbench.interpolators")
 METRICS = Registry("metric", "blurbench.metrics")
 DATASETS = Registry("data set", "blurbench.datasets", "blurbench.datasets")
 PROTOCOLS = Registry("protocol", "blurbench.protocols", "blurbench.leaderboards", "protocols")

@@ -74,6 +74,15 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     return state
 
 
+def state_hash(module: torch.nn.Module) -> str:
+    """SHA-256 over names and values of a network's tensors, whatever file they came in."""
+    digest = hashlib.sha256()
+    for key, value in sorted(module.state_dict().items()):
+        digest.update(f"{key} {tuple(value.shape)} ".encode())
+        digest.update(value.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def fit(module: torch.nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> None:
     """Load `state` into `module`, strictly. Raises WeightsError naming the first key that is missing, extra or of another shape."""
     own = {key: tuple(value.shape) for key, value in module.state_dict().items()}

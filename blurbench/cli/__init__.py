@@ -10,7 +10,10 @@ import click
 from blurbench import __version__
 from blurbench.errors import BlurbenchError
 
-_COMMANDS = ("demo", "make-dataset", "import", "verify", "evaluate", "predict", "leaderboard", "train", "ls", "inspect", "doctor")
+_COMMANDS = (
+    *("demo", "make-dataset", "import", "verify", "inspect", "evaluate", "predict", "leaderboard", "train"),
+    *("weights", "ls", "doctor"),
+)
 
 
 class _Commands(click.Group):

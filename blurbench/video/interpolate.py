@@ -11,14 +11,16 @@ from typing import Any, NamedTuple, Protocol
 import cv2
 import numpy as np
 
-from blurbench.errors import UnknownNameError
-from blurbench.types import F32, U8
-from blurbench.video.flow import Dis
+from blurbench.registry import INTERPOLATORS
+from blurbench.types import F32, U8, U16
+from blurbench.video import flow as flows
 from blurbench.video.source import Frame
 
 
 class Interpolator(Protocol):
-    """Makes frames between two frames."""
+    """Makes frames between two frames. `chunk`: how many at once keep its memory small, None for any number."""
+
+    chunk: int | None
 
     def facts(self) -> dict[str, Any]:
         """What decides its output, JSON-ready: name, options, hash of weights."""
@@ -31,6 +33,8 @@ class Interpolator(Protocol):
 
 class NoInterpolation:
     """Refuses to invent frames: a recipe with factor 1 never asks."""
+
+    chunk: int | None = None
 
     def facts(self) -> dict[str, Any]:
         return {"name": "none"}
@@ -46,8 +50,11 @@ class FlowInterpolation:
     does not see is taken from the other.
     """
 
-    def __init__(self) -> None:
-        self._flow = Dis()
+    chunk: int | None = None
+
+    def __init__(self, flow: str = "dis-medium") -> None:
+        """flow: a flow model, see `blurbench.video.flow.load`."""
+        self._flow = flows.load(flow)
 
     def facts(self) -> dict[str, Any]:
         return {"name": "flow", "flow": self._flow.name, "opencv": cv2.__version__}
@@ -78,20 +85,28 @@ class FlowInterpolation:
         return frames
 
 
-_KNOWN: dict[str, Callable[..., Interpolator]] = {"none": NoInterpolation, "flow": FlowInterpolation}
-
-
 def load(name: str, **options: Any) -> Interpolator:
-    """An interpolator by name. Raises UnknownNameError."""
-    if name not in _KNOWN:
-        raise UnknownNameError("interpolation method", name, _KNOWN)
-    return _KNOWN[name](**options)
+    """An interpolator by name: `none`, `flow` (option `flow`), `rife` (options `weights`, `device`), or that of a plug-in.
+
+    Raises UnknownNameError, BrokenPluginError, WeightsError.
+    """
+    made: Interpolator = INTERPOLATORS.get(name)(**options)
+    return made
+
+
+def available(name: str) -> str | None:
+    """None where this method can run without options, else why it cannot and what to do. Raises as `load`."""
+    reason: str | None = getattr(INTERPOLATORS.get(name), "unavailable", lambda: None)()
+    return reason
 
 
 class Moment(NamedTuple):
-    """A frame of the interpolated stream: image (H, W, 3) uint8, its place in source frames (2.25: a quarter after frame 2), seconds."""
+    """A frame of the interpolated stream, its place in source frames (2.25: a quarter after frame 2), and seconds.
 
-    image: U8
+    image: (H, W, 3) uint8, or of the source's own depth where nothing is inserted.
+    """
+
+    image: U8 | U16
     position: float
     time: float
 
@@ -100,7 +115,7 @@ def stream(frames: Iterator[Frame], interpolator: Interpolator, factor: int, wan
     """The stream with `factor` frames for each source frame; frame k is at position k / factor.
 
     `wanted(k)` says whether frame k is of use; for an inserted frame that is not, None is yielded in its place and nothing is computed.
-    Holds two source frames at a time.
+    Holds two source frames at a time, and as many inserted ones as the interpolator makes at once.
     """
     previous: Frame | None = None
     for index, frame in enumerate(frames):
@@ -114,16 +129,18 @@ def _inserted(
     a: Frame, b: Frame, index: int, interpolator: Interpolator, factor: int, wanted: Callable[[int], bool]
 ) -> Iterator[Moment | None]:
     steps = [step for step in range(1, factor) if wanted(index * factor + step)]
+    ends = _to_planes(a.image), _to_planes(b.image)
     made: dict[int, U8] = {}
-    if steps:
-        between = interpolator.between(_to_planes(a.image), _to_planes(b.image), [step / factor for step in steps])
-        made = {step: _to_image(planes) for step, planes in zip(steps, between, strict=True)}
     for step in range(1, factor):
         part = step / factor
+        if step in steps and step not in made:
+            chunk = [other for other in steps if other >= step][: interpolator.chunk]
+            between = interpolator.between(*ends, [other / factor for other in chunk])
+            made = {other: _to_image(planes) for other, planes in zip(chunk, between, strict=True)}
         yield Moment(made[step], index + part, a.time + (b.time - a.time) * part) if step in made else None
 
 
-def _to_planes(image: U8) -> F32:
+def _to_planes(image: U8 | U16) -> F32:
     return np.ascontiguousarray(image.transpose(2, 0, 1), np.float32) / np.float32(255)
 
 
