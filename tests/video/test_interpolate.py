@@ -1,8 +1,10 @@
+import cv2
 import numpy as np
 import pytest
 
 from blurbench.errors import UnknownNameError
 from blurbench.video import interpolate
+from blurbench.video.flow_interpolation import splat
 from blurbench.video.render import RenderedSource
 from blurbench.video.source import Frame
 
@@ -38,8 +40,57 @@ def test_equal_frames_give_the_same_frame(planes):
     assert np.abs(made[0] - planes[0]).max() < 1e-3
 
 
+def test_splatting_moves_motion_to_where_it_arrives():
+    """A square that moves by (4, 2) on a still ground, half way: its motion is found 2 right and 1 down of where it was."""
+    flow = np.zeros((20, 30, 2), np.float32)
+    flow[5:10, 6:12] = (4, 2)
+    weight = np.ones((20, 30), np.float32)
+    weight[5:10, 6:12] = 1000
+    mean, arrived = splat(flow, weight, 0.5)
+    assert mean[6:11, 8:14] == pytest.approx(np.broadcast_to((4, 2), (5, 6, 2)), abs=0.01)
+    assert arrived[5, 6:12].tolist() == [0] * 6  # uncovered: nothing arrives
+    assert (mean[5, 6:12] == 0).all() and (mean[:4] == 0).all()
+    assert (arrived[7, 10], arrived[10, 12], arrived[0, 0]) == (1000, 1001, 1)  # at row 10 the ground is covered
+
+
+def test_a_moving_square_uncovers_the_ground():
+    """What the square leaves is the ground as the second frame shows it, what it enters as the first does."""
+    ground = np.random.default_rng(1).random((96, 128)).astype(np.float32)
+    ground = np.repeat(cv2.GaussianBlur(ground, (0, 0), 2)[None] * 2 - 0.5, 3, axis=0).clip(0, 1)
+    square = cv2.GaussianBlur(np.random.default_rng(2).random((32, 32, 3)).astype(np.float32), (0, 0), 1.5)
+    square = ((square - square.mean()) * 5 + 0.5).clip(0, 1).transpose(2, 0, 1)
+    pictures = []
+    for left in (40, 44, 48):
+        picture = ground.copy()
+        picture[:, 30:62, left : left + 32] = square
+        pictures.append(picture)
+    made = interpolate.load("flow").between(pictures[0], pictures[2], [0.5])[0]
+    assert psnr(made, pictures[1]) > psnr((pictures[0] + pictures[2]) / 2, pictures[1]) + 6
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 5])
+def test_chunks_change_nothing(planes, chunk):
+    class Counting:
+        def __init__(self, chunk):
+            self.chunk, self.asked = chunk, []
+
+        def between(self, a, b, times):
+            self.asked.append(len(times))
+            return np.stack([a * (1 - t) + b * t for t in times]).astype(np.float32)
+
+    def images(method):
+        frames = (Frame(np.full((4, 4, 3), 90 * i, np.uint8), i / 10) for i in range(3))
+        stream = interpolate.stream(frames, method, 8, lambda k: k != 3)
+        return [moment and moment.image[0, 0, 0] for moment in stream]
+
+    whole, parts = Counting(None), Counting(chunk)
+    assert images(parts) == images(whole)
+    assert max(parts.asked) == chunk and sum(parts.asked) == sum(whole.asked) == 13
+    assert whole.asked == [6, 7]
+
+
 def test_unknown_name():
-    with pytest.raises(UnknownNameError, match="known: flow, none"):
+    with pytest.raises(UnknownNameError, match="known: flow, none, rife"):
         interpolate.load("flo w")
 
 
