@@ -1,0 +1,298 @@
+"""Motion-ETR: Exposure Trajectory Recovery from Motion Blur (Y. Zhang et al., TPAMI 2021; equations as numbered in arXiv 2020).
+
+A deblurring network gives the sharp centre frame, an offset network where each of its pixels was at other moments, and the sharp frame
+warped along these offsets is the video (Eq. 17): any number of frames from one blurry image, (B, 3, H, W) RGB in [0, 1], H and W
+multiples of 8. Offsets, their curves, `warp` and `reblur`: `_zhang2021_offsets.py`.
+
+The deblurring network (6,554,000 parameters) holds an offset network of its own, trained further with it, and DMPHN(1-2-4), whose last
+two residual blocks at full size have motion-aware convolutions (Eq. 16): their nine taps lie at places that follow the offsets. Other
+than in DMPHN, the input is not shifted, and what comes out is added to it.
+
+Two methods, because paper and released code differ. `zhang2021` is as released, which the official weights need:
+
+- the 18 tap coordinates stand as nine dy, then nine dx, while the convolution reads pairs (dy, dx). So tap 0 moves by (dy of block 3, dy
+  of block 4), tap 4 by (dy of block 11, dx of block 3), and the regular grid, subtracted in the same order, does not cancel either;
+- the offsets taken are blocks 3 to 11 of the network's 15, which are not in order of time: -3/7 ... -6/7, 0, 1/7 ... 4/7;
+- they are scaled by 0.08, a constant that stands in the checkpoint as `ratio_3`.
+
+`zhang2021-paper` is as printed: tap n lies at alpha times offset n, alpha = 0.1, nine offsets with zero in the middle. The paper does
+not say which nine: here the middle ones of the 15 in order of time, -4/7 ... 4/7. Nobody released weights of it.
+
+In both:
+
+- the video takes the offsets of the separate offset network (quadratic), not of the one inside the deblurring network;
+- the 15 averaged frames are slices of the exposure, so exposure time x (0 opens, 1 closes) is curve time 15/14 (2x - 1): who asks for 15
+  evenly spread frames gets those of the authors. The centre is the deblurred image itself. Which end is first is the network's guess;
+- clamping to [0, 1] comes last, behind the warp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar, NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from blurbench import weights as files
+from blurbench.baselines._zhang2021_offsets import COUNT, OffsetNetwork, load_offsets, offsets, reblur, released_order, state_of, warp
+from blurbench.baselines.zhang2019 import Encoder, Residual, _join, _split
+from blurbench.errors import WeightsError
+from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
+from blurbench.types import F32, F64
+
+__all__ = ["NETWORKS", "MotionAware", "OffsetNetwork", "Zhang2021", "Zhang2021Paper", "load_offsets", "offsets", "reblur", "warp"]
+
+STEMS = {"offset": "latest_net_offset", "deblur": "latest_net_deblur"}
+"""The parts of `MotionETR`, and the stems of their checkpoint files (.pth or .safetensors)."""
+
+
+class Taps(NamedTuple):
+    """Where nine taps read: pixels (9, B*H*W, 4) int32, counted over the batch row by row, and their bilinear shares, float32."""
+
+    pixels: torch.Tensor
+    shares: torch.Tensor
+
+
+def released_shifts(offsets: torch.Tensor, ratio: torch.Tensor) -> torch.Tensor:
+    """(B, 15, 2, H, W) to (B, 9, 2, H, W): the (row, column) of each tap from the output pixel, packed as in the released code."""
+    channels = released_order(offsets)[:, 6:24]
+    stacked = torch.cat([channels[:, 0::2], channels[:, 1::2]], dim=1) * ratio
+    grid = torch.cartesian_prod(torch.arange(-1, 2), torch.arange(-1, 2)).to(offsets)
+    deformation = stacked - grid.T.reshape(18, 1, 1)
+    return deformation.reshape(len(offsets), 9, 2, *offsets.shape[-2:]) + grid[..., None, None]
+
+
+def printed_shifts(offsets: torch.Tensor, ratio: torch.Tensor) -> torch.Tensor:
+    """(B, 15, 2, H, W) to (B, 9, 2, H, W): the (row, column) of each tap from the output pixel as in Eq. 16, a piece of the trajectory."""
+    return offsets[:, 3:12] * ratio
+
+
+def taps(shifts: torch.Tensor) -> Taps:
+    """Bilinear sampling of shifts (B, 9, 2, H, W), (row, column) in pixels from the own one; outside the picture lie zeros."""
+    batch, count, _, height, width = shifts.shape
+    device = shifts.device
+    rows, columns = (torch.arange(size, device=device, dtype=torch.float32) for size in (height, width))
+    shifts = shifts.float()
+    # Beyond one pixel outside nothing is read; the limit keeps integers small.
+    row, column = (shifts[:, :, 0] + rows[:, None]).clamp(-1, height), (shifts[:, :, 1] + columns).clamp(-1, width)
+    top, left = row.floor(), column.floor()
+    first = torch.arange(batch, device=device, dtype=torch.int32).view(-1, 1, 1, 1) * height
+    pixels, shares = [], []
+    for below in (0, 1):
+        y = top.int() + below
+        share_y = (1 - (row - top - below).abs()) * ((y >= 0) & (y < height))
+        line = (first + y.clamp(0, height - 1)) * width
+        for beside in (0, 1):
+            x = left.int() + beside
+            pixels.append(line + x.clamp(0, width - 1))
+            shares.append(share_y * (1 - (column - left - beside).abs()) * ((x >= 0) & (x < width)))
+    return Taps(*(torch.stack(each, dim=-1).transpose(0, 1).reshape(count, -1, 4) for each in (pixels, shares)))
+
+
+class MotionAwareConvolution(nn.Module):
+    """A 3x3 convolution whose nine taps lie at given places: (B, C, H, W) to (B, D, H, W); a deformable convolution with mask 1."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        regular = nn.Conv2d(inputs, outputs, 3)  # for its initial values only
+        self.weight, self.bias = regular.weight, regular.bias
+
+    def forward(self, x: torch.Tensor, at: Taps) -> torch.Tensor:
+        batch, channels, height, width = x.shape
+        assert self.bias is not None
+        rows = x.permute(0, 2, 3, 1).reshape(-1, channels).to(self.weight.dtype)
+        total = self.bias.expand(len(rows), -1).clone()
+        # Tap by tap, for all nine side by side would take nine times the memory of the picture.
+        for pixels, shares, weight in zip(at.pixels, at.shares, self.weight.flatten(2).permute(2, 1, 0), strict=True):
+            total.addmm_(F.embedding_bag(pixels, rows, mode="sum", per_sample_weights=shares.to(rows.dtype)), weight)
+        return total.view(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+class Decoder(nn.Module):
+    """Features (B, 128, H/4, W/4) and offsets (B, 15, 2, H, W) to a residual (B, 3, H, W); names are those of the checkpoints."""
+
+    def __init__(self, ratio: float, shifts: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.shifts = shifts
+        self.ratio_3 = nn.Parameter(torch.tensor(ratio), requires_grad=False)
+        self.layer13, self.layer14 = Residual(128), Residual(128)
+        self.layer16 = nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1)
+        self.layer17, self.layer18 = Residual(64), Residual(64)
+        self.layer20 = nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1)
+        self.dcn_5_0, self.dcn_5_1 = MotionAwareConvolution(32, 32), MotionAwareConvolution(32, 32)
+        self.dcn_6_0, self.dcn_6_1 = MotionAwareConvolution(32, 32), MotionAwareConvolution(32, 32)
+        self.layer24 = nn.Conv2d(32, 3, 3, padding=1)
+
+    def forward(self, features: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        at = taps(self.shifts(offsets, self.ratio_3))
+        x = self.layer16(self.layer14(self.layer13(features)))
+        x = self.layer20(self.layer18(self.layer17(x)))
+        x = x + self.dcn_5_1(torch.relu(self.dcn_5_0(x, at)), at)
+        x = x + self.dcn_6_1(torch.relu(self.dcn_6_0(x, at)), at)
+        residual: torch.Tensor = self.layer24(x)
+        return residual
+
+
+class MultiPatch(nn.Module):
+    """DMPHN(1-2-4) with motion-aware decoders: image (B, 3, H, W) in [0, 1] and offsets (B, 15, 2, H, W) to the sharp image."""
+
+    def __init__(self, ratio: float, shifts: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.encoder_lv1, self.encoder_lv2, self.encoder_lv3 = Encoder(), Encoder(), Encoder()
+        self.decoder_lv1, self.decoder_lv2, self.decoder_lv3 = (Decoder(ratio, shifts) for _ in range(3))
+
+    def forward(self, image: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        # Halves see the offsets of their half, in pixels of the whole, and zeros beyond the cut.
+        halves = _split(offsets.flatten(1, 2), 2, 1)
+        halves = halves.view(len(halves), -1, 2, *halves.shape[-2:])
+        features = _join(self.encoder_lv3(_split(image, 2, 2)), 1, 2)
+        residual = self.decoder_lv3(features, halves)
+        features = _join(self.encoder_lv2(_split(image, 2, 1) + residual) + features, 2, 1)
+        residual = self.decoder_lv2(features, offsets)
+        features = self.encoder_lv1(image + residual) + features
+        change: torch.Tensor = self.decoder_lv1(features, offsets)
+        return image + change
+
+
+class MotionAware(nn.Module):
+    """The deblurring network: (B, 3, H, W) in [0, 1] to sharp ones, not clamped; 6,554,000 parameters. H, W as in `OffsetNetwork`.
+
+    as_released: taps packed as in the released code and 0.08; else as printed, and 0.1.
+    """
+
+    def __init__(self, as_released: bool = True) -> None:
+        super().__init__()
+        self.offset_net = OffsetNetwork()
+        self.deblur_net = MultiPatch(0.08, released_shifts) if as_released else MultiPatch(0.1, printed_shifts)
+
+    def forward(self, blurry: torch.Tensor) -> torch.Tensor:
+        sharp: torch.Tensor = self.deblur_net(blurry, offsets(self.offset_net, blurry))
+        return sharp
+
+
+class MotionETR(nn.Module):
+    """All that a video needs: `offset`, and `deblur` with an offset network of its own."""
+
+    def __init__(self, as_released: bool = True) -> None:
+        super().__init__()
+        self.offset = OffsetNetwork()
+        self.deblur = MotionAware(as_released)
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "etr_offset_quad": OffsetNetwork,
+    "etr_offset_lin": lambda: OffsetNetwork("linear"),
+    "etr_motion_aware_deblur": MotionAware,
+}
+"""Networks that have published checkpoints, by the name of their key list."""
+
+_CITATION = """@article{zhang2021exposure,
+  title = {Exposure Trajectory Recovery from Motion Blur},
+  author = {Zhang, Youjian and Wang, Chaoyue and Maybank, Stephen J. and Tao, Dacheng},
+  journal = {IEEE Transactions on Pattern Analysis and Machine Intelligence},
+  year = {2021}
+}"""
+_PAPER = "Y. Zhang, C. Wang, S. J. Maybank, D. Tao: Exposure Trajectory Recovery from Motion Blur, TPAMI 2021 (arXiv 2020)"
+_FILES = "latest_net_offset.pth (quadratic) and latest_net_deblur.pth"
+_ORIGIN = f"{_FILES} of github.com/yjzhang96/Motion-ETR (the second by the download link there)"
+
+
+class Zhang2021(Method):
+    """Motion-ETR as released, with the official weights or any in their format."""
+
+    card: ClassVar[MethodCard] = MethodCard(
+        id="zhang2021",
+        title="Motion-ETR (as released)",
+        paper=_PAPER,
+        licence="Apache-2.0 (this code, re-implemented); official weights: see their repository",
+        citation=_CITATION,
+        training_data="GoPro",
+        weights=f"not shipped; put into one folder {_ORIGIN}",
+    )
+    capabilities = Capabilities(multiple=8, resources=Resources(gpu=True, memory_gb=6.0))
+    as_released: ClassVar[bool] = True
+    origin: ClassVar[str] = f"put into one folder {_ORIGIN}"
+
+    def __init__(self, network: MotionETR, device: str = "cpu") -> None:
+        # On a CPU the motion-aware convolutions want channels last.
+        layout = torch.channels_last if device == "cpu" else torch.contiguous_format
+        self.network = network.eval().to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.device = device
+
+    @classmethod
+    def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
+        """From a folder of the two checkpoint files, or one file of a whole `MotionETR`. Raises WeightsError, also for None."""
+        if weights is None:
+            raise WeightsError(f"{cls.card.id} ships no weights; {cls.origin}, and give --weights FOLDER")
+        network = MotionETR(cls.as_released)
+        paths = cls._fit(network, weights)
+        method = cls(network, device)
+        method.weights = files.describe(paths, "given")
+        return method
+
+    @classmethod
+    def _fit(cls, network: MotionETR, given: Path) -> list[Path]:
+        """Fill the network from the folder or file given; returns the files read. Raises WeightsError."""
+        parts = {part: _file(given, stem) for part, stem in STEMS.items()} if given.is_dir() else {"": given}
+        if missing := [STEMS[part] for part, path in parts.items() if path is None]:
+            raise WeightsError(f"weights folder {given} lacks {' and '.join(missing)} (.pth or .safetensors); {cls.origin}")
+        paths = [path for path in parts.values() if path is not None]
+        for part, path in zip(parts, paths, strict=True):
+            state = state_of(files.read(path), path)
+            cls._check(state, network, path, whole=not part)
+            files.fit(network.get_submodule(part), state, path)
+        return paths
+
+    @classmethod
+    def _check(cls, state: dict[str, torch.Tensor], network: MotionETR, path: Path, whole: bool) -> None:
+        """What `fit` cannot tell: half of a checkpoint given as a whole, and weights of the other variant, whose shapes are the same."""
+        if whole and not any(key.startswith("deblur.") for key in state):
+            raise WeightsError(f"{path} is one network, {cls.card.id} needs two; {cls.origin}, and give --weights FOLDER")
+        own = float(network.deblur.deblur_net.decoder_lv1.ratio_3)
+        for key, value in state.items():
+            if key.endswith("ratio_3") and value.numel() == 1 and abs(float(value) - own) > 1e-3:
+                other = Zhang2021Paper if cls.as_released else Zhang2021
+                found = f"{key!r} is {float(value):.3g}, expected {own:.3g}"
+                raise WeightsError(f"{path} is not of {cls.card.id}: {found}; try --method {other.card.id}")
+
+    @torch.inference_mode()
+    def predict(self, blurry: F32, request: Request) -> F32:
+        """(1, T, H, W, 3) float32 in [0, 1] at `request.times`, in their order."""
+        height, width = blurry.shape[:2]
+        image = torch.from_numpy(np.ascontiguousarray(blurry.transpose(2, 0, 1)))[None].to(self.device)
+        if min(height, width) < 16:
+            image = F.pad(image, (0, max(0, 16 - width), 0, max(0, 16 - height)), mode="replicate")
+        sharp = self.network.deblur(image)
+        times = curve_times(request.times)
+        frames = warp(sharp, offsets(self.network.offset, image, times)) if times.any() else sharp[:, None].repeat(1, len(times), 1, 1, 1)
+        video: F32 = frames[..., :height, :width].clamp(0, 1).permute(0, 1, 3, 4, 2).cpu().numpy()
+        return video
+
+
+class Zhang2021Paper(Zhang2021):
+    """Motion-ETR with the motion-aware convolution as the paper describes it; weights of one's own training only."""
+
+    card = MethodCard(
+        id="zhang2021-paper",
+        title="Motion-ETR (as in the paper)",
+        paper=_PAPER,
+        licence="Apache-2.0 (re-implemented from the paper)",
+        citation=_CITATION,
+        weights=f"never released; a folder with {_FILES} of your own training",
+    )
+    as_released = False
+    origin = f"nobody released any; put into one folder {_FILES} of your own training"
+
+
+def curve_times(times: F64) -> F64:
+    """Times in the exposure, 0 to 1, as times on the curve: 1/30 (middle of the first of 15 slices) is -1, 0.5 is 0, 29/30 is 1."""
+    return times * (2 * COUNT / (COUNT - 1)) - COUNT / (COUNT - 1)
+
+
+def _file(folder: Path, stem: str) -> Path | None:
+    """`stem` with one of the suffixes of a checkpoint, or None."""
+    return next((path for suffix in (".pth", ".safetensors") if (path := folder / f"{stem}{suffix}").is_file()), None)
