@@ -92,18 +92,18 @@ def test_alias_is_the_same_class():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "meant"), [("zhang2002", "zhang2020"), ("zhang19", "zhang2019"), ("oracle_center", "oracle-centre"), ("dmpnh", "dmphn")]
+    ("wrong", "meant"), [("zhangg2020", "zhang2020"), ("zhang19", "zhang2019"), ("oracle_center", "oracle-centre"), ("dmpnh", "dmphn")]
 )
 def test_near_name(wrong, meant):
     with pytest.raises(UnknownNameError) as caught:
         METHODS.get(wrong)
     told = str(caught.value)
-    assert told.startswith(f"unknown method {wrong!r}; did you mean {meant!r}? known: copy-blur, dmphn, oracle,")
+    assert told.startswith(f"unknown method {wrong!r}; did you mean {meant!r}? known: ")
     assert "\n" not in told
 
 
 def test_name_far_from_all_gets_no_hint():
-    with pytest.raises(UnknownNameError, match=r"^unknown method 'qqqq'; known: copy-blur, "):
+    with pytest.raises(UnknownNameError, match=r"^unknown method 'qqqq'; known: "):
         METHODS.get("qqqq")
 
 

@@ -3,40 +3,108 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from blurbench.cli._terminal import say, table
+from blurbench.cli._terminal import progress, say, table
+
+if TYPE_CHECKING:
+    from blurbench.report.blur import Blur
+    from blurbench.store.reader import MadeDataSet
+    from blurbench.types import U8
+
+_ROWS, _MOVING = 8, 4  # samples on the contact sheet, and in the moving preview
 
 
 @click.command()
 @click.argument("dataset")
-@click.option("--sheet", type=click.Path(), help="Where to write the contact sheet.  [default: <dataset>/contact-sheet.png]")
-def inspect(dataset: str, sheet: str | None) -> None:
-    """Show what a made data set holds, where it comes from, and a contact sheet of it."""
-    from itertools import islice
+@click.option("--out", type=click.Path(), help="Folder for the pictures.  [default: that of the data set; <name>-pictures if it is packed]")
+@click.option("--split", help="Split shown in the pictures.  [default: test]")
+@click.option("--samples", default=100, show_default=True, type=click.IntRange(1), help="How many of a split to measure the blur of.")
+def inspect(dataset: str, out: str | None, split: str | None, samples: int) -> None:
+    """Show what a made data set holds, where it comes from and how blurred it is, in text and in pictures.
 
-    from blurbench.report.figures import contact_sheet
+    \b
+    contact-sheet.png   samples with their first, middle and last target
+    blur-size.png       how many samples are how blurred
+    preview.png         blurry beside sharp, moving (APNG: open it in a browser)
+    """
+    from blurbench.errors import UnknownNameError
     from blurbench.store.reader import open_dataset
-    from blurbench.video.images import write_rgb
 
     data = open_dataset(dataset)
+    if split and split not in data.manifest.splits:
+        raise UnknownNameError("split", split, data.manifest.splits, dataset)
+    _counts(data)
+    chosen = split or ("test" if "test" in data.manifest.splits else next(iter(data.manifest.splits)))
+    _first_shard(data, chosen)
+    folder = Path(out) if out else data.folder.with_name(f"{data.folder.stem}-pictures") if data.packed else data.folder
+    charts = [chart for name in data.manifest.splits for chart in _blur_sizes(data, name, samples)]
+    _pictures(data, chosen, folder, charts)
+
+
+def _counts(data: MadeDataSet) -> None:
     manifest = data.manifest
     click.echo(f"{manifest.label} version {manifest.version}: {manifest.title}")
-    footage = "built-in rendered footage" if manifest.footage == "rendered" else "video"
+    footage = {"rendered": "built-in rendered footage", "released": "the pictures of a release"}.get(manifest.footage, manifest.footage)
     click.echo(f"made by blurbench {manifest.blurbench} from {footage}, transfer {manifest.transfer}")
     rows = []
     for split, entries in manifest.splits.items():
         frames, unused = sum(e.frames for e in entries), sum(e.unused for e in entries)
-        rows.append([split, len(entries), sum(e.samples for e in entries), frames, unused, manifest.fingerprint(split)[:12]])
-    table(["split", "videos", "samples", "source frames", "in no window", "fingerprint"], rows)
-    split = "test" if "test" in manifest.splits else next(iter(manifest.splits))
-    shards = data.shards(split)
-    click.echo(f"first shard, {shards[0].path.relative_to(data.folder)}:")
-    for name, array in shards[0].file.items():
-        click.echo(f"  {name:9s} {array.shape!s:24s} {array.dtype}")
-    for part, facts in shards[0].provenance.items():
+        left_out = sum(sum(e.left_out.values()) for e in entries)
+        rows.append([split, len(entries), sum(e.samples for e in entries), frames, unused, left_out, manifest.fingerprint(split)[:12]])
+    table(["split", "videos", "samples", "source frames", "in no window", "left out", "fingerprint"], rows)
+
+
+def _first_shard(data: MadeDataSet, split: str) -> None:
+    entry = data.manifest.splits[split][0]
+    shard = data.shards(split)[0]
+    click.echo(f"first shard, {entry.file}:")
+    wide = max(map(len, shard.file))
+    for name, array in shard.file.items():
+        click.echo(f"  {name:{wide}s} {array.shape!s:24s} {array.dtype}")
+    for part, facts in shard.provenance.items():
         click.echo(f"  {part}: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
-    path = Path(sheet) if sheet else data.folder / "contact-sheet.png"
-    write_rgb(path, contact_sheet([shard.sample(0) for shard in islice(shards, 8)]))
-    say(f"wrote {path}")
+
+
+def _blur_sizes(data: MadeDataSet, split: str, samples: int) -> list[U8]:
+    """Tell how blurred a split is; returns the same as a picture, when it is known."""
+    from blurbench.report import blur, figures
+
+    picks = blur.picked(data, split, samples)
+    with progress(f"measuring the blur of {split}", len(picks), "samples") as advance:
+        found = [one for one in blur.measure(picks, advance) if one is not None]
+    if not found:
+        click.echo(f"blur of {split}: {blur.UNKNOWN}")
+        return []
+    click.echo(f"blur of {split}, pixels across the exposure, {len(found)} of {data.count(split)} samples: {blur.summary(found)}")
+    for line in blur.histogram_lines(found):
+        click.echo(line)
+    names, *tables = blur.histograms(found)
+    heading = f"{split}, {len(found)} samples: pixels moved in the exposure"
+    bars = [figures.bars(f"{heading}, {kind}", names, counts) for kind, counts in zip(("median", "largest"), tables, strict=True)]
+    return [figures.beside(bars)]
+
+
+def _pictures(data: MadeDataSet, split: str, folder: Path, charts: list[U8]) -> None:
+    from blurbench.report import blur, figures
+    from blurbench.report.preview import preview, write_animation
+    from blurbench.store.disk import telling
+    from blurbench.video.images import write_rgb
+
+    with telling(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    picks = blur.picked(data, split, _ROWS)
+    shown = [shard.sample(row) for shard, row in picks]
+    write_rgb(folder / "contact-sheet.png", figures.contact_sheet(shown, [_note(one) for one in blur.measure(picks)]))
+    write_animation(folder / "preview.png", preview(shown[:: -(-len(shown) // _MOVING)]))
+    names = ["contact-sheet.png", "preview.png"]
+    if charts:
+        write_rgb(folder / "blur-size.png", figures.framed(figures.below(charts)))
+        names.append("blur-size.png")
+    say(f"wrote {', '.join(names)} to {folder}/")
+
+
+def _note(blur: Blur | None) -> str:
+    return "" if blur is None else f"blur: median {blur.median:.1f} px, largest {blur.largest:.1f} px"

@@ -52,15 +52,19 @@ class Change:
         A quarter turn swaps height and width. Contrast and softness need float pictures.
         Raises UnknownNameError for an array that is neither a picture nor a field nor `times`.
         """
+        changed = self.move(arrays)
+        planes = {name: np.moveaxis(changed[name], -1, -3) for name in PICTURES if name in changed}
+        return changed | {name: np.moveaxis(picture, -3, -1) for name, picture in self.tone(planes).items()}
+
+    def move(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """Only the flips, turns and reversal."""
         changed = {name: self._moved(name, array) for name, array in arrays.items()}
-        if self.reverse_time:
-            changed = {name: reversed_time(name, array) for name, array in changed.items()}
-        pictures = [name for name in PICTURES if name in changed]
-        if self.sigma:
-            changed |= {name: soften(changed[name], self.sigma) for name in pictures}
-        if self.contrast != 1 and pictures:
-            changed |= dull({name: changed[name] for name in pictures}, self.contrast)
-        return changed
+        return {name: reversed_time(name, array) for name, array in changed.items()} if self.reverse_time else changed
+
+    def tone(self, pictures: Mapping[str, Array]) -> dict[str, Array]:
+        """Only softness and contrast, of float planes (..., H, W)."""
+        toned = {name: soften(planes, self.sigma) if self.sigma else planes for name, planes in pictures.items()}
+        return dull(toned, self.contrast) if self.contrast != 1 and toned else toned
 
     def _moved(self, name: str, array: Array) -> Array:
         if name == "times":
@@ -123,7 +127,7 @@ def flip_vertical(array: Array, vectors: bool) -> Array:
 
 
 def turn(array: Array, quarters: int, vectors: bool) -> Array:
-    """By quarters counterclockwise as seen, (..., H, W, C) to (..., W, H, C) for odd ones; `vectors`: each quarter takes (x, y) to (y, -x)."""
+    """By quarters counterclockwise as seen, (..., H, W, C), to (..., W, H, C) for odd ones; `vectors`: each takes (x, y) to (y, -x)."""
     turned = np.rot90(array, quarters, axes=(-3, -2))
     if vectors:
         for _ in range(quarters % 4):
@@ -144,10 +148,10 @@ def reversed_time(name: str, array: Array) -> Array:
     return -ordered if name in FIELDS else ordered
 
 
-def soften(pictures: Array, sigma: float) -> Array:
-    """Float pictures (H, W, 3) or (T, H, W, 3) convolved with a Gaussian of `sigma` pixels."""
-    frames = pictures.reshape(-1, *pictures.shape[-3:])
-    return np.stack([cv2.GaussianBlur(np.ascontiguousarray(frame), (0, 0), sigma) for frame in frames]).reshape(pictures.shape)
+def soften(planes: Array, sigma: float) -> Array:
+    """Float planes (..., H, W) convolved with a Gaussian of `sigma` pixels."""
+    softened = [cv2.GaussianBlur(np.ascontiguousarray(plane), (0, 0), sigma) for plane in planes.reshape(-1, *planes.shape[-2:])]
+    return np.stack(softened).reshape(planes.shape)
 
 
 def dull(pictures: Mapping[str, Array], contrast: float) -> dict[str, Array]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import TypeVar
 
 from blurbench.errors import DataSetError
 from blurbench.store import manifest as manifests
+from blurbench.store.disk import PART
 from blurbench.store.manifest import Entry, Manifest
-from blurbench.store.shard import PART
 
 J = TypeVar("J")
 
@@ -69,7 +71,7 @@ def run(jobs: Sequence[J], make: Callable[[J, Progress], Made], workers: int, pr
         for job in jobs:
             yield make(job, progress)
         return
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(min(workers, len(jobs)), get_context("spawn"), _end_with_parent) as pool:
         futures = [pool.submit(make, job, _silent) for job in jobs]
         try:
             for future in as_completed(futures):
@@ -79,6 +81,18 @@ def run(jobs: Sequence[J], make: Callable[[J, Progress], Made], workers: int, pr
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _end_with_parent() -> None:
+    """In a process: end it when the one that started it was killed. It would wait for jobs for ever, and write beside the next run."""
+    parent = parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
 
 
 def _silent(video: str, amount: int) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from blurbench.errors import DataSetError
+from blurbench.store.disk import replacing
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -78,43 +78,58 @@ class Manifest:
         self.splits[split] = sorted([*others, entry], key=lambda e: e.video)
 
     def write(self, folder: Path) -> None:
-        """Write atomically."""
+        """Write atomically. Raises DataSetError when it cannot be written."""
+        write_json(folder / NAME, self.table())
+
+    def table(self) -> dict[str, Any]:
+        """What is written: the fields, `fingerprints` and `contents` by split."""
         table = asdict(self)
         table["fingerprints"] = {split: self.fingerprint(split) for split in self.splits}
         table["contents"] = {split: self.content(split) for split in self.splits}
-        write_json(folder / NAME, table)
+        return table
 
 
 def read(folder: Path) -> Manifest:
     """The manifest of a folder. Raises DataSetError."""
-    path = folder / NAME
+    return parse(read_text(folder), str(folder / NAME))
+
+
+def read_text(folder: Path) -> str:
+    """The text of a folder's manifest. Raises DataSetError."""
     try:
-        table = json.loads(path.read_text())
+        return (folder / NAME).read_text()
     except FileNotFoundError:
         raise DataSetError(f"{folder} is not a made data set: it has no {NAME}; make one with `blurbench make-dataset`") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataSetError(
-            f"{path} is damaged ({error}); make the data set again into the same folder, finished shards are kept"
-        ) from error
-    if table.get("format", 0) > FORMAT:
-        raise DataSetError(f"{path} has format {table['format']}, this blurbench reads up to {FORMAT}; install a newer blurbench")
-    table.pop("fingerprints", None), table.pop("contents", None)
+    except UnicodeDecodeError as error:
+        raise _damaged(str(folder / NAME), error) from error
+    except OSError as error:
+        raise DataSetError(f"{folder / NAME} cannot be read: {error.strerror}; make it readable") from error
+
+
+def parse(text: str, where: str) -> Manifest:
+    """A manifest from its text; where: named in errors. Raises DataSetError."""
     try:
+        table = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise _damaged(where, error) from error
+    try:
+        if table.get("format", 0) > FORMAT:
+            raise DataSetError(f"{where} has format {table['format']}, this blurbench reads up to {FORMAT}; install a newer blurbench")
+        table.pop("fingerprints", None), table.pop("contents", None)
         table["splits"] = {split: [Entry(**entry) for entry in entries] for split, entries in table["splits"].items()}
         return Manifest(**table)
     except (KeyError, TypeError, AttributeError) as error:
-        raise DataSetError(f"{path} is not a manifest of blurbench: {error}") from error
+        raise DataSetError(f"{where} is not a manifest of blurbench: {error}; make the data set again") from error
 
 
 def write_json(path: Path, table: Mapping[str, Any]) -> None:
-    """Write JSON under a temporary name, flush to disk, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("w") as file:
+    """Write JSON under a temporary name, flush to disk, rename. Raises DataSetError when it cannot be written."""
+    with replacing(path) as part, part.open("w") as file:
         json.dump(table, file, indent=1, allow_nan=False)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+
+
+def _damaged(where: str, error: Exception) -> DataSetError:
+    return DataSetError(f"{where} is damaged ({error}); make the data set again into the same folder, finished shards are kept")
 
 
 def _combine(parts: Any) -> str:

@@ -1,14 +1,15 @@
-"""Opening a made data set and going through its samples."""
+"""Opening a made data set, a folder or one packed file, and going through its samples."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from blurbench.errors import DataSetError, UnknownNameError
 from blurbench.store import manifest as manifests
-from blurbench.store.manifest import Manifest
+from blurbench.store import pack
+from blurbench.store.manifest import Entry, Manifest
 from blurbench.store.shard import Shard
 from blurbench.types import Sample
 
@@ -19,21 +20,35 @@ def data_root() -> Path:
 
 
 class MadeDataSet:
-    """A made data set: its folder and manifest."""
+    """A made data set: its manifest and its folder, or packed file."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
         self.manifest = manifest
+        self.packed = folder.is_file()
 
     def shards(self, split: str) -> list[Shard]:
         """The shards of a split, by video. Raises UnknownNameError, and DataSetError when a shard of the manifest is missing."""
         if split not in self.manifest.splits:
             raise UnknownNameError("split", split, self.manifest.splits, str(self.folder))
-        shards = [Shard(self.folder / entry.file, entry.video) for entry in self.manifest.splits[split]]
-        for shard in shards:
-            if not shard.path.is_file():
-                raise DataSetError(f"shard {shard.path} of the manifest is missing; make the data set again into the same folder")
-        return shards
+        entries = self.manifest.splits[split]
+        if missing := self.missing(entries):
+            raise DataSetError(
+                f"shard {self.folder / missing[0].file} of the manifest is missing; make the data set again into the same folder"
+            )
+        return [self.shard(entry) for entry in entries]
+
+    def shard(self, entry: Entry) -> Shard:
+        """The shard of an entry of the manifest, whether it is there or not."""
+        if self.packed:
+            return Shard(self.folder, entry.video, entry.file)
+        return Shard(self.folder / entry.file, entry.video)
+
+    def missing(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Those of the entries that have no shard."""
+        if not self.packed:
+            return [entry for entry in entries if not (self.folder / entry.file).is_file()]
+        return pack.missing(self.folder, entries)
 
     def count(self, split: str) -> int:
         """Number of samples of a split."""
@@ -46,12 +61,17 @@ class MadeDataSet:
             shard.close()
 
 
+def manifest_text(place: Path) -> str:
+    """The text of the manifest of a folder or packed file. Raises DataSetError."""
+    return pack.manifest_text(place) if place.is_file() else manifests.read_text(place)
+
+
 def open_dataset(name: str | Path) -> MadeDataSet:
-    """A made data set by folder, or by name below `data_root()`. Raises DataSetError."""
-    folders = [Path(name), data_root() / name]
-    for folder in folders:
-        if (folder / manifests.NAME).is_file():
-            return MadeDataSet(folder, manifests.read(folder))
-    if folders[0].is_dir():
+    """A made data set by folder or packed file, or by name below `data_root()`. Raises DataSetError."""
+    places = [Path(name), data_root() / name, data_root() / f"{name}.h5"]
+    for place in places:
+        if (place / manifests.NAME).is_file() or place.is_file():
+            return MadeDataSet(place, manifests.parse(manifest_text(place), str(place)))
+    if places[0].is_dir():
         raise DataSetError(f"{name} is a folder without {manifests.NAME}; `blurbench make-dataset` makes one, `--source {name}` reads one")
     raise DataSetError(f"no data set {str(name)!r} here or in {data_root()}/; make it with `blurbench make-dataset {name}`")

@@ -14,11 +14,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -31,40 +31,46 @@ import zstandard
 from numpy.typing import NDArray
 
 from blurbench.errors import DataSetError
+from blurbench.store.disk import finish, part_of, telling
 from blurbench.types import Sample
 
 FORMAT = 1
 TILE = 128
-PART = ".part"  # suffix of a file that is not finished
 _ZSTD_FILTER = 32015
 _PENDING = 12  # arrays in flight; bounds the memory, keeps two cores busy
 Array = NDArray[Any]
 
 
-def _zstd(level: int) -> Callable[[bytes], bytes]:
-    return lambda raw: zstandard.ZstdCompressor(level=level).compress(raw)
+# Matches of four bytes and more, all else verbatim: crops are read 1.25 to 1.8 times as fast as with level 1, files are 1 to 6 % larger.
+_ZSTD = zstandard.ZstdCompressionParameters(
+    window_log=17, hash_log=14, chain_log=6, search_log=1, min_match=4, target_length=1, strategy=zstandard.STRATEGY_FAST
+)
 
 
 CODECS: dict[str, tuple[dict[str, Any], Callable[[bytes], bytes]]] = {
-    "zstd": ({"compression": _ZSTD_FILTER}, _zstd(1)),
+    "zstd": ({"compression": _ZSTD_FILTER}, lambda raw: zstandard.ZstdCompressor(compression_params=_ZSTD).compress(raw)),
     "gzip": ({"compression": "gzip", "compression_opts": 4}, lambda raw: zlib.compress(raw, 4)),
 }
 
 
 class ShardWriter:
-    """Writes samples to `path`; use as a context manager. Leaving it by an exception removes the unfinished file."""
+    """Writes samples to `path`; use as a context manager. Leaving it by an exception removes the unfinished file.
+
+    Every method raises DataSetError when the system cannot write: disk full, no permission.
+    """
 
     def __init__(self, path: Path, codec: str = "zstd") -> None:
         self.path = path
         self.samples = 0
         self._options, self._compress = CODECS[codec]
-        self._part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
+        self._part = part_of(path)
         self._small: dict[str, list[Array]] = {}
         self._digests: list[Future[bytes]] = []
         self._pending: deque[tuple[str, int, Future[list[tuple[tuple[int, ...], bytes]]]]] = deque()
 
     def __enter__(self) -> Self:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with telling(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
         self._pool = ThreadPoolExecutor(2)
         return self
 
@@ -81,8 +87,9 @@ class ShardWriter:
             if array.ndim < 3:
                 self._small.setdefault(name, []).append(array)
                 continue
-            if name not in self._file:
-                self._create(name, array)
+            with telling(self.path):
+                if name not in self._file:
+                    self._create(name, array)
             self._pending.append((name, self.samples, self._pool.submit(self._tiles, array)))
         self.samples += 1
         while len(self._pending) > _PENDING:
@@ -92,20 +99,20 @@ class ShardWriter:
         """Write what is left and the attributes, flush to disk, take the final name. Returns the content digest."""
         while self._pending:
             self._write_oldest()
-        for name, rows in self._small.items():
-            self._file.create_dataset(name, data=np.stack(rows))
         content = hashlib.sha256(b"".join(future.result() for future in self._digests)).hexdigest()
-        self._file.attrs.update({"format": FORMAT, "samples": self.samples, "content": content, **attributes})
-        self._file.close()
-        with self._part.open("rb+") as raw:
-            os.fsync(raw.fileno())
-        self._part.replace(self.path)
+        with telling(self.path):
+            for name, rows in self._small.items():
+                self._file.create_dataset(name, data=np.stack(rows))
+            self._file.attrs.update({"format": FORMAT, "samples": self.samples, "content": content, **attributes})
+            self._file.close()
+            finish(self._part, self.path)
         return content
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._pool.shutdown(cancel_futures=True)
         if "_file" in self.__dict__:
-            self._file.close()
+            with suppress(OSError, RuntimeError):  # on a full disk HDF5 cannot write what is left; the file goes anyway
+                self._file.close()
         self._part.unlink(missing_ok=True)
 
     def _create(self, name: str, array: Array) -> None:
@@ -129,40 +136,54 @@ class ShardWriter:
 
     def _write_oldest(self) -> None:
         name, sample, future = self._pending.popleft()
-        dataset = self._file[name]
-        if len(dataset) <= sample:
-            dataset.resize(sample + 1, axis=0)
-        for offset, data in future.result():
-            dataset.id.write_direct_chunk((sample, *offset), data)
+        tiles = future.result()
+        with telling(self.path):
+            dataset = self._file[name]
+            if len(dataset) <= sample:
+                dataset.resize(sample + 1, axis=0)
+            for offset, data in tiles:
+                dataset.id.write_direct_chunk((sample, *offset), data)
 
 
 class Shard:
-    """A shard open for reading. The file is opened at first use in each process and is never pickled."""
+    """A shard open for reading: a file, or a group of a packed file. Opened at first use in each process, never pickled open."""
 
-    def __init__(self, path: Path, video: str) -> None:
+    def __init__(self, path: Path, video: str, group: str = "/") -> None:
+        """group: where in the file the arrays are."""
         self.path = path
         self.video = video
+        self.group = group
         self._file: h5py.File | None = None
+        self._arrays: h5py.Group | None = None
 
     @property
-    def file(self) -> h5py.File:
-        """The open file. Raises DataSetError when it is missing or broken."""
-        if self._file is None:
-            try:
-                self._file = h5py.File(self.path, "r")
-            except OSError as error:
-                raise DataSetError(f"shard {self.path} cannot be opened ({str(error).splitlines()[0]}); make the data set again") from error
-            if (found := int(self._file.attrs.get("format", 0))) > FORMAT:
-                raise DataSetError(f"shard {self.path} has format {found}, this blurbench reads up to {FORMAT}; install a newer blurbench")
-        return self._file
+    def file(self) -> h5py.Group:
+        """The open group of the arrays. Raises DataSetError when it is missing or broken."""
+        if self._arrays is None:
+            self._arrays = self._open()
+        return self._arrays
+
+    def _open(self) -> h5py.Group:
+        name = str(self.path) if self.group == "/" else f"{self.path}:{self.group}"
+        try:
+            self._file = h5py.File(self.path, "r")
+            arrays = self._file[self.group]
+        except (OSError, KeyError) as error:
+            self.close()
+            raise DataSetError(f"shard {name} cannot be opened ({_first_line(error)}); make the data set again") from error
+        if (found := int(arrays.attrs.get("format", 0))) > FORMAT:
+            self.close()
+            raise DataSetError(f"shard {name} has format {found}, this blurbench reads up to {FORMAT}; install a newer blurbench")
+        return arrays
 
     def __len__(self) -> int:
         return int(self.file.attrs["samples"])
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_file": None}
+        return {**self.__dict__, "_file": None, "_arrays": None}
 
     def close(self) -> None:
+        self._arrays = None
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -205,13 +226,17 @@ class Shard:
                     sample.extras[side] = np.stack([self.file["blurry"][min(max(row, 0), len(self) - 1)] for row in rows])
             yield sample
 
-    def content(self) -> str:
-        """SHA-256 over the stored values, recomputed; independent of codec and tiling. Equals attribute `content` in an intact shard."""
+    def content(self, progress: Callable[[int], None] = lambda samples: None) -> str:
+        """SHA-256 over the stored values, recomputed; independent of codec and tiling. Equals attribute `content` in an intact shard.
+
+        progress: called with 1 after each sample.
+        """
         digest = hashlib.sha256()
         names = sorted(self.file)
         for index in range(len(self)):
             for name in names:
                 digest.update(_digest(name, self.file[name][index]))
+            progress(1)
         return digest.hexdigest()
 
     def intact(self, fingerprint: str) -> bool:
@@ -221,6 +246,10 @@ class Shard:
             return bool(attributes.get("fingerprint") == fingerprint and attributes.get("content") == self.content())
         except (DataSetError, OSError, KeyError, RuntimeError, ValueError):
             return False
+
+
+def _first_line(error: Exception) -> str:
+    return str(error.args[0] if isinstance(error, KeyError) else error).splitlines()[0]
 
 
 def _cut(array: Array, size: tuple[int, ...], box: tuple[int, int, int, int]) -> Array:

@@ -92,7 +92,8 @@ def _halved(flow: F32) -> F32:
 
 def _largest(flows: F32) -> F32:
     where = np.abs(flows).argmax(axis=0)
-    return np.take_along_axis(flows, where[None], axis=0)[0]
+    largest: F32 = np.take_along_axis(flows, where[None], axis=0)[0]
+    return largest
 
 
 def _off_axes(signs: I8) -> I8:

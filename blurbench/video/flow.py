@@ -47,7 +47,11 @@ class Dis:
 
 
 def load(name: str) -> Flow:
-    """A flow model by name. Raises UnknownNameError."""
+    """A flow model by name: `dis-…`, or `ptlflow:NAME` where ptlflow is installed. Raises UnknownNameError, and for ptlflow's WeightsError, BrokenPluginError."""
     if name in _PRESETS:
         return Dis(name)
-    raise UnknownNameError("flow model", name, _PRESETS)
+    if name.startswith("ptlflow:"):
+        from blurbench.video.ptlflow_models import PtlFlow
+
+        return PtlFlow(name)
+    raise UnknownNameError("flow model", name, [*_PRESETS, "ptlflow:NAME"])
