@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from blurbench.cli._terminal import progress, say
-from blurbench.errors import DataSetError
+from blurbench.store.build import require_space
 from blurbench.store.manifest import Manifest
 from blurbench.store.reader import data_root
 from blurbench.synth import pipeline, recipe
@@ -64,7 +63,4 @@ def _announce(jobs: list[Job], folder: Path) -> None:
     recipe_rate = jobs[0].recipe.fps
     if other := next((job.source for job in jobs if abs(job.source.fps / recipe_rate - 1) > 0.05), None):
         say(f"note: {other.id} has {other.fps:g} frames/s, the recipe is meant for {recipe_rate:g}; exposures are that much longer")
-    existing = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
-    free = shutil.disk_usage(existing).free
-    if plan["bytes"] and plan["bytes"] > free:
-        raise DataSetError(f"{folder} needs up to {plan['bytes'] / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; give another --out")
+    require_space(folder, plan["bytes"] or 0)

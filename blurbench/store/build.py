@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from blurbench.errors import DataSetError
 from blurbench.store import manifest as manifests
-from blurbench.store.disk import PART
+from blurbench.store.disk import PART, looking
 from blurbench.store.manifest import Entry, Manifest
 
 J = TypeVar("J")
@@ -35,7 +35,9 @@ Progress = Callable[[str, int], None]
 
 def open_manifest(folder: Path, fresh: Manifest) -> Manifest:
     """The manifest to go on with, or the fresh one. Raises DataSetError when the folder holds something else."""
-    if not (folder / manifests.NAME).exists():
+    with looking(folder):
+        begun = (folder / manifests.NAME).exists()
+    if not begun:
         if folder.exists() and not folder.is_dir():
             raise DataSetError(f"{folder} is a file, expected a folder to make the data set in; give another --out")
         return fresh
@@ -56,7 +58,8 @@ def sweep(folder: Path) -> None:
 
 def require_space(folder: Path, need: int) -> None:
     """Raises DataSetError when fewer than `need` bytes are free where the folder is, or will be."""
-    existing = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
+    with looking(folder):
+        existing = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
     free = shutil.disk_usage(existing).free
     if need > free:
         raise DataSetError(f"{folder} needs up to {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; give another --out")

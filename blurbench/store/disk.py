@@ -56,6 +56,15 @@ def telling(path: Path) -> Iterator[None]:
         raise DataSetError(f"{path} cannot be written: {_reason(number)}") from error
 
 
+@contextmanager
+def looking(path: Path) -> Iterator[None]:
+    """Turns a refusal to look at `path` into a DataSetError of one line."""
+    try:
+        yield
+    except PermissionError as error:
+        raise DataSetError(f"{error.filename or path} cannot be read: no permission; make it readable, or give another place") from error
+
+
 def system_error(error: Exception) -> int | None:
     """The system's error number, which HDF5 has only in its text. None: the failure was not of the system."""
     if isinstance(error, OSError) and error.errno:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from blurbench.errors import DataSetError
-from blurbench.store.disk import replacing
+from blurbench.store.disk import looking, replacing
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -97,13 +97,12 @@ def read(folder: Path) -> Manifest:
 def read_text(folder: Path) -> str:
     """The text of a folder's manifest. Raises DataSetError."""
     try:
-        return (folder / NAME).read_text()
+        with looking(folder / NAME):
+            return (folder / NAME).read_text()
     except FileNotFoundError:
         raise DataSetError(f"{folder} is not a made data set: it has no {NAME}; make one with `blurbench make-dataset`") from None
     except UnicodeDecodeError as error:
         raise _damaged(str(folder / NAME), error) from error
-    except OSError as error:
-        raise DataSetError(f"{folder / NAME} cannot be read: {error.strerror}; make it readable") from error
 
 
 def parse(text: str, where: str) -> Manifest:

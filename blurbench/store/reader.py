@@ -9,6 +9,7 @@ from pathlib import Path
 from blurbench.errors import DataSetError, UnknownNameError
 from blurbench.store import manifest as manifests
 from blurbench.store import pack
+from blurbench.store.disk import looking
 from blurbench.store.manifest import Entry, Manifest
 from blurbench.store.shard import Shard
 from blurbench.types import Sample
@@ -69,9 +70,10 @@ def manifest_text(place: Path) -> str:
 def open_dataset(name: str | Path) -> MadeDataSet:
     """A made data set by folder or packed file, or by name below `data_root()`. Raises DataSetError."""
     places = [Path(name), data_root() / name, data_root() / f"{name}.h5"]
-    for place in places:
-        if (place / manifests.NAME).is_file() or place.is_file():
-            return MadeDataSet(place, manifests.parse(manifest_text(place), str(place)))
+    with looking(places[0]):
+        found = next((place for place in places if (place / manifests.NAME).is_file() or place.is_file()), None)
+    if found:
+        return MadeDataSet(found, manifests.parse(manifest_text(found), str(found)))
     if places[0].is_dir():
         raise DataSetError(f"{name} is a folder without {manifests.NAME}; `blurbench make-dataset` makes one, `--source {name}` reads one")
     raise DataSetError(f"no data set {str(name)!r} here or in {data_root()}/; make it with `blurbench make-dataset {name}`")

@@ -47,7 +47,10 @@ class Dis:
 
 
 def load(name: str) -> Flow:
-    """A flow model by name: `dis-…`, or `ptlflow:NAME` where ptlflow is installed. Raises UnknownNameError, and for ptlflow's WeightsError, BrokenPluginError."""
+    """A flow model by name: `dis-…`, or `ptlflow:NAME` where ptlflow is installed.
+
+    Raises UnknownNameError, and for models of ptlflow WeightsError and BrokenPluginError.
+    """
     if name in _PRESETS:
         return Dis(name)
     if name.startswith("ptlflow:"):
