@@ -12,7 +12,7 @@ from blurbench.errors import BlurbenchError
 
 _COMMANDS = (
     *("demo", "make-dataset", "import", "verify", "inspect", "evaluate", "predict", "leaderboard", "train"),
-    *("weights", "ls", "doctor"),
+    *("pack", "weights", "ls", "doctor"),
 )
 
 

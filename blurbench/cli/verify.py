@@ -53,13 +53,14 @@ def verify(
 
 def _made(dataset: str) -> int:
     from blurbench.store.reader import open_dataset
-
-    data = open_dataset(dataset)
     from blurbench.store.verify import verify as check
 
-    findings = check(data)
+    data = open_dataset(dataset)
+    with progress(f"verifying {dataset}", sum(map(data.count, data.manifest.splits)), "samples") as advance:
+        findings = check(data, advance)
     wrong = [finding for finding in findings if not finding.ok]
-    table(["split", "video", "file", "finding"], [[f.split, f.video, f.file, f.message] for f in wrong])
+    if wrong:
+        table(["split", "video", "file", "finding"], [[f.split, f.video, f.file, f.message] for f in wrong])
     say(f"{len(findings) - len(wrong)} of {len(findings)} checks passed, {len(wrong)} did not")
     return 1 if wrong else 0
 

@@ -67,8 +67,8 @@ def _splits(data: MadeDataSet) -> Iterator[Finding]:
     for split in data.manifest.splits:
         given = {"fingerprint": table.get("fingerprints", {}).get(split), "content": table.get("contents", {}).get(split)}
         wrong = [name for name, value in given.items() if value != getattr(data.manifest, name)(split)]
-        message = f"{' and '.join(wrong)} are not those of the entries" if wrong else "fingerprint and content are those of the entries"
-        yield Finding(split, "", _manifest_name(data), not wrong, f"manifest: {message}")
+        message = f"not of its entries: {' and '.join(wrong)}" if wrong else "fingerprint and content are those of its entries"
+        yield Finding(split, "", _manifest_name(data), not wrong, message)
 
 
 def _manifest_name(data: MadeDataSet) -> str:

@@ -44,13 +44,13 @@ class Shutter:
     def encode(self, linear: F32) -> U8:
         """Linear light (float32, [0, 1]) to 8-bit codes."""
         if isinstance(self.transfer, Gamma):
-            codes = cv2.pow(linear, 1 / self.transfer.exponent) * np.float32(255)
+            encoded = cv2.pow(linear, 1 / self.transfer.exponent)
         else:
-            codes = (self.transfer.to_encoded(linear) * 255).astype(np.float32)
-        if self.rounding == "truncate":
-            # A grey level that went through the table and back may come out a hair below itself.
-            return np.asarray(np.floor(codes + np.float32(1e-3)), np.uint8)
-        return np.asarray(np.floor(codes + np.float32(0.5)), np.uint8)
+            encoded = self.transfer.to_encoded(linear).astype(np.float32)
+        # One pass that scales, shifts, rounds to the nearest and saturates. Ties, which it rounds to even, are lifted by a hair. To
+        # truncate is to round half a level lower, less a hair: a level that went through the table and back may come out below itself.
+        shift = -0.5 + 1e-3 if self.rounding == "truncate" else 2e-5
+        return np.asarray(cv2.convertScaleAbs(encoded, alpha=255, beta=shift), np.uint8)
 
 
 class Exposure:

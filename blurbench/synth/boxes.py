@@ -68,7 +68,7 @@ def crop(images: U8, box: Box, rule: Rule) -> U8:
 
 def framed(box: Box, size: tuple[int, int], rule: Frame) -> Box:
     """The box of a source picture of `size` (height, width) in the framed picture; it may reach beyond its border."""
-    height, width = resized(size, rule)
+    height, width = resized((size[0] // rule.shrink, size[1] // rule.shrink), rule)
     top, left = crop_corner((height, width), rule)
     x, y = width / size[1], height / size[0]
     return box[0] * x - left, box[1] * y - top, box[2] * x - left, box[3] * y - top

@@ -83,8 +83,8 @@ class Samples:
     def _filled(self) -> Iterator[tuple[int, list[Filling]]]:
         """Frame by frame of the averaged stream, the windows that this frame filled."""
         filling: dict[int, Filling] = {}
-        frames = ahead(self._read())
-        moments = interpolate.stream(frames, self._interpolator, self.factor, lambda k: bool(self.windows.covering(k)))
+        read = ahead(self._read())
+        moments = interpolate.stream(self._counted(read), self._interpolator, self.factor, lambda k: bool(self.windows.covering(k)))
         try:
             for k, moment in enumerate(moments):
                 windows = self.windows.covering(k)
@@ -104,19 +104,24 @@ class Samples:
                         full.append(filling.pop(window.number))
                 yield k, full
         finally:
-            frames.close()
+            read.close()
 
-    def _read(self) -> Iterator[Frame]:
-        """The framed source frames; runs in the thread that reads ahead, so what it measures is there before it is asked for."""
+    def _read(self) -> Iterator[tuple[Frame, Step | None]]:
+        """The framed source frames, and how far each is from the one before; runs in the thread that reads ahead."""
         measure = stepper(self.source, self.recipe.gate, framed=self.recipe.frame != FrameRule())
         for index, frame in enumerate(self.source.frames()):
             image = reframe(frame.image, self.recipe.frame)
             if image.dtype == np.uint16 and self.factor > 1:
                 raise RecipeError(f"{self.source.id} has 16-bit frames, which cannot be interpolated; convert them to 8 bits first")
-            if (step := measure(index, self._shutter.codes(image))) is not None:
-                self._steps[index] = step
+            yield Frame(image, frame.time), measure(index, self._shutter.codes(image))
+
+    def _counted(self, read: Iterator[tuple[Frame, Step | None]]) -> Iterator[Frame]:
+        """The frames, with their steps noted before they are asked for."""
+        for frame, step in read:
+            if step is not None:
+                self._steps[self.frames] = step
             self.frames += 1
-            yield Frame(image, frame.time)
+            yield frame
             self._tick()
 
     def _sample(self, full: Filling) -> dict[str, Any] | None:

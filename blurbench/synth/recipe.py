@@ -67,10 +67,12 @@ class Interpolation:
 class Frame:
     """What happens to each source frame first.
 
-    It is brought to `width` x `height` (0: kept) and cropped to `crop` [width, height], at the `anchor`. `fit`: `shrink` until it fits
+    It is reduced by a whole `shrink` (means of blocks; rows and columns beyond the last whole block are dropped), brought to `width` x
+    `height` (0: kept) and cropped to `crop` [width, height], at the `anchor`. `fit`: `shrink` until it fits
     inside, never enlarged, its shape kept; or `stretch` to exactly that size.
     """
 
+    shrink: int = 1
     width: int = 0
     height: int = 0
     fit: Fit = "shrink"
@@ -288,6 +290,7 @@ def _check(recipe: Recipe, where: str) -> None:
         ("window.tail", window.tail, 0),
         ("window.skip_first", window.skip_first, 0),
         ("window.skip_last", window.skip_last, 0),
+        ("frame.shrink", recipe.frame.shrink, 1),
         ("interpolation.factor", recipe.interpolation.factor, 1),
         ("version", recipe.version, 1),
     ):

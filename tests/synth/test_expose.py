@@ -6,6 +6,7 @@ import pytest
 from blurbench.errors import RecipeError, SourceError
 from blurbench.synth import recipe as recipes
 from blurbench.synth.expose import Samples
+from blurbench.synth.framing import reframe
 from blurbench.synth.steps import Exact, Gated, Rough
 from blurbench.video import interpolate
 from blurbench.video.render import RenderedSource
@@ -144,6 +145,16 @@ def test_exact_steps_of_rendered_footage():
     assert steps[2].pixels == pytest.approx(np.hypot(move[..., 0], move[..., 1]).max(), rel=1e-5)
 
 
+@pytest.mark.parametrize("by", [2, 3, 5])
+def test_shrinking_takes_the_mean_of_blocks(by):
+    image = noise(1, size=(31, 43))[0]
+    height, width = 31 // by, 43 // by
+    means = image[: height * by, : width * by].reshape(height, by, width, by, 3).mean(axis=(1, 3))
+    made = reframe(image, recipes.Frame(shrink=by))
+    assert made.shape == (height, width, 3)
+    assert np.abs(made - means).max() <= 0.5 + 1e-9
+
+
 def test_interpolated_steps_are_smaller(tmp_path):
     frames = panned(7, 6, (288, 512))
     (plain,), _ = samples(tmp_path, Frames(frames), "[window]\nlength = 7")
@@ -155,6 +166,8 @@ def test_interpolated_steps_are_smaller(tmp_path):
 @pytest.mark.parametrize(
     ("rule", "size", "corner"),
     [
+        ("shrink = 3", (8, 10), None),
+        ("shrink = 2", (12, 16), None),
         ("width = 16\nheight = 16", (12, 16), None),
         ('width = 16\nheight = 16\nfit = "stretch"', (16, 16), None),
         ("crop = [8, 6]", (6, 8), (0, 0)),
