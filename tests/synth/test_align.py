@@ -54,7 +54,8 @@ def test_the_rule_holds(tmp_path, video):
     assert [match.rule for match in found.matches] == [n * length + (length + 1) // 2 for n in range(4)]
     for match in found.matches:
         assert match.found == match.rule and match.sharp == 0
-        assert match.blur["blur as pixel"] == match.blur["blur_gamma as gamma(2.2)"] == 0
+        assert match.blur["blur as pixel"] == 0
+        assert match.blur["blur_gamma as gamma(2.2)"] < 0.03  # one level in a few of 10,000 values
         # A camera curve moves the average by several grey levels.
         assert match.blur["blur as gamma(2.2)"] > 1 < match.blur["blur_gamma as pixel"]
 
