@@ -83,8 +83,8 @@ class Samples:
     def _filled(self) -> Iterator[tuple[int, list[Filling]]]:
         """Frame by frame of the averaged stream, the windows that this frame filled."""
         filling: dict[int, Filling] = {}
-        read = ahead(self._read())
-        moments = interpolate.stream(self._counted(read), self._interpolator, self.factor, lambda k: bool(self.windows.covering(k)))
+        decoded = ahead(self.source.frames())
+        moments = interpolate.stream(self._read(decoded), self._interpolator, self.factor, lambda k: bool(self.windows.covering(k)))
         try:
             for k, moment in enumerate(moments):
                 windows = self.windows.covering(k)
@@ -104,24 +104,19 @@ class Samples:
                         full.append(filling.pop(window.number))
                 yield k, full
         finally:
-            read.close()
+            decoded.close()
 
-    def _read(self) -> Iterator[tuple[Frame, Step | None]]:
-        """The framed source frames, and how far each is from the one before; runs in the thread that reads ahead."""
+    def _read(self, source: Iterator[Frame]) -> Iterator[Frame]:
+        """The framed source frames; how far each is from the one before is noted first."""
         measure = stepper(self.source, self.recipe.gate, framed=self.recipe.frame != FrameRule())
-        for index, frame in enumerate(self.source.frames()):
+        for index, frame in enumerate(source):
             image = reframe(frame.image, self.recipe.frame)
             if image.dtype == np.uint16 and self.factor > 1:
                 raise RecipeError(f"{self.source.id} has 16-bit frames, which cannot be interpolated; convert them to 8 bits first")
-            yield Frame(image, frame.time), measure(index, self._shutter.codes(image))
-
-    def _counted(self, read: Iterator[tuple[Frame, Step | None]]) -> Iterator[Frame]:
-        """The frames, with their steps noted before they are asked for."""
-        for frame, step in read:
-            if step is not None:
-                self._steps[self.frames] = step
+            if (step := measure(index, self._shutter.codes(image))) is not None:
+                self._steps[index] = step
             self.frames += 1
-            yield frame
+            yield Frame(image, frame.time)
             self._tick()
 
     def _sample(self, full: Filling) -> dict[str, Any] | None:

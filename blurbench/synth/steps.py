@@ -83,13 +83,15 @@ class Rough:
         scale = max(1.0, max(image.shape[:2]) / _ROUGH_SIDE)
         skip = max(1, int(scale // 2))  # every second to third pixel of what is averaged below is enough
         size = (max(16, round(image.shape[1] / scale)), max(16, round(image.shape[0] / scale)))
-        small = np.asarray(cv2.resize(np.ascontiguousarray(image[::skip, ::skip, 1]), size, interpolation=cv2.INTER_AREA), np.uint8)
+        green = cv2.extractChannel(image, 1) if skip == 1 else np.ascontiguousarray(image[::skip, ::skip, 1])
+        small = np.asarray(cv2.resize(green, size, interpolation=cv2.INTER_AREA), np.uint8)
         before, self._before = self._before, small
         if before is None:
             return None
         move = self._flow.calc(before, small, None)  # type: ignore[call-overload]
-        move *= np.array([image.shape[1] / size[0], image.shape[0] / size[1]], np.float32)
-        return Step(float(np.sqrt(np.quantile(_squares(move), _ROUGH_QUANTILE))))
+        x, y = cv2.split(move)
+        lengths = cv2.magnitude(x * np.float32(image.shape[1] / size[0]), y * np.float32(image.shape[0] / size[1])).ravel()
+        return Step(float(np.partition(lengths, place := int(_ROUGH_QUANTILE * (lengths.size - 1)))[place]))
 
 
 def _squares(move: F32) -> F32:
