@@ -38,12 +38,13 @@ def reframe(image: U8 | U16, rule: FrameRule) -> U8 | U16:
 
 
 def _binned(image: U8 | U16, by: int) -> U8 | U16:
-    """Means of by x by blocks, rounded; for an odd number a box filter is faster than resizing, with the same values."""
-    height, width = image.shape[0] // by * by, image.shape[1] // by * by
-    if by % 2:
-        middle = by // 2
-        return cv2.boxFilter(image, -1, (by, by))[middle:height:by, middle:width:by]  # type: ignore[return-value]
-    return cv2.resize(image[:height, :width], (width // by, height // by), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    """Means of by x by blocks, rounded."""
+    height, width = image.shape[0] // by, image.shape[1] // by
+    whole = image[: height * by, : width * by]
+    if by % 2 == 0:  # the box filter rounds means of even numbers with an error
+        return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    means = cv2.boxFilter(whole, -1, (by, by), anchor=(0, 0))  # half the time of resizing by area
+    return cv2.resize(means, (width, height), interpolation=cv2.INTER_NEAREST)  # type: ignore[return-value]
 
 
 def crop_corner(resized: tuple[int, int], rule: FrameRule) -> tuple[int, int]:

@@ -232,7 +232,7 @@ class Broken(Method):
         (["make-dataset", "genblur", "--clips", "tset=3"], "expected train=N or test=N"),
         (["make-dataset", "genblur", "--size", "3"], "expected WIDTHxHEIGHT"),
         (["make-dataset", "genblur", "--codec", "zip"], "expected one of zstd, gzip"),
-        (["evaluate", "--method", "zhang2002", "--dataset", "{made}"], "did you mean 'zhang2020'"),
+        (["evaluate", "--method", "zhangg2020", "--dataset", "{made}"], "did you mean 'zhang2020'"),
         (["evaluate", "--method", "oracle", "--dataset", "nowhere"], "no data set 'nowhere'"),
         (["evaluate", "--method", "oracle", "--dataset", "{made}", "--split", "tets"], "did you mean 'test'"),
         (["evaluate", "--method", "oracle", "--dataset", "{made}", "--protocol", "blurbench"], "did you mean 'blurbench-1'"),

@@ -71,7 +71,7 @@ def test_refused():
         reblur_psnr(prediction, target, blurry=target[0, :, :6])
     with pytest.raises(PredictionError, match=r"reblur-psnr: blurry\[None\] has values"):
         reblur_psnr(prediction, target, blurry=target[0].astype(np.float32))
-    with pytest.raises(BlurbenchError, match="unknown transfer function 'linear'"):
-        reblur_psnr(prediction, target, transfer="linear")
+    with pytest.raises(BlurbenchError, match="unknown transfer function 'log'"):
+        reblur_psnr(prediction, target, transfer="log")
     with pytest.raises(PredictionError, match="at least 2"):
         reblur_psnr(prediction[:1], target[:1])
