@@ -56,7 +56,10 @@ def _datasets(verbose: bool) -> None:
             rows.append([name, "BROKEN", "", "", str(error)])
             continue
         window = recipe.window
-        rows.append([name, window.length, window.targets, recipe.transfer, recipe.title])
+        frames = f"{window.shortest} to {window.length}, odd" if window.shortest else str(window.length)
+        if recipe.kernels.variant != "none":
+            frames = "a kernel"
+        rows.append([name, frames, window.targets, recipe.transfer, recipe.title])
         if verbose:
             click.echo(f"{name} version {recipe.version}: {recipe.title}\n{recipe.description}  licence: {recipe.licence}{recipe.citation}")
     if not verbose:

@@ -12,7 +12,7 @@ from blurbench.errors import RecordError
 from blurbench.metrics import protocol as protocols
 from blurbench.metrics.protocol import Column, Protocol
 from blurbench.run import record as records
-from blurbench.run.record import RunRecord
+from blurbench.run.record import RunRecord, file_name
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Board:
     def name(self) -> str:
         """File name without suffix: data set, split, first digits of the fingerprint, protocol and version."""
         row = self.rows[0]
-        return f"{row.dataset}-{row.split}-{row.fingerprint[:8]}.{row.protocol}-v{row.protocol_version}"
+        return f"{file_name(row.dataset)}-{row.split}-{row.fingerprint[:8]}.{row.protocol}-v{row.protocol_version}"
 
     def csv(self) -> str:
         """The table as CSV: one header, fixed column order, full precision; an empty cell is a value that the method cannot give."""

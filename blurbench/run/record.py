@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import shlex
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -67,13 +68,18 @@ class RunRecord:
     def name(self) -> str:
         """File name without suffix; a rerun of the same thing has the same name."""
         weights = f"-{self.weights['sha256'][:8]}" if self.weights else ""
-        return f"{self.method}{weights}__{self.dataset}-{self.split}-{self.fingerprint[:8]}__{self.protocol}-v{self.protocol_version}"
+        return f"{self.method}{weights}__{file_name(self.dataset)}-{self.split}-{self.fingerprint[:8]}__{self.protocol}-v{self.protocol_version}"
 
     def write(self, folder: Path) -> Path:
         """Write `<name>.json` atomically and return its path."""
         path = folder / f"{self.name}.json"
         write_json(path, asdict(self))
         return path
+
+
+def file_name(label: str) -> str:
+    """A data set's label as part of a file name: without the changed keys in brackets, which the fingerprint stands for."""
+    return re.sub(r"[^\w.-]+", "_", label.partition("[")[0])
 
 
 def command_line(name: str, **options: object) -> str:
