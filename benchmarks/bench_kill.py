@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,12 +101,21 @@ def hashes(folder: Path) -> list[str]:
 
 
 def still_running(group: int) -> list[str]:
-    """Processes of a killed run that are still there; they are ended."""
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        return []
-    return ["workers of the killed run were still there"]
+    """Processes of a killed run that are still at work; they are ended. The dead that nobody has buried yet (state Z) do not count."""
+    alive = [pid for pid, state, its_group in _processes() if its_group == group and state != "Z"]
+    for pid in alive:
+        os.kill(pid, signal.SIGKILL)
+    return ["workers of the killed run were still there"] if alive else []
+
+
+def _processes() -> Iterator[tuple[int, str, int]]:
+    """Number, state and group of every process, as Linux tells them."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, group = path.read_text().rpartition(")")[2].split()[:3]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        yield int(path.parent.name), state, int(group)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,8 @@ class RunRecord:
     def name(self) -> str:
         """File name without suffix; a rerun of the same thing has the same name."""
         weights = f"-{self.weights['sha256'][:8]}" if self.weights else ""
-        return f"{self.method}{weights}__{file_name(self.dataset)}-{self.split}-{self.fingerprint[:8]}__{self.protocol}-v{self.protocol_version}"
+        data = f"{file_name(self.dataset)}-{self.split}-{self.fingerprint[:8]}"
+        return f"{self.method}{weights}__{data}__{self.protocol}-v{self.protocol_version}"
 
     def write(self, folder: Path) -> Path:
         """Write `<name>.json` atomically and return its path."""
