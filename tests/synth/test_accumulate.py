@@ -52,6 +52,19 @@ def test_a_still_picture_stays_itself(level, count, name, rounding):
     assert (expose([frame] * count, name, rounding) == level).all()
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 10, 64, 128, 999, 5000])
+@pytest.mark.parametrize("rounding", ["half-up", "truncate"])
+def test_pixel_means_are_exact_for_every_sum(count, rounding):
+    """All sums that `count` frames can have (for many frames: some of them), against integer arithmetic."""
+    sums = np.arange(0, 255 * count + 1, max(1, count // 40))
+    exposure = Exposure(Shutter(transfer.PIXEL, rounding))
+    exposure.add(np.zeros((1, len(sums), 3), np.uint8))
+    exposure._sum[:] = sums[None, :, None]
+    exposure.frames = count
+    expected = (2 * sums + count) // (2 * count) if rounding == "half-up" else sums // count
+    assert (exposure.result()[0, :, 1] == expected).all()
+
+
 def test_pixel_ties_round_up():
     assert (expose(np.array([[[[10, 11, 12]]], [[[11, 11, 15]]]], np.uint8), "pixel") == [11, 11, 14]).all()
 
