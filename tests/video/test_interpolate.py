@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
+from blurbench import registry
 from blurbench.errors import UnknownNameError
 from blurbench.video import interpolate
 from blurbench.video.flow_interpolation import splat
@@ -87,6 +88,54 @@ def test_chunks_change_nothing(planes, chunk):
     assert images(parts) == images(whole)
     assert max(parts.asked) == chunk and sum(parts.asked) == sum(whole.asked) == 13
     assert whole.asked == [6, 7]
+
+
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_flow_measures_a_pair_once_whatever_the_chunk(planes, chunk, monkeypatch):
+    method, times = interpolate.load("flow"), [k / 8 for k in range(1, 8)]
+    measured = []
+    real = method._flow.between
+    monkeypatch.setattr(method._flow, "between", lambda a, b: measured.append(1) or real(a, b))
+    parts = [method.between(planes[0], planes[1], times[k : k + chunk]) for k in range(0, 7, chunk)]
+    assert len(measured) == 2
+    whole = interpolate.load("flow").between(planes[0], planes[1], times)
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    other = method.between(planes[1], planes[2], [0.5])  # another pair is measured anew
+    assert len(measured) == 4
+    np.testing.assert_array_equal(other, interpolate.load("flow").between(planes[1], planes[2], [0.5]))
+
+
+@pytest.mark.parametrize("size", [(33, 47), (34, 61)])
+def test_odd_sizes_move_as_even_ones(size):
+    """A texture that moves 4 pixels right is half way 2 pixels right, away from the borders that it enters."""
+    height, width = size
+    wide = cv2.GaussianBlur(np.random.default_rng(3).random((height, width + 4, 3)).astype(np.float32), (0, 0), 2)
+    wide = ((wide - wide.mean()) * 4 + 0.5).clip(0, 1).transpose(2, 0, 1)
+    a, middle, b = (wide[..., left : left + width] for left in (4, 2, 0))
+    made = interpolate.load("flow").between(a, b, [0.5])[0]
+    assert made.shape == a.shape
+    assert psnr(made[:, 4:-4, 8:-8], middle[:, 4:-4, 8:-8]) > psnr(((a + b) / 2)[:, 4:-4, 8:-8], middle[:, 4:-4, 8:-8]) + 10
+
+
+def test_a_strangers_method_by_entry_point(tmp_path, monkeypatch):
+    """A package that registers a name in `blurbench.interpolators` is found by it, with its options."""
+    (tmp_path / "late.py").write_text(
+        "import numpy as np\nclass Late:\n    chunk = None\n    def __init__(self, shift=0.0): self.shift = shift\n"
+        "    def facts(self): return {'name': 'late', 'shift': self.shift}\n"
+        "    def between(self, a, b, times): return np.stack([a * (1 - t) + b * t + self.shift for t in times])\n"
+    )
+    (folder := tmp_path / "late-1.0.dist-info").mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: late\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text("[blurbench.interpolators]\nlate = late:Late\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry._entry_points.cache_clear()
+    try:
+        method = interpolate.load("late", shift=0.25)
+        assert interpolate.available("late") is None
+        assert method.facts() == {"name": "late", "shift": 0.25}
+        assert method.between(np.zeros((3, 2, 2)), np.ones((3, 2, 2)), [0.5])[0, 0, 0, 0] == 0.75
+    finally:
+        registry._entry_points.cache_clear()
 
 
 def test_unknown_name():
