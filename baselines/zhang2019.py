@@ -1,4 +1,4 @@
-"""DMPHN: Deep Stacked Hierarchical Multi-Patch Network for Image Deblurring (H. Zhang et al., CVPR 2019), the 1-2-4 network.
+"""DMPHN: Deep Stacked Hierarchical Multi-Patch Network for Image Deblurring (H. Zhang et al., CVPR 2019): 1-2-4, 1-2-4-8 and stacked.
 
 One sharp frame from one blurry image, (B, 3, H, W) RGB in [0, 1] on both sides, H and W multiples of 8. Three levels, each an encoder
 (to 128 channels at 1/4 size) and a decoder of its own, work on 4, 2 and 1 patches of the image, finest patches first (Fig. 2):
@@ -7,23 +7,30 @@ One sharp frame from one blurry image, (B, 3, H, W) RGB in [0, 1] on both sides,
 - level 2 encodes the two halves plus their residuals, joins the features top to bottom, adds those of level 3, decodes a residual;
 - level 1 encodes the whole image plus that residual, adds the features of level 2, and decodes the sharp image.
 
+`zhang2019` is this one. `zhang2019-1248` puts a fourth level in front, which works on the upper and the lower halves of the quadrants.
+`zhang2019-stack4` is four 1-2-4 networks in a row (SDNet4 in the authors' files), each starting from the image before.
+
 As released by the authors, and kept so that their weights give their pictures:
 
 - the input is shifted to [-0.5, 0.5], and the level-1 decoder gives the shifted image itself: there is no global skip;
-- no normalisation, and no activation behind strided convolutions and transposed ones.
+- no normalisation, and no activation behind strided convolutions and transposed ones;
+- in the stack, each level also adds the features that the same level gave in the network before, and the level-2 residual of every
+  network but the first adds the image that the *first* one gave, not the one before.
 
-One thing is added: `Zhang2019.predict` clamps to [0, 1] what the network returns; the authors do so when they save 8 bits.
+One thing is added: `predict` clamps to [0, 1] what the network returns; the authors do so when they save 8 bits.
 
 The official weights were trained on the `blur` images of GoPro, i.e. frames averaged as stored (`gopro-linear`), not on `blur_gamma`.
-They cannot ship, because their repository states no licence; `Zhang2019.load` takes the folder as it lies there.
+They cannot ship, because their repository states no licence; `load` takes the folder as it lies there, or one safetensors file of the
+whole network.
 """
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -34,13 +41,8 @@ from blurbench.errors import WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
 from blurbench.types import F32
 
-PARTS = ("encoder_lv1", "encoder_lv2", "encoder_lv3", "decoder_lv1", "decoder_lv2", "decoder_lv3")
-"""The sub-networks of `MultiPatch`, and the stems of the checkpoint files."""
-
-_ORIGIN = (
-    "encoder_lv1.pkl, encoder_lv2.pkl, encoder_lv3.pkl, decoder_lv1.pkl, decoder_lv2.pkl and decoder_lv3.pkl "
-    "from checkpoints/DMPHN_1_2_4 of github.com/HongguangZhang/DMPHN-cvpr19-master"
-)
+CUTS = ((2, 1), (1, 2), (2, 1))
+"""Rows and columns into which a patch of level 1, 2 and 3 is cut for the next level."""
 
 
 class Residual(nn.Sequential):
@@ -91,23 +93,72 @@ class Decoder(nn.Sequential):
         super().__init__(layers)
 
 
-class MultiPatch(nn.Module):
-    """The whole network: (B, 3, H, W) in [0, 1], H and W multiples of 8, to sharp ones, not clamped; 5,424,393 parameters."""
+class Pass(NamedTuple):
+    """What one multi-patch network gives: the image (B, 3, H, W) in [-0.5, 0.5], not clamped, and features (B', 128, H'/4, W'/4) a level.
 
-    def __init__(self) -> None:
+    Features are those behind the sum, level 1 first; for level 2 and finer they are joined to the patches of the level before.
+    """
+
+    image: torch.Tensor
+    features: list[torch.Tensor]
+
+
+class MultiPatch(nn.Module):
+    """One network: (B, 3, H, W) in [0, 1] to sharp ones, not clamped; H and W multiples of 8, for four levels H of 16.
+
+    5,424,393 parameters with levels=3 (1-2-4), 7,232,524 with 4 (1-2-4-8).
+    """
+
+    def __init__(self, levels: int = 3) -> None:
         super().__init__()
-        self.encoder_lv1, self.encoder_lv2, self.encoder_lv3 = Encoder(), Encoder(), Encoder()
-        self.decoder_lv1, self.decoder_lv2, self.decoder_lv3 = Decoder(), Decoder(), Decoder()
+        self.levels = levels
+        for kind, part in (("encoder", Encoder), ("decoder", Decoder)):
+            for level in range(1, levels + 1):
+                self.add_module(f"{kind}_lv{level}", part())
 
     def forward(self, blurry: torch.Tensor) -> torch.Tensor:
-        image = blurry - 0.5
-        features = _join(self.encoder_lv3(_split(image, 2, 2)), 1, 2)
-        residual = self.decoder_lv3(features)
-        features = _join(self.encoder_lv2(_split(image, 2, 1) + residual) + features, 2, 1)
-        residual = self.decoder_lv2(features)
-        features = self.encoder_lv1(image + residual) + features
-        sharp: torch.Tensor = self.decoder_lv1(features)
-        return sharp + 0.5
+        return self.restore(blurry - 0.5).image + 0.5
+
+    def restore(self, image: torch.Tensor, before: Pass | None = None, first: torch.Tensor | None = None) -> Pass:
+        """From level `levels` down to 1. In a stack, `before` is what the network before gave, `first` the image of the first one."""
+        patches = [image]
+        for rows, columns in CUTS[: self.levels - 1]:
+            patches.append(_split(patches[-1], rows, columns))
+        kept: list[torch.Tensor] = []
+        residual = features = None
+        for level in range(self.levels, 0, -1):
+            encoder, decoder = self.get_submodule(f"encoder_lv{level}"), self.get_submodule(f"decoder_lv{level}")
+            patch = patches[level - 1]
+            found: torch.Tensor = encoder(patch if residual is None else patch + residual)
+            if features is not None:
+                found = found + features
+            features = _join(found, *CUTS[level - 2]) if level > 1 else found
+            if before is not None:
+                features = features + before.features[level - 1]
+            kept.insert(0, features)
+            residual = decoder(features)
+            if level == 2 and first is not None:
+                residual = residual + first
+        assert residual is not None
+        return Pass(residual, kept)
+
+
+class Stack(nn.Module):
+    """SDNet: networks `s1`, `s2`, ... in a row, (B, 3, H, W) in [0, 1] to sharp ones, not clamped; 21,697,572 parameters for four."""
+
+    def __init__(self, count: int = 4) -> None:
+        super().__init__()
+        for number in range(1, count + 1):
+            self.add_module(f"s{number}", MultiPatch())
+
+    def forward(self, blurry: torch.Tensor) -> torch.Tensor:
+        image, before, first = blurry - 0.5, None, None
+        for network in self.children():
+            assert isinstance(network, MultiPatch)
+            before = network.restore(image, before, first)
+            image = before.image
+            first = image if first is None else first
+        return image + 0.5
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {"dmphn_encoder": Encoder, "dmphn_decoder": Decoder}
@@ -132,26 +183,52 @@ def _join(patches: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
     return grid.permute(0, 3, 1, 4, 2, 5).reshape(-1, channels, rows * height, columns * width)
 
 
-class Zhang2019(Method):
-    """DMPHN(1-2-4) with the official weights, or any in their format."""
-
-    card = MethodCard(
-        id="zhang2019",
-        title="DMPHN (1-2-4)",
-        paper="H. Zhang, Y. Dai, H. Li, P. Koniusz: Deep Stacked Hierarchical Multi-Patch Network for Image Deblurring, CVPR 2019",
-        licence="Apache-2.0 (this code, re-implemented); official repository and weights: not stated",
-        citation="""@inproceedings{zhang2019deep,
+_CITATION = """@inproceedings{zhang2019deep,
   title = {Deep Stacked Hierarchical Multi-Patch Network for Image Deblurring},
   author = {Zhang, Hongguang and Dai, Yuchao and Li, Hongdong and Koniusz, Piotr},
   booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)},
   year = {2019}
-}""",
-        training_data="GoPro, `blur` images (frames averaged as stored)",
-        weights=f"not shipped; put into one folder {_ORIGIN}",
-    )
-    capabilities = Capabilities(frames=1, multiple=8, resources=Resources(gpu=True, memory_gb=2.0))
+}"""
 
-    def __init__(self, network: MultiPatch, device: str = "cpu") -> None:
+
+def _blocks(levels: int, stage: str = "") -> tuple[str, ...]:
+    """File stems of one network: `encoder_lv1`, ..., in a stack `encoder_s2_lv1`."""
+    return tuple(f"{kind}_{stage}lv{level}" for kind in ("encoder", "decoder") for level in range(1, levels + 1))
+
+
+PARTS = _blocks(3)
+"""The sub-networks of `MultiPatch()`, and the stems of its checkpoint files."""
+
+
+def _origin(stems: tuple[str, ...], folder: str) -> str:
+    """Which files, and where from, as an ending of error messages."""
+    names = [f"{stem}.pkl" for stem in stems]
+    return f"{', '.join(names[:-1])} and {names[-1]} from checkpoints/{folder} of github.com/HongguangZhang/DMPHN-cvpr19-master"
+
+
+def _card(suffix: str, title: str, origin: str) -> MethodCard:
+    return MethodCard(
+        id=f"zhang2019{suffix}",
+        title=title,
+        paper="H. Zhang, Y. Dai, H. Li, P. Koniusz: Deep Stacked Hierarchical Multi-Patch Network for Image Deblurring, CVPR 2019",
+        licence="Apache-2.0 (this code, re-implemented); official repository and weights: not stated",
+        citation=_CITATION,
+        training_data="GoPro, `blur` images (frames averaged as stored)",
+        weights=f"not shipped; put into one folder {origin}",
+    )
+
+
+class Zhang2019(Method):
+    """DMPHN(1-2-4) with the official weights, or any in their format."""
+
+    stems: ClassVar[tuple[str, ...]] = PARTS
+    """Checkpoint files; `encoder_s2_lv1` is the sub-network `s2.encoder_lv1`."""
+    origin: ClassVar[str] = _origin(PARTS, "DMPHN_1_2_4")
+    card: ClassVar[MethodCard] = _card("", "DMPHN (1-2-4)", origin)
+    capabilities: ClassVar[Capabilities] = Capabilities(frames=1, multiple=8, resources=Resources(gpu=True, memory_gb=2.0))
+    build: ClassVar[Callable[[], nn.Module]] = MultiPatch
+
+    def __init__(self, network: nn.Module, device: str = "cpu") -> None:
         # On a CPU the layout with channels last is a quarter to a third faster.
         layout = torch.channels_last if device == "cpu" else torch.contiguous_format
         self.network = network.eval().to(device, memory_format=layout)  # type: ignore[call-overload]
@@ -159,16 +236,31 @@ class Zhang2019(Method):
 
     @classmethod
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
-        """Build from a folder of the six checkpoint files. Raises WeightsError, also for None: no weights are shipped."""
+        """From a folder of the checkpoint files, or one safetensors file of the network. Raises WeightsError, also for None."""
         if weights is None:
-            raise WeightsError(f"zhang2019 ships no weights; put into one folder {_ORIGIN}, and give --weights FOLDER")
-        paths = _checkpoint(weights)
-        network = MultiPatch()
-        for path in paths:
-            files.fit(network.get_submodule(path.stem), files.read(path), path)
+            raise WeightsError(f"{cls.card.id} ships no weights; put into one folder {cls.origin}, and give --weights FOLDER")
+        whole = weights.suffix == ".safetensors" and weights.is_file()
+        parts = {"": weights} if whole else cls._checkpoint(weights)
+        network = cls.build()
+        for part, path in parts.items():
+            files.fit(network.get_submodule(part), files.read(path), path)
         method = cls(network, device)
-        method.weights = files.describe(paths, "given")
+        method.weights = files.describe(list(parts.values()), "given")
         return method
+
+    @classmethod
+    def _checkpoint(cls, folder: Path) -> dict[str, Path]:
+        """Sub-networks and their files. Raises WeightsError for a folder that is not there, lacks some, or is of a deeper network."""
+        if not folder.is_dir():
+            raise WeightsError(f"weights folder {folder} is not a folder; {cls.card.id} needs one with {cls.origin}")
+        # DMPHN(1-2-4-8) and its first three levels have the same shapes: they would load, and give pictures that look almost right.
+        if "encoder_lv4" not in cls.stems and (folder / "encoder_lv4.pkl").exists():
+            found = "is of DMPHN(1-2-4-8), for it has encoder_lv4.pkl"
+            raise WeightsError(f"weights folder {folder} {found}; {cls.card.id} needs {cls.origin}")
+        paths = [folder / f"{stem}.pkl" for stem in cls.stems]
+        if missing := [path.name for path in paths if not path.is_file()]:
+            raise WeightsError(f"weights folder {folder} lacks {', '.join(missing)}; {cls.card.id} needs {cls.origin}")
+        return {re.sub(r"^(\w+)_(s\d)_(lv\d)$", r"\2.\1_\3", path.stem): path for path in paths}
 
     @torch.inference_mode()
     def predict(self, blurry: F32, request: Request) -> F32:
@@ -179,14 +271,24 @@ class Zhang2019(Method):
         return frames
 
 
-def _checkpoint(folder: Path) -> list[Path]:
-    """The six files of a checkpoint folder. Raises WeightsError for one that is not there, lacks some, or is of a deeper network."""
-    if not folder.is_dir():
-        raise WeightsError(f"weights folder {folder} is not a folder; zhang2019 needs one with {_ORIGIN}")
-    # DMPHN(1-2-4-8) and its first three levels have the same shapes: they would load, and give pictures that look almost right.
-    if (folder / "encoder_lv4.pkl").exists():
-        raise WeightsError(f"weights folder {folder} is of DMPHN(1-2-4-8), for it has encoder_lv4.pkl; zhang2019 needs {_ORIGIN}")
-    paths = [folder / f"{part}.pkl" for part in PARTS]
-    if missing := [path.name for path in paths if not path.is_file()]:
-        raise WeightsError(f"weights folder {folder} lacks {', '.join(missing)}; zhang2019 needs {_ORIGIN}")
-    return paths
+class Zhang2019Deeper(Zhang2019):
+    """DMPHN(1-2-4-8): a fourth, finest level."""
+
+    stems = _blocks(4)
+    origin = _origin(stems, "DMPHN_1_2_4_8")
+    card = _card("-1248", "DMPHN (1-2-4-8)", origin)
+    capabilities = Capabilities(frames=1, multiple=16, resources=Resources(gpu=True, memory_gb=2.0))
+
+    @staticmethod
+    def build() -> nn.Module:
+        return MultiPatch(4)
+
+
+class Zhang2019Stack(Zhang2019):
+    """Stack(4)-DMPHN: four 1-2-4 networks in a row."""
+
+    stems = tuple(stem for number in range(1, 5) for stem in _blocks(3, f"s{number}_"))
+    origin = _origin(stems, "SDNet4")
+    card = _card("-stack4", "Stack(4)-DMPHN", origin)
+    capabilities = Capabilities(frames=1, multiple=8, resources=Resources(gpu=True, memory_gb=3.0))
+    build = Stack
