@@ -106,10 +106,12 @@ def test_what_pip_says_is_told_in_one_line(index, monkeypatch):
 
 
 def test_source_archives_are_not_built(index, tmp_path, monkeypatch):
-    """To learn the name of what it downloads, pip would run the setup.py of a source archive."""
-    (tmp_path / "setup.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    """To learn the name of what it downloads, pip would run the build code of a source archive."""
+    (tmp_path / "backend.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    (tmp_path / "pyproject.toml").write_text('[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n')
     with tarfile.open(index[0].parent / "bbtoy-2.0.tar.gz", "w:gz") as archive:
-        archive.add(tmp_path / "setup.py", "bbtoy-2.0/setup.py")
+        for name in ("backend.py", "pyproject.toml"):
+            archive.add(tmp_path / name, f"bbtoy-2.0/{name}")
     change(monkeypatch, index[1], package="bbtoy==2.0")
     with pytest.raises(WeightsError, match=r"pip cannot download bbtoy==2\.0"):
         fetch.fetch("toy")

@@ -5,7 +5,7 @@ import pytest
 from blurbench import registry
 from blurbench.errors import UnknownNameError
 from blurbench.video import interpolate
-from blurbench.video.flow_interpolation import splat
+from blurbench.video.flow_interpolation import _Pair, splat
 from blurbench.video.render import RenderedSource
 from blurbench.video.source import Frame
 
@@ -54,19 +54,40 @@ def test_splatting_moves_motion_to_where_it_arrives():
     assert (arrived[7, 10], arrived[10, 12], arrived[0, 0]) == (1000, 1001, 1)  # at row 10 the ground is covered
 
 
-def test_a_moving_square_uncovers_the_ground():
+@pytest.mark.parametrize("t", [0.25, 0.5, 0.75])
+def test_motion_is_that_of_the_moment_in_between(t):
+    """From exact flows of a square that moves by (16, 8): it moves where it is at that time, the ground that it covers and leaves rests."""
+    there, back = np.zeros((2, 64, 96, 2), np.float32)
+    there[20:40, 24:48] = (16, 8)
+    back[28:48, 40:64] = (-16, -8)
+
+    class Exact:
+        def between(self, a, b):
+            return there if a[0, 0, 0] == 0 else back
+
+    pair = _Pair([np.full((64, 96, 3), value, np.uint8) for value in (0, 1)], Exact())
+    expected = np.zeros((64, 96, 2), np.float32)
+    top, left = int(20 + 8 * t), int(24 + 16 * t)
+    expected[top : top + 20, left : left + 24] = (16, 8)
+    wrong = np.abs(pair._motion(t) - expected).max(axis=2) > 0.5
+    # Three pixels along its outline; two corners of ground that only it covers, and only in between, are too small to break that.
+    assert wrong.sum() < 3 * 2 * (20 + 24)
+
+
+@pytest.mark.parametrize("t", [0.25, 0.5, 0.75])
+def test_a_moving_square_uncovers_the_ground(t):
     """What the square leaves is the ground as the second frame shows it, what it enters as the first does."""
     ground = np.random.default_rng(1).random((96, 128)).astype(np.float32)
     ground = np.repeat(cv2.GaussianBlur(ground, (0, 0), 2)[None] * 2 - 0.5, 3, axis=0).clip(0, 1)
     square = cv2.GaussianBlur(np.random.default_rng(2).random((32, 32, 3)).astype(np.float32), (0, 0), 1.5)
     square = ((square - square.mean()) * 5 + 0.5).clip(0, 1).transpose(2, 0, 1)
     pictures = []
-    for left in (40, 44, 48):
+    for left in (40, 40 + int(8 * t), 48):
         picture = ground.copy()
         picture[:, 30:62, left : left + 32] = square
         pictures.append(picture)
-    made = interpolate.load("flow").between(pictures[0], pictures[2], [0.5])[0]
-    assert psnr(made, pictures[1]) > psnr((pictures[0] + pictures[2]) / 2, pictures[1]) + 6
+    made = interpolate.load("flow").between(pictures[0], pictures[2], [t])[0]
+    assert psnr(made, pictures[1]) > psnr(pictures[0] * (1 - t) + pictures[2] * t, pictures[1]) + 5
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 5])

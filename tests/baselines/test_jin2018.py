@@ -1,0 +1,233 @@
+"""Jin 2018: parameters, official values, how the frames hang together, its checkpoints and how wrong ones are told."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from blurbench.baselines.jin2018 import NETWORKS, STEMS, Jin2018, Sequence
+from blurbench.errors import WeightsError
+from blurbench.methods import Request, load_method, predict
+from tests.baselines.official import (
+    agrees,
+    as_tensor,
+    count,
+    fill,
+    make_sample,
+    padded,
+    picture,
+    run,
+    same_names_and_shapes,
+    small_state,
+    tensor,
+    unit,
+)
+
+PARAMETERS = {"jin2018_centerEsti": 4_972_032, "jin2018_F35_N8": 7_868_928, "jin2018_F26_N9": 2_686_208, "jin2018_F17_N9": 2_686_208}
+
+
+@pytest.fixture(scope="module")
+def filled():
+    network = Sequence()
+    for part in STEMS:
+        fill(network.get_submodule(part))
+    return network
+
+
+@pytest.fixture(scope="module")
+def states():
+    """What the four checkpoint files hold, by part."""
+    network = Sequence()
+    return {part: small_state(network.get_submodule(part)) for part in STEMS}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory, states):
+    """A folder in the official layout, with what else old checkpoints hold: running statistics, an epoch, another network."""
+    folder = tmp_path_factory.mktemp("jin2018")
+    for part, stem in STEMS.items():
+        state = {f"module.{key}" if part == "F26" else key: value for key, value in states[part].items()}
+        for key in [key for key in state if key.endswith(("norm1.bias", "norm3.bias"))]:
+            layer = key.removesuffix("bias")
+            state[f"{layer}running_mean"] = torch.full_like(state[key], 1e9)
+            state[f"{layer}running_var"] = torch.full_like(state[key], -1.0)
+        whole = {"epoch": 3, "state_dict_G": state, "state_dict_D": {"weight": torch.zeros(1)}}
+        torch.save(whole, folder / f"{stem}.pth", _use_new_zipfile_serialization=part != "centre")
+    return folder
+
+
+@pytest.fixture
+def damaged(checkpoint, tmp_path):
+    """A copy of the checkpoint to damage."""
+    return shutil.copytree(checkpoint, tmp_path / "damaged")
+
+
+@pytest.fixture(scope="module")
+def loaded(checkpoint):
+    return load_method("jin2018", checkpoint)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameters(shared, name):
+    network = NETWORKS[name]()
+    assert count(network) == PARAMETERS[name]
+    same_names_and_shapes(network, shared, name)
+
+
+def test_parameters_in_all(filled):
+    assert count(filled) == 18_213_376
+
+
+def test_official_values(shared, filled):
+    golden = json.loads((shared / "reference" / "golden_nets.json").read_text())["nets"]["jin2018"]
+    frames = run(filled, tensor(40, 60))
+    for number in range(1, 8):
+        agrees(frames[:, number - 1], golden[f"f{number}"])
+
+
+def test_some_official_values(filled):
+    """The last of each chain of frames, written out; they stand guard where the file of official values is not at hand."""
+    frames = run(filled, tensor(40, 60))[0]
+    assert frames[0, :, 10, 20].tolist() == pytest.approx([-1.2083728, -3.6984894, -1.7741134], rel=1e-4)
+    assert frames[3, :, 10, 20].tolist() == pytest.approx([-3.7897813, -3.7132585, 0.7819317], rel=1e-4)
+    assert frames[6, :, 10, 20].tolist() == pytest.approx([-3.3717022, -4.9375072, -1.7386723], rel=1e-4)
+
+
+def test_each_frame_is_added_to_the_one_it_starts_from(filled):
+    """Where the pair networks find nothing, all frames are the centre; where that finds nothing either, the blurry image."""
+    network = Sequence()
+    network.load_state_dict(filled.state_dict())
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.endswith(".conv3.weight") and not name.startswith("centre"):
+                parameter.zero_()
+    blurry = tensor(20, 40)
+    frames = run(network.eval(), blurry)
+    torch.testing.assert_close(frames, frames[:, 3:4].expand_as(frames), rtol=0, atol=0)
+    assert (frames[:, 3] - blurry).abs().max() > 0.1
+    with torch.no_grad():
+        network.get_submodule("centre").conv3.weight.zero_()
+    torch.testing.assert_close(run(network, blurry), blurry[:, None].expand_as(frames), rtol=0, atol=0)
+
+
+def test_later_frames_depend_on_earlier_networks_only(filled):
+    """Another F17 changes frames 1 and 7, another third frame all but the centre."""
+    blurry = tensor(20, 20)
+    before = run(filled, blurry)[0]
+
+    def changed_by(name):
+        parameter = filled.get_parameter(name)
+        kept = parameter.detach().clone()
+        with torch.no_grad():
+            parameter.mul_(1.5)
+        after = run(filled, blurry)[0]
+        with torch.no_grad():
+            parameter.copy_(kept)
+        return {number for number in range(1, 8) if not torch.equal(before[number - 1], after[number - 1])}
+
+    assert changed_by("F17.generateFrame1_7.conv3.weight") == {1, 7}
+    assert changed_by("F26.generateFrame2_6.conv3.weight") == {1, 2, 6, 7}
+    assert changed_by("F35.generateFrame5.conv3.weight") == {5, 6, 7}
+    assert changed_by("F35.generateFrame3.conv3.weight") == {1, 2, 3, 5, 6, 7}
+    assert changed_by("centre.conv3.weight") == {1, 2, 3, 4, 5, 6, 7}
+
+
+def test_images_of_a_batch_do_not_mix(filled):
+    first, second = tensor(20, 40), 1 - tensor(20, 40)
+    both = run(filled, torch.cat([first, second, second, first]))
+    expected = torch.cat([run(filled, first), run(filled, second)])
+    torch.testing.assert_close(both, expected[[0, 1, 1, 0]], rtol=0, atol=2e-5)
+
+
+def test_prediction_with_official_files(states, loaded):
+    """Each file is its part's, running statistics are nothing, and the picture is padded, cropped and clamped."""
+    blurry = picture(31, 45)
+    answer = predict(loaded, make_sample(blurry)).frames
+    network = Sequence()
+    for part, state in states.items():
+        network.get_submodule(part).load_state_dict(state)
+    raw = run(network.eval(), as_tensor(padded(unit(blurry), 20)))[0, :, :, :31, :45].permute(0, 2, 3, 1).numpy()
+    assert answer.shape == (1, 7, 31, 45, 3)
+    assert raw.min() < -0.1, "something is there to clamp"
+    np.testing.assert_allclose(answer[0], raw.clip(0, 1), rtol=0, atol=1e-4 * np.abs(raw).max())
+
+
+def test_the_record_names_the_files(loaded):
+    assert loaded.weights.files == tuple(f"{stem}.pth" for stem in STEMS.values())
+    assert (loaded.weights.origin, len(loaded.weights.sha256)) == ("given", 64)
+
+
+def test_safetensors(states, loaded, tmp_path):
+    """One file of everything, and a folder of four, give what the official files give."""
+    request = Request(np.linspace(0, 1, 7), 1, np.random.default_rng(0))
+    blurry = unit(picture(20, 20))
+    expected = loaded.predict(blurry, request)
+    whole = {f"{part}.{key}": value.contiguous() for part, state in states.items() for key, value in state.items()}
+    save_file(whole, tmp_path / "whole.safetensors")
+    np.testing.assert_array_equal(Jin2018.load(tmp_path / "whole.safetensors").predict(blurry, request), expected)
+    for part, state in states.items():
+        save_file({key: value.contiguous() for key, value in state.items()}, tmp_path / f"{STEMS[part]}.safetensors")
+    np.testing.assert_array_equal(Jin2018.load(tmp_path).predict(blurry, request), expected)
+
+
+def refused(path):
+    """The message of the WeightsError that must come, which must be one line."""
+    with pytest.raises(WeightsError) as caught:
+        load_method("jin2018", path)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_no_weights_tells_what_to_fetch_and_where_it_goes():
+    message = refused(None)
+    assert message.startswith(
+        "jin2018 ships no weights; put into one folder center_v3.pth, F35_N8.pth, F26_N9_from_F35_N8.pth, F17_N9_from_"
+    )
+    assert "github.com/MeiguangJin/Learning-to-Extract-a-Video-Sequence-from-a-Single-Motion-Blurred-Image" in message
+    assert message.endswith("give --weights FOLDER")
+
+
+def test_missing_files(damaged):
+    (damaged / "center_v3.pth").unlink()
+    (damaged / "F26_N9_from_F35_N8.pth").unlink()
+    assert refused(damaged).startswith(f"weights folder {damaged} lacks center_v3, F26_N9_from_F35_N8 (.pth or .safetensors); put into ")
+
+
+def test_one_file_for_all(checkpoint):
+    assert refused(checkpoint / "center_v3.pth").startswith(f"{checkpoint}/center_v3.pth is one network, jin2018 needs four; put into ")
+
+
+def test_file_of_another_part(damaged):
+    """The two smaller networks have the same shapes; names tell them apart."""
+    path = damaged / "F17_N9_from_F26_N9_from_F35_N8.pth"
+    shutil.copy(damaged / "F26_N9_from_F35_N8.pth", path)
+    told = "key 'generateFrame1_7.GlobalGrad.0.conv1.weight' is missing (103 of 103 are)"
+    assert refused(damaged) == f"{path} is not a checkpoint of _Pair: {told}"
+
+
+def test_truncated_file(damaged):
+    path = damaged / "F35_N8.pth"
+    os.truncate(path, path.stat().st_size // 2)
+    assert refused(damaged).startswith(f"weights file {path} cannot be read safely (RuntimeError: ")
+
+
+class Bomb:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+def test_malicious_pickle_is_not_run(damaged, tmp_path):
+    path, created = damaged / "F35_N8.pth", tmp_path / "created"
+    torch.save({"state_dict_G": {"weight": Bomb(created)}}, path)
+    assert refused(damaged).startswith(f"weights file {path} cannot be read safely (UnpicklingError: Unsupported global")
+    assert not created.exists()
