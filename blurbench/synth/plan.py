@@ -19,7 +19,7 @@ from blurbench.video.render import RenderedSource
 from blurbench.video.source import HasMotion, Source
 
 SYNTHESIS = 2  # raise it whenever the same recipe and source would give other values
-BUILT_IN_CLIPS = {"train": 8, "test": 8}
+BUILT_IN_CLIPS = {"train": 8, "test": 16}
 WINDOWS_A_CLIP = 4
 
 

@@ -52,7 +52,7 @@ def photograph(name: str) -> U8:
 
 
 def dead_leaves(split: str, size: tuple[int, int], rng: np.random.Generator) -> U8:
-    """Occluding ellipses, boxes and polygons with r^-3 sizes, each with its own colour, shading or photograph; (H, W, 3) uint8.
+    """Occluding ellipses, boxes and polygons with r^-3 sizes, each with its own colour, shading, texture or photograph; (H, W, 3) uint8.
 
     Drawn at twice the size, softened by a lens of random sharpness and averaged down, so that edges are antialiased.
     """
@@ -102,7 +102,8 @@ def _crop(image: U8, size: tuple[int, int], rng: np.random.Generator) -> U8:
 
 
 def _leaf(canvas: F32, radius: float, split: str, rng: np.random.Generator) -> None:
-    """Draw one leaf in place: a shape with a piece of a photograph, or a colour with shading across it and stripes on every fifth."""
+    """Draw one leaf in place: a shape with a piece of a photograph, or a colour with shading across it, stripes on every fifth and
+    a random texture on every third that is large enough."""
     height, width = canvas.shape[:2]
     centre = rng.random(2) * (width, height)
     half = min(int(np.ceil(radius * 1.5)) + 2, max(height, width))
@@ -124,6 +125,8 @@ def _leaf(canvas: F32, radius: float, split: str, rng: np.random.Generator) -> N
     shade = rng.uniform(-25, 25) * ramp
     if rng.random() < 0.2:
         shade = shade + rng.uniform(10, 40) * np.sign(np.sin(ramp * rng.uniform(4, 14)))
+    if radius > _SMALLEST_PHOTOGRAPH and rng.random() < 0.3:
+        shade = shade + rng.uniform(8, 40) * _grain(inside.shape, rng, rng.uniform(0, 1))
     patch[inside] = (_colour(rng) + shade[..., None].astype(np.float32))[inside]
 
 
@@ -159,12 +162,12 @@ def _colour(rng: np.random.Generator) -> F32:
     return np.clip(rng.uniform(15, 240) + rng.normal(0, 28, 3), 0, 255).astype(np.float32)
 
 
-def _grain(size: tuple[int, int], rng: np.random.Generator) -> F32:
-    """1/f noise of standard deviation 1."""
+def _grain(size: tuple[int, int], rng: np.random.Generator, slope: float = 1.0) -> F32:
+    """Noise (H, W) of standard deviation 1 whose amplitudes fall as frequency to the power of -slope: 0 is sand, 1 clouds."""
     fy, fx = np.fft.fftfreq(size[0])[:, None], np.fft.rfftfreq(size[1])[None, :]
     frequency = np.hypot(fy, fx)
     frequency[0, 0] = 1
-    spectrum = np.exp(2j * np.pi * rng.random(frequency.shape)) / frequency
+    spectrum = np.exp(2j * np.pi * rng.random(frequency.shape)) / frequency**slope
     spectrum[0, 0] = 0
     field = np.fft.irfft2(spectrum, s=size)
     return np.asarray(field / field.std(), np.float32)
