@@ -53,5 +53,9 @@ class PredictionError(BlurbenchError):
     """A prediction or image pair that cannot be scored."""
 
 
+class UnavailableError(BlurbenchError):
+    """A metric that cannot be computed here, for want of a file or package: its column stays empty, with this reason."""
+
+
 class RecordError(BlurbenchError):
     """A run record that cannot be read, or does not fit the others."""

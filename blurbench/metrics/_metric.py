@@ -17,6 +17,7 @@ Pixels = NDArray[np.uint8] | NDArray[np.floating[Any]]
 """Frames as uint8, or as floats in [0, 1]; 255 and 1.0 are the same white."""
 
 Better = Literal["higher", "lower"]
+Kind = Literal["frames", "motion", "samples"]
 P = ParamSpec("P")
 _DTYPES = ("uint8", "float16", "float32", "float64")
 _SLACK = 1e-6  # what a float32 clamp followed by a change of type may leave outside [0, 1]
@@ -27,7 +28,9 @@ class MetricInfo:
     """The card of a metric.
 
     unit: "dB", "1" for a pure number, … better: which way is better. whole_clip: one value a clip instead of one a frame.
-    needs: fields of `blurbench.types.Sample` that the scorer passes as options of the same name. min_frames: below it there is no value.
+    needs: fields of `blurbench.types.Sample`, or of its extras, that the scorer passes as options of the same name; a sample without
+    them has no value. min_frames: below it there is no value. of: what is compared: `frames`, two clips; `motion`, two fields of
+    displacements; `samples`, all draws of a stochastic method and the target clip.
     """
 
     id: str
@@ -37,10 +40,15 @@ class MetricInfo:
     whole_clip: bool = False
     needs: frozenset[str] = frozenset()
     min_frames: int = 1
+    of: Kind = "frames"
 
 
 class Metric(Protocol[P]):
-    """`f(prediction, target, **options)`: two clips (T, H, W, 3) to (T,) float64, or (1,) when `info.whole_clip`."""
+    """`f(prediction, target, **options)`: two clips (T, H, W, 3) to (T,) float64, or (1,) when `info.whole_clip`.
+
+    With `info.of` "motion" both are displacements (T, H, W, 2) in pixels (x right, y down) from where a pixel is in the middle of the
+    exposure; with "samples" the prediction is (N, T, H, W, 3).
+    """
 
     info: MetricInfo
 
@@ -56,9 +64,10 @@ def metric(
     whole_clip: bool = False,
     needs: Iterable[str] = (),
     min_frames: int = 1,
+    of: Kind = "frames",
 ) -> Callable[[Callable[Concatenate[Pixels, Pixels, P], F64]], Metric[P]]:
     """Make a function of (prediction, target) a metric: attach its MetricInfo as `.info`, and check the two clips before every call."""
-    info = MetricInfo(id, title, unit, better, whole_clip, frozenset(needs), min_frames)
+    info = MetricInfo(id, title, unit, better, whole_clip, frozenset(needs), min_frames, of)
 
     def decorate(function: Callable[Concatenate[Pixels, Pixels, P], F64]) -> Metric[P]:
         @wraps(function)
@@ -73,15 +82,34 @@ def metric(
 
 
 def check_pair(info: MetricInfo, prediction: Pixels, target: Pixels) -> None:
-    """Raises PredictionError unless both are clips (T, H, W, 3) of one shape, long enough, of known type, finite and in range."""
-    check_frames(f"{info.id}: prediction", prediction)
-    check_frames(f"{info.id}: target", target)
+    """Raises PredictionError unless both are what `info.of` says, of one shape, long enough, of known type, finite and in range."""
+    check = check_motion if info.of == "motion" else check_frames
+    if info.of == "samples":
+        if prediction.ndim != 5 or not len(prediction):
+            raise PredictionError(f"{info.id}: prediction has shape {prediction.shape}, expected (N, T, H, W, 3) with N at least 1")
+        draws = prediction.reshape(-1, *prediction.shape[2:])
+        check_frames(f"{info.id}: prediction", draws)
+        prediction = prediction[0]
+    else:
+        check(f"{info.id}: prediction", prediction)
+    check(f"{info.id}: target", target)
     if prediction.shape != target.shape:
         raise PredictionError(
             f"{info.id}: prediction has shape {prediction.shape}, target {target.shape}; crop, resize or pick frames so that they are equal"
         )
     if len(prediction) < info.min_frames:
         raise PredictionError(f"{info.id}: the clips have {len(prediction)} frame(s), expected at least {info.min_frames}")
+
+
+def check_motion(name: str, motion: Pixels) -> None:
+    """Raises PredictionError, naming the array, unless it holds displacements (T, H, W, 2), finite floats."""
+    if not isinstance(motion, np.ndarray) or motion.dtype.kind != "f":
+        found = getattr(motion, "dtype", type(motion).__name__)
+        raise PredictionError(f"{name} is {found}, expected a numpy array of floats, displacements in pixels")
+    if motion.ndim != 4 or motion.shape[-1] != 2 or not motion.size:
+        raise PredictionError(f"{name} has shape {motion.shape}, expected (T, H, W, 2), (x right, y down)")
+    if bad := int((~np.isfinite(motion)).sum()):
+        raise PredictionError(f"{name} holds {bad} NaN or infinite values of {motion.size}")
 
 
 def check_frames(name: str, frames: Pixels) -> None:
