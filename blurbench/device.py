@@ -17,3 +17,11 @@ def check(device: str) -> str:
         reason = str(error).splitlines()[0]
         raise BlurbenchError(f"--device {device} cannot be used here ({reason}); use --device cpu, or see `blurbench doctor`") from error
     return device
+
+
+def synchronise(device: str) -> None:
+    """Wait until the device has done what it was given, so that a clock means something."""
+    if device.startswith("cuda"):
+        import torch
+
+        torch.cuda.synchronize(device)

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blurbench import device as devices
+from blurbench import weights as files
 from blurbench.errors import PredictionError, RecipeError, WeightsError
 from blurbench.registry import METHODS
 from blurbench.types import F32, F64, U8, Prediction, Sample
 from blurbench.weights import Weights
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,15 @@ class MethodCard:
     citation: str = ""
     training_data: str = "none"
     weights: str = ""
-    """Where weights come from, in words for a person who has none."""
+    """Where weights come from, in words for a person who has none; begins with "shipped" where the method brings them, with
+    "none needed" where it does without (as does empty)."""
+    released: str = ""
+    """The files of the official weights and where their authors put them; "never" where nobody released any that fit."""
+
+    @property
+    def wants_weights(self) -> bool:
+        """Whether a user must get weights: the method neither brings them nor does without."""
+        return not (self.weights or "none needed").startswith(("shipped", "none needed"))
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,14 @@ class Request:
     guidance: NDArray[np.int8] | None = None
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What `Method.predict` may return instead of frames alone: the motion over the exposure besides, see `types.Prediction`."""
+
+    frames: F32
+    motion: F32
+
+
 class Method(ABC):
     """Base of every method. Subclasses set `card` and `capabilities` and write `predict`; those with weights also write `load`."""
 
@@ -95,20 +115,41 @@ class Method(ABC):
             raise WeightsError(f"{cls.card.id} has no weights, but --weights {weights} was given; leave it out")
         return cls()
 
+    def state(self) -> dict[str, torch.Tensor]:
+        """What `load` must find in one safetensors file to build this method again: the tensors of `self.network`, no tensor twice.
+
+        Raises WeightsError for a method that has no network.
+        """
+        network: torch.nn.Module | None = getattr(self, "network", None)
+        if network is None:
+            raise WeightsError(f"{self.card.id} has no network, so that there is nothing to convert; give its file with --weights as it is")
+        return network.state_dict()
+
     @abstractmethod
-    def predict(self, blurry: F32, request: Request) -> F32:
+    def predict(self, blurry: F32, request: Request) -> F32 | Answer:
         """blurry: (H, W, 3) float32 in [0, 1], H and W multiples of `capabilities.multiple`. Returns (N, T, H, W, 3) float32."""
+
+
+def method_class(name: str) -> type[Method]:
+    """The class behind a name, an alias or `my_method.py:MyMethod`. Raises UnknownNameError, BrokenPluginError, RecipeError."""
+    cls = METHODS.get(name)
+    if not (isinstance(cls, type) and issubclass(cls, Method)):
+        raise RecipeError(f"method {name!r} is {cls!r}, expected a subclass of blurbench.methods.Method")
+    return cls
 
 
 def load_method(name: str, weights: Path | str | None = None, device: str = "cpu") -> Method:
     """A method by name or alias (`zhang2019`, `dmphn`) or from a file (`my_method.py:MyMethod`), ready to predict.
 
+    weights: a file or folder; None for the shipped ones, else for those that the user keeps at `blurbench.weights.place`.
     Raises UnknownNameError, BrokenPluginError, WeightsError, and BlurbenchError for a device that cannot be used.
     """
-    cls = METHODS.get(name)
-    if not (isinstance(cls, type) and issubclass(cls, Method)):
-        raise RecipeError(f"method {name!r} is {cls!r}, expected a subclass of blurbench.methods.Method")
-    method = cls.load(Path(weights) if weights is not None else None, devices.check(device))
+    cls = method_class(name)
+    found = files.found(cls.card.id) if weights is None and cls.card.wants_weights else None
+    given = Path(weights) if weights is not None else found
+    method = cls.load(given, devices.check(device))
+    if found and method.weights:
+        method.weights = replace(method.weights, origin="found")
     method.device = device
     return method
 
@@ -132,18 +173,29 @@ def predict(method: Method, sample: Sample, samples: int = 1, seed: int = 0) -> 
         guidance=_guidance(method, sample) if "guidance" in can.needs else None,
     )
     blurry = _pad(_to_float(sample.blurry), can.multiple)
+    devices.synchronise(method.device)
     start = time.perf_counter()
     answer = method.predict(blurry, request)
+    devices.synchronise(method.device)
     seconds = time.perf_counter() - start
-    expected = (request.samples, frames, *blurry.shape)
-    if answer.shape != expected:
-        raise PredictionError(f"{method.card.id} returned shape {answer.shape} for sample {sample.id}, expected (N,T,H,W,3) = {expected}")
-    if not np.isfinite(answer).all():
-        bad = int((~np.isfinite(answer)).sum())
+    pictures, motion = (answer.frames, answer.motion) if isinstance(answer, Answer) else (answer, None)
+    shape = request.samples, frames, *blurry.shape[:2]
+    pictures = _checked(method, sample, "frames", pictures, (*shape, 3))[:, :, :height, :width]
+    if motion is not None:
+        motion = _checked(method, sample, "motion", motion, (*shape, 2))[:, :, :height, :width]
+    return Prediction(sample.id, pictures, seconds, method.device, motion)
+
+
+def _checked(method: Method, sample: Sample, what: str, array: F32, expected: tuple[int, ...]) -> F32:
+    """An answer as float32. Raises PredictionError for another shape, or NaN."""
+    if array.shape != expected:
+        raise PredictionError(f"{method.card.id} returned {what} of shape {array.shape} for sample {sample.id}, expected {expected}")
+    if not np.isfinite(array).all():
+        bad = int((~np.isfinite(array)).sum())
         raise PredictionError(
             f"{method.card.id} returned {bad} NaN or infinite values for sample {sample.id}; check its weights and its input range [0, 1]"
         )
-    return Prediction(sample.id, answer[:, :, :height, :width].astype(np.float32, copy=False), seconds, method.device)
+    return array.astype(np.float32, copy=False)
 
 
 def _neighbours(method: Method, sample: Sample, side: str, count: int) -> F32 | None:

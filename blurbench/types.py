@@ -1,11 +1,11 @@
-"""The values that travel between the rooms: frozen, numpy only, no behaviour beyond checking themselves.
+"""The values that travel between the rooms: frozen, numpy only, no behaviour beyond being cut.
 
 Images are RGB, rows x columns x channels. Arrays of stored data are uint8; predictions are float32 in [0, 1].
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,12 +38,34 @@ class Sample:
     transfer: str | Transfer
     extras: dict[str, Any] = field(default_factory=dict)
 
+    def cut(self, box: tuple[int, int, int, int]) -> Sample:
+        """The part (top, left, height, width) of it: of every array of pictures or fields of the size of `blurry`; others stay whole."""
+        size = self.blurry.shape[:2]
+        if box == (0, 0, *size):
+            return self
+        extras = {name: cut(value, size, box) if isinstance(value, np.ndarray) else value for name, value in self.extras.items()}
+        return replace(self, blurry=cut(self.blurry, size, box), sharp=cut(self.sharp, size, box), extras=extras)
+
+
+def cut(array: NDArray[Any], size: tuple[int, ...], box: tuple[int, int, int, int]) -> NDArray[Any]:
+    """The box (top, left, height, width) of an array (..., H, W, C) of pictures of this size; a view. Others are left whole."""
+    top, left, height, width = box
+    if array.ndim < 3 or array.shape[-3:-1] != size:
+        return array
+    return array[..., top : top + height, left : left + width, :]
+
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a method returned: frames (N, T, H, W, 3) float32 in [0, 1] for N samples of T frames; seconds it took; device it ran on."""
+    """What a method returned for N samples of T frames.
+
+    frames: (N, T, H, W, 3), float32 in [0, 1], or uint8 where they come from 8-bit files. seconds it took; device it ran on.
+    motion: (N, T, H, W, 2) float32 where the method gives it, displacement in pixels (x right, y down) of what is at a pixel in the
+    middle of the exposure, at each of the T times.
+    """
 
     sample: str
-    frames: F32
+    frames: F32 | U8
     seconds: float
     device: str
+    motion: F32 | None = None

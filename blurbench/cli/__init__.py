@@ -11,8 +11,8 @@ from blurbench import __version__
 from blurbench.errors import BlurbenchError
 
 _COMMANDS = (
-    *("demo", "make-dataset", "import", "verify", "inspect", "evaluate", "predict", "leaderboard", "train"),
-    *("pack", "weights", "ls", "doctor"),
+    *("demo", "make-dataset", "import", "verify", "inspect", "evaluate", "predict", "score", "animate", "leaderboard", "train"),
+    *("pack", "weights", "convert-weights", "ls", "doctor"),
 )
 
 

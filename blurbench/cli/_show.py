@@ -1,7 +1,9 @@
-"""Showing run records and boards; `evaluate`, `leaderboard` and `demo` share it."""
+"""Showing run records and boards; `evaluate`, `score`, `leaderboard` and `demo` share it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,26 @@ from blurbench.run.record import RunRecord, Value
 from blurbench.store.reader import open_dataset
 
 
-def run_evaluate(method: str, dataset: str | Path, *, split: str = "test", **options: Any) -> RunRecord:
+def run_evaluate(method: str, dataset: str | Path, *, split: str = "test", **options: Any) -> list[RunRecord]:
     """Evaluate with a progress bar."""
-    with progress(f"evaluating {method}", open_dataset(dataset).count(split), "samples") as advance:
-        return evaluate(method, dataset, split=split, progress=lambda done, total: advance(1), **options)
+    with counting(f"evaluating {method}", dataset, split) as tell:
+        return evaluate(method, dataset, split=split, progress=tell, **options)
+
+
+@contextmanager
+def counting(title: str, dataset: str | Path, split: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar over the samples of a split; yields a function of the samples done and their total."""
+    done = 0
+    with progress(title, open_dataset(dataset).count(split), "samples") as advance:
+
+        def tell(now: int, total: int) -> None:
+            nonlocal done
+            if not done and 0 < now > 1:
+                say(f"going on with a stopped run: {now} of {total} samples are done")
+            advance(now - done)
+            done = now
+
+        yield tell
 
 
 def show_record(record: RunRecord, folder: str | Path) -> None:
@@ -26,9 +44,16 @@ def show_record(record: RunRecord, folder: str | Path) -> None:
     rows = []
     for column in rules.columns:
         value = record.values[column.name]
-        rows.append([column.name, _number(value, column, rules.psnr_cap), _range(value), column.unit, column.description])
+        why = record.empty.get(column.name, "")
+        words = f"{column.description}: none, {why}" if why and value.mean is None else column.description
+        rows.append([column.name, _number(value, column, rules.psnr_cap), _range(value), column.unit, words])
+    say(f"\n{record.dataset}, split {record.split}, protocol {rules.id} version {rules.version}:")
     table(["column", "mean", "95 % interval", "unit", "what it is"], rows)
-    say(f"{record.samples} samples of {record.videos} videos, {record.seconds:.3f} s a sample on {record.device}")
+    took = "" if record.seconds is None else f", {record.seconds:.3f} s a sample on {record.device}"
+    say(f"{record.samples} samples of {record.videos} videos{took}")
+    if record.failed:
+        sample, reason = next(iter(record.failed.items()))
+        say(f"{len(record.failed)} samples FAILED and are in no mean; the first, {sample}: {reason}")
     say(f"wrote {Path(folder) / record.name}.json and {record.scores}")
 
 
@@ -41,7 +66,7 @@ def show_board(board: Board) -> None:
     rows = []
     for rank, row in ranked(board.rows, rules):
         values = [_number(row.values.get(column.name, Value(None)), column, rules.psnr_cap) for column in rules.columns]
-        rows.append([rank or "", row.method, weights_name(row), *values, f"{row.seconds:.3f}"])
+        rows.append([rank or "", row.method, weights_name(row), *values, "" if row.seconds is None else f"{row.seconds:.3f}"])
     table(header, rows)
     if any(value.mean == rules.psnr_cap for row in board.rows for value in row.values.values()):
         say(f"≥{rules.psnr_cap:g}: identical pixels, whose PSNR is infinite; it counts as {rules.psnr_cap:g} dB")

@@ -17,6 +17,16 @@ weights_option = click.option(
     help="Weights file or folder instead of the shipped ones. `blurbench ls methods -v` says where to get them.",
 )
 device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
+split_option = click.option("--split", default="test", show_default=True)
+protocol_option = click.option(
+    "--protocol",
+    multiple=True,
+    default=("blurbench-1",),
+    show_default=True,
+    help="How predictions are scored; may be given several times. See `blurbench ls protocols -v`.",
+)
+runs_option = click.option("--out", default="runs", show_default=True, type=click.Path(), help="Folder for run records and scores.")
+failures_option = click.option("--allow-failures", is_flag=True, help="Go on after a sample that fails; the record lists and counts it.")
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything random.")
 
 

@@ -4,20 +4,59 @@ from __future__ import annotations
 
 import click
 
-from blurbench.cli._terminal import dataset_option, device_option, method_option, seed_option, weights_option
+from blurbench.cli._terminal import (
+    dataset_option,
+    device_option,
+    failures_option,
+    method_option,
+    protocol_option,
+    runs_option,
+    seed_option,
+    split_option,
+    weights_option,
+)
 
 
 @click.command()
 @method_option
 @dataset_option
 @weights_option
-@click.option("--split", default="test", show_default=True)
-@click.option("--protocol", default="blurbench-1", show_default=True, help="How predictions are scored; see `blurbench ls protocols -v`.")
-@click.option("--out", default="runs", show_default=True, type=click.Path(), help="Folder for the run record and the per-sample scores.")
+@split_option
+@protocol_option
+@runs_option
 @device_option
 @seed_option
-def evaluate(method: str, dataset: str, weights: str | None, split: str, protocol: str, out: str, device: str, seed: int) -> None:
-    """Run a method on a made data set and score it under a protocol."""
+@click.option("--predictions", type=click.Path(), help="Keep the predictions in this folder, for `blurbench score` or another protocol.")
+@click.option("--workers", type=click.IntRange(min=0), help="Threads that score while the method predicts (0 on a CPU, else 2).")
+@failures_option
+def evaluate(
+    method: str,
+    dataset: str,
+    weights: str | None,
+    split: str,
+    protocol: tuple[str, ...],
+    out: str,
+    device: str,
+    seed: int,
+    predictions: str | None,
+    workers: int | None,
+    allow_failures: bool,
+) -> None:
+    """Run a method on a made data set and score it under one or more protocols. A stopped run goes on where it was."""
     from blurbench.cli._show import run_evaluate, show_record
 
-    show_record(run_evaluate(method, dataset, weights=weights, split=split, protocol=protocol, out=out, device=device, seed=seed), out)
+    records = run_evaluate(
+        method,
+        dataset,
+        weights=weights,
+        split=split,
+        protocol=protocol,
+        out=out,
+        device=device,
+        seed=seed,
+        predictions=predictions,
+        workers=workers,
+        allow_failures=allow_failures,
+    )
+    for record in records:
+        show_record(record, out)

@@ -3,33 +3,60 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from blurbench.cli._terminal import device_option, method_option, progress, say, seed_option, weights_option
+from blurbench.cli._terminal import device_option, method_option, progress, say, seed_option, split_option, weights_option
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, type=click.Path())
+@click.argument("images", nargs=-1, type=click.Path())
 @method_option
 @weights_option
-@click.option("--out", default="predictions", show_default=True, type=click.Path(), help="Folder for the PNGs.")
-@click.option("--frames", default=7, show_default=True, help="Frames to ask for, where the method lets one choose.")
+@click.option("--dataset", help="Instead of images: a made data set. Writes predictions for `blurbench score`.")
+@split_option
+@click.option("--out", type=click.Path(), help="Folder to write to. Default: predictions, below it METHOD-DATASET-SPLIT for a data set.")
+@click.option("--frames", default=7, show_default=True, help="Images: frames to ask for, where the method lets one choose.")
+@click.option("--draws", default=1, show_default=True, type=click.IntRange(min=1), help="Data set: samples of a stochastic method.")
+@click.option("--store", default="float32", show_default=True, type=click.Choice(["float32", "uint8"]), help="Data set: exact, or rounded.")
 @device_option
 @seed_option
-def predict(images: tuple[str, ...], method: str, weights: str | None, out: str, frames: int, device: str, seed: int) -> None:
-    """Run a method on photographs (IMAGES: files, or folders of them) and write PNGs."""
+def predict(
+    images: tuple[str, ...],
+    method: str,
+    weights: str | None,
+    dataset: str | None,
+    split: str,
+    out: str | None,
+    frames: int,
+    draws: int,
+    store: str,
+    device: str,
+    seed: int,
+) -> None:
+    """Run a method on photographs (IMAGES: files, or folders of them) and write PNGs; or on a data set, to score it elsewhere."""
+    if bool(images) == (dataset is not None):
+        raise click.UsageError("expected either IMAGES or --dataset")
+    shared: dict[str, Any] = {"weights": weights, "device": device, "seed": seed}
+    if dataset is not None:
+        folder = out or f"predictions/{method}-{Path(dataset).stem}-{split}"
+        _dataset(method, dataset, folder, split=split, draws=draws, store=store, **shared)
+        return
     from blurbench.run.predict import predict_images
 
+    folder = out or "predictions"
     with progress(f"running {method}", None, "images") as advance:
         written = predict_images(
-            method,
-            [Path(image) for image in images],
-            Path(out),
-            weights=weights,
-            frames=frames,
-            device=device,
-            seed=seed,
-            progress=lambda done, total: advance(1),
+            method, [Path(image) for image in images], Path(folder), frames=frames, progress=lambda done, total: advance(1), **shared
         )
-    say(f"wrote {len(written)} pictures to {out}/")
+    say(f"wrote {len(written)} pictures to {folder}/")
+
+
+def _dataset(method: str, dataset: str, folder: str, split: str, **options: Any) -> None:
+    from blurbench.cli._show import counting
+    from blurbench.run.runner import predict_dataset
+
+    with counting(f"running {method}", dataset, split) as tell:
+        predict_dataset(method, dataset, folder, split=split, progress=tell, **options)
+    say(f"wrote {folder}/; score it with `blurbench score {folder} --dataset {dataset}`")

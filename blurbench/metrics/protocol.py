@@ -1,33 +1,39 @@
-"""Protocols: how predictions become numbers, as data, and the one function that follows them."""
+"""Protocols: how predictions become numbers, as data. `blurbench.metrics.score` follows them."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+import hashlib
+import inspect
+import json
+import re
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-
-import numpy as np
 
 from blurbench import metrics, strict
 from blurbench.errors import BlurbenchError, PredictionError, RecipeError, UnknownNameError
 from blurbench.metrics import select
-from blurbench.metrics._metric import Better, Pixels
+from blurbench.metrics._metric import Better
 from blurbench.metrics.select import FrameRule, Quantise, Reduction
 from blurbench.registry import PROTOCOLS
 from blurbench.strict import one_of, require, whole
-from blurbench.types import F32, F64, Sample
 
 ClipDirection = Literal["as-is", "clip"]
-ColumnDirection = Literal["as-is", "best"]
+ColumnDirection = Literal["as-is", "best", "frame", "patch", "pixel"]
+Decision = Literal["psnr", "psnr-ends", "each"]
+Average = Literal["samples", "videos"]
+_DRAWS = re.compile(r"first|mean|best|(best|expected-best):[1-9][0-9]*")
 
 
 @dataclass(frozen=True)
 class Column:
     """One number of the table.
 
-    metric: its id. frames: all, centre or 0-based indices. direction: `as-is`, as the method returned the frames, or `best`, as the
-    protocol's decision turned them. reduction: mean over frames, or the PSNR of the error pooled over frames.
+    metric: its id; options: what it is called with besides. frames: all, centre or 0-based indices. direction: `as-is`, as the method
+    returned the frames; `best`, as the protocol's decision turned the clip; or the better one each `frame`, `patch` or `pixel`.
+    tile: 0, or the side of the squares that are each scored as a clip of their own and then averaged. reduction: mean over frames, or the
+    PSNR of the error pooled over frames. draws: which of a stochastic method's count, see `select.draw_weights`. average: over all
+    samples alike (micro), or over videos, each the mean of its samples (macro).
     """
 
     name: str
@@ -36,6 +42,10 @@ class Column:
     frames: FrameRule = "all"
     direction: ColumnDirection = "as-is"
     reduction: Reduction = "mean"
+    draws: str = "first"
+    tile: int = 0
+    average: Average = "samples"
+    options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def better(self) -> Better:
@@ -52,9 +62,11 @@ class Column:
 class Protocol:
     """One way to score.
 
-    quantise: what a prediction becomes before scoring. psnr_cap: what counts for a higher PSNR, in dB. direction: `as-is`, or `clip` for
-    one decision a clip, forward or reversed, by the metric `decide_by` pooled over all frames. samples: how many a stochastic method
-    draws. rank_by: the column that orders a board.
+    quantise: what a prediction becomes before scoring. crop: the part of the pictures that counts, see `select.crop_box`. psnr_cap: what
+    counts for a higher PSNR, in dB. direction: `as-is`, or `clip` for one decision a clip, forward or reversed. decide_by: what decides
+    on it, and on the best draw: `psnr`, pooled over all frames, for all columns at once; `psnr-ends`, the same over the first and last
+    frame; `each`, every column by its own value. patch: side of a patch in pixels. samples: how many a stochastic method draws.
+    rank_by: the column that orders a board.
     """
 
     id: str
@@ -66,18 +78,18 @@ class Protocol:
     direction: ClipDirection
     rank_by: str
     columns: tuple[Column, ...]
-    decide_by: Literal["psnr"] = "psnr"
+    decide_by: Decision = "psnr"
     samples: int = 1
+    crop: str = ""
+    patch: int = 32
 
-
-@dataclass(frozen=True)
-class SampleScore:
-    """The columns of one sample; None where there is no such value. reversed: the direction that was chosen for `best` columns."""
-
-    sample: str
-    video: str
-    values: dict[str, float | None]
-    reversed: bool
+    def digest(self) -> str:
+        """SHA-256 of all that decides on numbers: everything but the words."""
+        table = asdict(self)
+        for words in (table, *table["columns"]):
+            words.pop("title", None)
+            words.pop("description")
+        return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
 
 
 def load(name: str) -> Protocol:
@@ -97,102 +109,42 @@ def read(path: Path) -> Protocol:
     return protocol
 
 
-def score(protocol: Protocol, prediction: F32, sample: Sample) -> SampleScore:
-    """Score the first sample of a prediction (N, T, H, W, 3), float in [0, 1] (clamped) or uint8, against the sample's targets.
-
-    A prediction of one frame for several targets fills only the `centre` columns, the others are None; so are columns of frames that the
-    clip does not have, and metrics that need more frames. A prediction of several frames for one target is scored by its centre frame.
-    Raises PredictionError for any other mismatch, NaN, and when no column can be filled.
-    """
-    try:
-        frames, targets, centre_only = _align(prediction, sample)
-        clip = _Clip(select.quantise(frames, protocol.quantise), targets, sample)
-        turned = protocol.direction == "clip" and len(targets) > 1 and clip.reversed_is_better(protocol.decide_by)
-        values = {
-            column.name: None if centre_only and column.frames != "centre" else clip.value(column, turned, protocol.psnr_cap)
-            for column in protocol.columns
-        }
-        if all(value is None for value in values.values()):
-            raise PredictionError(f"{len(prediction[0])} predicted and {len(sample.sharp)} target frame(s) fill no column of {protocol.id}")
-    except PredictionError as error:
-        raise PredictionError(f"sample {sample.id}: {error}") from error
-    return SampleScore(sample.id, sample.video, values, turned)
-
-
-def _align(prediction: F32, sample: Sample) -> tuple[Pixels, Pixels, bool]:
-    """Predicted and target frames of equal number, and whether they are only the centre of a clip."""
-    targets = sample.sharp
-    if prediction.ndim != 5 or not len(prediction) or prediction.shape[2:] != targets.shape[1:]:
-        expected = ", ".join(map(str, targets.shape))
-        raise PredictionError(f"the prediction has shape {prediction.shape}, expected (N, T, H, W, 3) with (T, H, W, 3) = ({expected})")
-    frames: Pixels = prediction[0]
-    if len(frames) == len(targets):
-        return frames, targets, False
-    predicted, wanted = select.frame_subset("centre", len(frames)), select.frame_subset("centre", len(targets))
-    if min(len(frames), len(targets)) != 1 or predicted is None or wanted is None:
-        raise PredictionError(
-            f"the prediction has {len(frames)} frame(s), the data {len(targets)}; expected as many, or one of the two being a single "
-            "frame and the other an odd number, for the centre"
-        )
-    return frames[predicted], targets[wanted], len(frames) == 1
-
-
-class _Clip:
-    """One clip against its targets. A metric sees each pair of frames once, however many columns and decisions share it."""
-
-    def __init__(self, prediction: Pixels, target: Pixels, sample: Sample) -> None:
-        self.prediction, self.target, self.sample = prediction, target, sample
-        self._frame_values: dict[tuple[str, int, int], float] = {}
-        self._clip_values: dict[tuple[str, tuple[int, ...], tuple[int, ...]], F64] = {}
-
-    def reversed_is_better(self, metric: str) -> bool:
-        every = list(range(len(self.target)))
-        return select.reversed_is_better(self.values(metric, every, False), self.values(metric, every, True))
-
-    def value(self, column: Column, turned: bool, cap: float) -> float | None:
-        """A column's value; None if the clip lacks the frames."""
-        chosen = select.frame_subset(column.frames, len(self.target))
-        if chosen is None or len(chosen) < metrics.get(column.metric).info.min_frames:
-            return None
-        values = self.values(column.metric, chosen, turned and column.direction == "best")
-        return select.reduce(values, column.reduction, cap if column.unit == "dB" else math.inf)
-
-    def values(self, metric: str, chosen: list[int], turned: bool) -> F64:
-        """What the metric returns for these target frames and the predicted ones at their places, in reversed order if `turned`."""
-        sources = [len(self.target) - 1 - index if turned else index for index in chosen]
-        if metrics.get(metric).info.whole_clip:
-            key = metric, tuple(sources), tuple(chosen)
-            if key not in self._clip_values:
-                self._clip_values[key] = self._compute(metric, sources, chosen)
-            return self._clip_values[key]
-        keys = [(metric, *pair) for pair in zip(sources, chosen, strict=True)]
-        if missing := [key for key in keys if key not in self._frame_values]:
-            computed = self._compute(metric, [key[1] for key in missing], [key[2] for key in missing])
-            self._frame_values.update(zip(missing, computed.tolist(), strict=True))
-        return np.array([self._frame_values[key] for key in keys])
-
-    def _compute(self, metric: str, sources: list[int], chosen: list[int]) -> F64:
-        function = metrics.get(metric)
-        options = {name: getattr(self.sample, name) for name in function.info.needs}
-        return function(self.prediction[sources], self.target[chosen], **options)
-
-
 def _column(row: Any, where: str) -> Column:
     if isinstance(row, dict) and isinstance(row.get("frames"), list):
         row = {**row, "frames": tuple(row["frames"])}
     column = strict.build(Column, row, where)
     try:
-        info = metrics.get(column.metric).info
+        function = metrics.get(column.metric)
     except BlurbenchError as error:
         raise RecipeError(f"{where}: {error}") from error
     indices = isinstance(column.frames, tuple) and bool(column.frames) and all(whole(index, 0) for index in column.frames)
     require(where, "frames", column.frames, column.frames in ("all", "centre") or indices, "all, centre or a list of 0-based indices")
     one_of(where, "direction", column.direction, ColumnDirection)
     one_of(where, "reduction", column.reduction, Reduction)
+    one_of(where, "average", column.average, Average)
     # Pooling turns values back into squared errors, which only a PSNR a frame allows.
     require(where, "reduction", column.reduction, column.reduction == "mean" or column.metric == "psnr", "mean, for all metrics but psnr")
-    require(where, "frames", column.frames, column.frames != "centre" or info.min_frames == 1, f"several frames for {column.metric}")
+    several = column.frames == "centre" and function.info.min_frames > 1
+    require(where, "frames", column.frames, not several, f"several frames for {column.metric}")
+    known = "first, mean, best, best:K or expected-best:K"
+    require(where, "draws", column.draws, bool(_DRAWS.fullmatch(column.draws)), known)
+    if function.info.of != "frames":
+        require(where, "tile", column.tile, not column.tile, f"0 for {column.metric}, which does not score pictures")
+        plain = column.direction in ("as-is", "best") if function.info.of == "motion" else column.direction == "as-is"
+        require(where, "direction", column.direction, plain, f"a direction that {column.metric} has (as-is)")
+    _check_options(column, function, where)
     return column
+
+
+def _check_options(column: Column, function: metrics.Metric[Any], where: str) -> None:
+    """The options are keyword arguments of the metric, and none that the scorer passes itself."""
+    if not isinstance(column.options, dict):
+        raise RecipeError(f"{where}: options is {column.options!r}, expected a table of keys")
+    parameters = inspect.signature(function).parameters.values()
+    known = {p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY} - function.info.needs
+    for name in column.options:
+        if name not in known:
+            raise RecipeError(str(UnknownNameError("option", name, known, f"options of {where} ({column.metric})")))
 
 
 def _check(protocol: Protocol, where: str) -> None:
@@ -201,13 +153,33 @@ def _check(protocol: Protocol, where: str) -> None:
     cap = protocol.psnr_cap
     require(where, "version", protocol.version, whole(protocol.version, 1), "a whole number of at least 1")
     require(where, "psnr_cap", cap, isinstance(cap, int | float) and not isinstance(cap, bool) and cap > 0, "dB, above 0")
-    require(where, "samples", protocol.samples, whole(protocol.samples, 1) and protocol.samples == 1, "1: nothing chooses among samples")
+    require(where, "samples", protocol.samples, whole(protocol.samples, 1), "a whole number of at least 1")
+    require(where, "patch", protocol.patch, whole(protocol.patch, 1), "a side in pixels, at least 1")
     one_of(where, "quantise", protocol.quantise, Quantise)
     one_of(where, "direction", protocol.direction, ClipDirection)
-    require(where, "decide_by", protocol.decide_by, protocol.decide_by == "psnr", "psnr")
+    one_of(where, "decide_by", protocol.decide_by, Decision)
+    try:
+        select.crop_box(protocol.crop, (2**20, 2**20))
+    except PredictionError as error:
+        raise RecipeError(f"{where}: {error}") from error
     for number, column in enumerate(protocol.columns):
-        decided = column.direction == "as-is" or protocol.direction == "clip"
-        require(where, f"{column.name}.direction", column.direction, decided, "as-is, because the protocol's direction is as-is")
+        _check_decisions(protocol, column, where)
         require(where, "column name", column.name, column.name not in names[:number], "a name that no other column has")
     if protocol.rank_by not in names:
         raise RecipeError(str(UnknownNameError("column", str(protocol.rank_by), names, f"rank_by of {where}")))
+
+
+def _check_decisions(protocol: Protocol, column: Column, where: str) -> None:
+    """A column can only follow a decision that the protocol takes, and only ask for draws that are made."""
+    decided = column.direction != "best" or protocol.direction == "clip"
+    require(where, f"{column.name}.direction", column.direction, decided, "as-is, because the protocol's direction is as-is")
+    info = metrics.get(column.metric).info
+    framewise = column.direction != "frame" or protocol.decide_by != "each" or not info.whole_clip
+    require(where, f"{column.name}.direction", column.direction, framewise, f"as-is or best: {column.metric} has no value a frame")
+    whole_frames = column.direction not in ("patch", "pixel") or protocol.decide_by != "each" or column.metric == "psnr"
+    require(
+        where, f"{column.name}.direction", column.direction, whole_frames, f"as-is, best or frame: {column.metric} has no value a pixel"
+    )
+    wanted = int(column.draws.partition(":")[2] or 1)
+    expected = f"at most {protocol.samples} draws (samples)"
+    require(where, f"{column.name}.draws", column.draws, wanted <= protocol.samples, expected)

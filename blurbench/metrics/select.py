@@ -1,4 +1,4 @@
-"""The only place that decides: 8 bits or not, which frames, which direction, and how a clip's values become one.
+"""The only place that decides: 8 bits or not, which frames and pixels, which direction, which draw, and how a clip's values become one.
 
 A metric returns a number a frame and knows nothing of this. Papers disagree on every one of these choices, so each has a name.
 """
@@ -12,13 +12,15 @@ from typing import Literal, overload
 import numpy as np
 
 from blurbench.errors import PredictionError
-from blurbench.metrics._metric import Pixels
-from blurbench.metrics.psnr import pool, psnr
+from blurbench.metrics._metric import Better, Pixels, to_unit
+from blurbench.metrics.psnr import pool
 from blurbench.types import F32, F64, U8
 
 Quantise = Literal["round", "truncate", "float"]
 Reduction = Literal["mean", "pooled"]
 FrameRule = Literal["all", "centre"] | tuple[int, ...]
+Region = Literal["patch", "pixel"]
+Box = tuple[int, int, int, int]
 
 
 @overload
@@ -67,23 +69,90 @@ def frame_subset(rule: FrameRule, count: int) -> list[int] | None:
     return list(rule) if max(rule) < count else None
 
 
-def direction(prediction: Pixels, target: Pixels) -> bool:
-    """Whether the prediction (T, H, W, 3) fits the target better reversed: by PSNR pooled over all frames, once a clip.
+def crop_box(rule: str, size: tuple[int, int]) -> Box:
+    """(top, left, height, width) of the part of pictures of `size` (height, width) that counts.
 
-    A tie is forward. Nothing in one blurry picture tells the direction; deciding it per frame, patch or pixel instead raises the score
-    of a wrong video by up to 24 dB. Raises PredictionError.
+    rule: "" for all; `border:30` without so many rows and columns on each side; `top-left:704x1280` (HxW) from the first row and column.
+    Raises PredictionError for pictures too small, and for another rule.
     """
-    return reversed_is_better(psnr(prediction, target), psnr(prediction[::-1], target))
+    kind, _, number = rule.partition(":")
+    if kind == "border" and number.isdigit():
+        edge = int(number)
+        box = edge, edge, size[0] - 2 * edge, size[1] - 2 * edge
+    elif kind == "top-left" and len(sides := number.split("x")) == 2 and all(side.isdigit() for side in sides):
+        box = 0, 0, int(sides[0]), int(sides[1])
+    elif not rule:
+        box = 0, 0, *size
+    else:
+        raise PredictionError(f"crop is {rule!r}, expected border:PIXELS or top-left:HEIGHTxWIDTH")
+    if min(box[2:]) < 1 or box[0] + box[2] > size[0] or box[1] + box[3] > size[1]:
+        raise PredictionError(f"crop {rule!r} does not fit into pictures of {size[0]}x{size[1]} (HxW)")
+    return box
+
+
+def tiles(size: tuple[int, int], side: int) -> list[Box]:
+    """The squares (top, left, side, side) that fit beside each other from the first row and column on; a narrower rest is in none."""
+    return [(top, left, side, side) for top in range(0, size[0] - side + 1, side) for left in range(0, size[1] - side + 1, side)]
 
 
 def reversed_is_better(forward: F64, backward: F64) -> bool:
-    """The decision of `direction` from the PSNRs (T,) of the prediction as it is, and reversed."""
+    """The direction of a clip from the PSNRs (T,) of its frames as they are, and reversed: by the error pooled over them, once a clip.
+
+    A tie is forward. Nothing in one blurry picture tells the direction; deciding it per frame, patch or pixel instead raises the score
+    of a wrong video by up to 24 dB.
+    """
     return pool(backward) > pool(forward)
 
 
-def orient(prediction: Pixels, reversed: bool) -> Pixels:
-    """The prediction (T, …) as `direction` decided; a view."""
-    return prediction[::-1] if reversed else prediction
+def orient_regions(prediction: Pixels, target: Pixels, region: Region, side: int) -> Pixels:
+    """A clip (T, H, W, 3) put together from the prediction and its reversal, whichever has the smaller squared error over all frames:
+
+    a choice for each square of `side` pixels (`patch`; those at the right and lower border may be smaller) or for each pixel. A tie is
+    forward. What it scores says how much of an error is direction alone; no method could have returned it.
+    """
+    forward, backward = _squared_error(prediction, target), _squared_error(prediction[::-1], target)
+    if region == "patch":
+        forward, backward = (_sum_of_patches(errors, side) for errors in (forward, backward))
+    turned = backward < forward
+    return np.where(turned[None, ..., None], prediction[::-1], prediction)
+
+
+def draw_weights(deciding: Sequence[float], rule: str, better: Better) -> F64:
+    """How much each of the draws (n,) of a stochastic method counts, (n,) float64 that add up to 1. deciding: the value of each.
+
+    `first`; `mean`; `best`, or `best:k` of the first k; `expected-best:k`, what k draws would score on average: over all choices of k
+    out of the n, the unbiased estimate, as for pass@k (Chen et al. 2021, arXiv 2107.03374). One draw stands for any number: the method
+    is deterministic. Raises PredictionError for fewer draws than k.
+    """
+    kind, _, number = rule.partition(":")
+    count = len(deciding)
+    k = int(number) if number else count
+    if count == 1:
+        return np.ones(1)
+    if k > count:
+        raise PredictionError(f"{rule} needs {k} draws, the prediction has {count}")
+    weights = np.zeros(count)
+    if kind == "mean":
+        weights += 1 / count
+    elif kind == "first":
+        weights[0] = 1
+    elif kind == "best":
+        weights[best_of(deciding[:k], better)] = 1
+    else:
+        # The draw of rank r from the worst (1 …) is the best of a choice in which the k - 1 others are worse: C(r - 1, k - 1) of C(n, k).
+        order = np.argsort(np.asarray(deciding) * (1 if better == "higher" else -1), kind="stable")
+        weights[order] = [math.comb(rank, k - 1) / math.comb(count, k) for rank in range(count)]
+    return weights
+
+
+def best_of(values: Sequence[float], better: Better) -> int:
+    """The place of the best value; the first of equal ones."""
+    return int(np.argmax(values) if better == "higher" else np.argmin(values))
+
+
+def weighted(values: Sequence[float], weights: F64) -> float:
+    """The mean of values under weights; what has no weight does not count, even if it is infinite."""
+    return math.fsum(value * weight for value, weight in zip(values, weights, strict=True) if weight)
 
 
 def reduce(values: F64 | Sequence[float], reduction: Reduction, cap: float = math.inf) -> float:
@@ -96,3 +165,20 @@ def reduce(values: F64 | Sequence[float], reduction: Reduction, cap: float = mat
     if reduction == "pooled":
         return min(pool(values), cap)
     return float(np.minimum(values, cap).mean())
+
+
+def _squared_error(prediction: Pixels, target: Pixels) -> F64:
+    """(H, W) sums over frames and channels. In whole levels where both are: then the order of the frames cannot break a tie."""
+    exact = prediction.dtype == target.dtype == np.uint8
+    total = np.zeros(target.shape[1:3])
+    for p, g in zip(prediction, target, strict=True):
+        difference = p.astype(np.float64) - g if exact else to_unit(p) - to_unit(g)
+        total += np.einsum("hwc,hwc->hw", difference, difference)
+    return total
+
+
+def _sum_of_patches(errors: F64, side: int) -> F64:
+    """(H, W) errors to the sum of the square that each pixel is in, (H, W)."""
+    rows, columns = (np.arange(0, size, side) for size in errors.shape)
+    sums = np.add.reduceat(np.add.reduceat(errors, rows, axis=0), columns, axis=1)
+    return np.asarray(sums.repeat(side, axis=0)[: errors.shape[0]].repeat(side, axis=1)[:, : errors.shape[1]])

@@ -37,7 +37,7 @@ class Board:
         table.writerow(["rank", "method", "weights", *spread, "psnr_cap", "samples", "videos", "seconds", "device", "date", "fingerprint"])
         for rank, row in ranked(self.rows, self.rules):
             cells = [cell for name in columns for cell in _cells(row, name)]
-            tail = [self.rules.psnr_cap, row.samples, row.videos, f"{row.seconds:.4f}", row.device, row.date, row.fingerprint]
+            tail = [self.rules.psnr_cap, row.samples, row.videos, _seconds(row), row.device, row.date, row.fingerprint]
             table.writerow([rank, row.method, weights_name(row), *cells, *tail])
         return out.getvalue()
 
@@ -65,10 +65,12 @@ def build(rows: Iterable[RunRecord]) -> list[Board]:
     boards = []
     for key in sorted(groups):
         rules = protocols.load(key[3])
-        if rules.version != key[4]:
-            raise RecordError(
-                f"{groups[key][0].name} was scored under {key[3]} version {key[4]}, this blurbench has {rules.version}; evaluate again"
-            )
+        for row in groups[key]:
+            if rules.version != row.protocol_version or rules.digest() != row.rules:
+                other = f"version {rules.version}" if rules.version != row.protocol_version else "another text of that version"
+                raise RecordError(
+                    f"{row.name} was scored under {row.protocol} version {row.protocol_version}, here is {other}; evaluate again"
+                )
         boards.append(Board(rules, [row for _, row in ranked(groups[key], rules)]))
     return boards
 
@@ -87,6 +89,10 @@ def ranked(rows: list[RunRecord], rules: Protocol) -> list[tuple[int | None, Run
 def weights_name(row: RunRecord) -> str:
     """ "shipped", "given" with the first digits of the hash, or "-"."""
     return f"{row.weights['origin']} {row.weights['sha256'][:8]}" if row.weights else "-"
+
+
+def _seconds(row: RunRecord) -> str:
+    return "" if row.seconds is None else f"{row.seconds:.4f}"
 
 
 def _mean(row: RunRecord, column: Column) -> float | None:

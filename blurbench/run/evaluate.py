@@ -1,22 +1,31 @@
-"""Predict and score in one pass: a method on a split of a made data set, under a protocol, into a run record and per-sample scores."""
+"""Predict and score in one pass: a method on a split of a made data set, under protocols, into run records and per-sample scores."""
 
 from __future__ import annotations
 
-import csv
-import os
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 from blurbench import methods
+from blurbench.errors import PredictionError
 from blurbench.metrics import protocol as protocols
-from blurbench.metrics.protocol import Protocol, SampleScore
-from blurbench.metrics.statistics import interval
-from blurbench.run.record import RunRecord, Value, command_line
+from blurbench.metrics.protocol import Protocol
+from blurbench.metrics.score import score_all
+from blurbench.run import results
+from blurbench.run.journal import Journal, Outcome
+from blurbench.run.measure import Meter
+from blurbench.run.predictions import Header, Predictions, Writer
+from blurbench.run.record import RunRecord, command_line
+from blurbench.run.runner import describe, predict_all
 from blurbench.store.reader import open_dataset
+from blurbench.types import Prediction, Sample
 
 Progress = Callable[[int, int], None]
 """Called with the samples done and their total."""
+DEFAULT_PROTOCOLS = ("blurbench-1",)
+_AHEAD = 2  # predictions a scoring thread may be behind; they are large
 
 
 def evaluate(
@@ -25,80 +34,94 @@ def evaluate(
     *,
     weights: Path | str | None = None,
     split: str = "test",
-    protocol: str = "blurbench-1",
+    protocol: str | Sequence[str] = DEFAULT_PROTOCOLS,
     out: Path | str = "runs",
     device: str = "cpu",
     seed: int = 0,
+    predictions: Path | str | None = None,
+    workers: int | None = None,
+    allow_failures: bool = False,
     progress: Progress = lambda done, total: None,
-) -> RunRecord:
-    """Evaluate a method and write `<out>/<name>.json` and `<out>/<name>.csv`.
+) -> list[RunRecord]:
+    """Evaluate a method and write `<out>/<name>.json` and `<out>/<name>.parquet` for each protocol; several share one pass.
 
-    Nothing is written unless every sample was scored. Raises BlurbenchError.
+    predictions: a folder to keep them in. workers: threads that score while the method predicts; 0 scores between predictions, which is
+    the default on a CPU, where the time of a prediction is only fair when nothing else runs. A stopped run goes on where it was.
+    A sample that cannot be predicted or scored ends the run, and nothing is published; with `allow_failures` the run goes on, and the
+    record lists what failed. Raises BlurbenchError.
     """
-    rules = protocols.load(protocol)
+    names = [protocol] if isinstance(protocol, str) else list(protocol)
+    rules = [protocols.load(name) for name in names]
     data = open_dataset(dataset)
     runner = methods.load_method(method, weights, device)
-    total = data.count(split)
-    scores: list[SampleScore] = []
-    seconds: list[float] = []
-    can = runner.capabilities
-    for sample in data.samples(split, can.before, can.after):
-        prediction = methods.predict(runner, sample, samples=rules.samples, seed=seed)
-        scores.append(protocols.score(rules, prediction.frames, sample))
-        seconds.append(prediction.seconds)
-        progress(len(scores), total)
-    record = RunRecord(
-        method=runner.card.id,
-        title=runner.card.title,
-        weights=runner.weights.as_dict() if runner.weights else None,
-        dataset=data.manifest.label,
-        split=split,
-        fingerprint=data.manifest.fingerprint(split),
-        content=data.manifest.content(split),
-        protocol=rules.id,
-        protocol_version=rules.version,
-        samples=len(scores),
-        videos=len({score.video for score in scores}),
-        values=aggregate(rules, scores),
-        seconds=_mean_without_first(seconds),
-        device=device,
-        seed=seed,
-        scores="",
-        command=command_line(
-            "evaluate", method=method, dataset=dataset, weights=weights, split=split, protocol=protocol, device=device, seed=seed
-        ),
+    draws = max(each.samples for each in rules) if runner.capabilities.stochastic else 1
+    command = command_line(
+        "evaluate", method=method, dataset=dataset, weights=weights, split=split, protocol=names, device=device, seed=seed
     )
-    return _write(record, Path(out), rules, scores, seconds)
+    header = describe(runner, data, split, draws, seed, command)
+    writer = Writer(Path(predictions), header) if predictions is not None else None
+    with Journal(_journal(Path(out), header, rules), _key(header, rules)) as journal:
+        meter = Meter(runner)
+        made = predict_all(runner, data, header, meter, writer, frozenset(journal.done), allow_failures)
+        total = data.count(split)
+        progress(len(journal.done), total)
+        threads = (0 if device == "cpu" else 2) if workers is None else workers
+        for outcome in _scored(made, rules, threads, allow_failures):
+            if outcome.sample not in journal.done:
+                journal.add(outcome)
+                progress(len(journal.done), total)
+        header = replace(header, cost=meter.facts())
+        if writer:
+            writer.finish(header)
+        outcomes = [journal.done[sample] for sample in data.ids(split)]
+        require_some(outcomes)
+        digest = Predictions(Path(predictions)).digest() if predictions is not None else None
+        return results.write(header, rules, outcomes, Path(out), digest)
 
 
-def aggregate(rules: Protocol, scores: Sequence[SampleScore]) -> dict[str, Value]:
-    """Mean and clustered interval of each column; a column that the method cannot fill has no mean."""
-    videos = [score.video for score in scores]
-    table = {}
-    for column in rules.columns:
-        values = [score.values[column.name] for score in scores]
-        present = [value for value in values if value is not None]
-        # A method fills a column for all samples or for none: capabilities do not change from sample to sample.
-        table[column.name] = Value(*interval(present, videos)) if len(present) == len(values) else Value(None)
-    return table
+def require_some(outcomes: Sequence[Outcome]) -> None:
+    """Raises PredictionError when nothing was scored."""
+    if all(outcome.failed is not None for outcome in outcomes):
+        raise PredictionError(f"none of {len(outcomes)} samples could be scored; the first: {outcomes[0].failed if outcomes else 'none'}")
 
 
-def _mean_without_first(seconds: list[float]) -> float:
-    """The first prediction pays for warming up."""
-    counted = seconds[1:] or seconds
-    return sum(counted) / len(counted)
+def outcome_of(sample: Sample, made: Prediction | PredictionError, rules: Sequence[Protocol], allow_failures: bool) -> Outcome:
+    """Score a prediction. Raises PredictionError unless failures are allowed."""
+    if isinstance(made, PredictionError):
+        return Outcome(sample.id, sample.video, float("nan"), failed=str(made))
+    try:
+        return Outcome(sample.id, sample.video, made.seconds, tuple(score_all(rules, made, sample)))
+    except PredictionError as error:
+        if not allow_failures:
+            raise
+        return Outcome(sample.id, sample.video, made.seconds, failed=str(error))
 
 
-def _write(record: RunRecord, folder: Path, rules: Protocol, scores: list[SampleScore], seconds: list[float]) -> RunRecord:
-    record = replace(record, scores=f"{record.name}.csv")
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f".{record.scores}.{os.getpid()}.part"
-    with part.open("w", newline="") as file:
-        table = csv.writer(file)
-        names = [column.name for column in rules.columns]
-        table.writerow(["sample", "video", "reversed", "seconds", *names])
-        for score, took in zip(scores, seconds, strict=True):
-            table.writerow([score.sample, score.video, int(score.reversed), f"{took:.6f}", *(score.values[name] for name in names)])
-    part.replace(folder / record.scores)
-    record.write(folder)
-    return record
+def _scored(
+    made: Iterator[tuple[Sample, Prediction | PredictionError]], rules: Sequence[Protocol], threads: int, allow_failures: bool
+) -> Iterator[Outcome]:
+    """The outcomes in order; scored here, or in threads while the next is predicted."""
+    if not threads:
+        for sample, prediction in made:
+            yield outcome_of(sample, prediction, rules, allow_failures)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        pending: deque[Future[Outcome]] = deque()
+        for sample, prediction in made:
+            pending.append(pool.submit(outcome_of, sample, prediction, rules, allow_failures))
+            if len(pending) > _AHEAD * threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def _journal(out: Path, header: Header, rules: Sequence[Protocol]) -> Path:
+    weights = f"-{header.weights['sha256'][:8]}" if header.weights else ""
+    return out / f".{header.method}{weights}-{header.split}-{header.fingerprint[:8]}-{'+'.join(each.id for each in rules)}.unfinished"
+
+
+def _key(header: Header, rules: Sequence[Protocol]) -> dict[str, object]:
+    """What must be equal for a run to go on from another's journal: all that decides on a number."""
+    sha256 = header.weights["sha256"] if header.weights else None
+    run = [header.method, sha256, header.fingerprint, header.content, header.draws, header.seed, header.device, header.blurbench]
+    return {"run": run, "rules": [each.digest() for each in rules]}

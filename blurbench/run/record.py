@@ -10,10 +10,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blurbench.errors import RecordError
 from blurbench.store.manifest import write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA = 1
 _LIBRARIES = ("blurbench", "numpy", "opencv-python", "torch", "h5py", "av")
@@ -21,11 +24,15 @@ _LIBRARIES = ("blurbench", "numpy", "opencv-python", "torch", "h5py", "av")
 
 @dataclass(frozen=True)
 class Value:
-    """An aggregate: mean over samples and its 95 % interval (bootstrap clustered by video); None where the method gives no such value."""
+    """An aggregate: mean over samples and its 95 % interval, clustered by video; None where the method gives no such value.
+
+    samples: how many have one, where not all do.
+    """
 
     mean: float | None
     low: float | None = None
     high: float | None = None
+    samples: int | None = None
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,11 @@ class RunRecord:
     """One method on one split under one protocol.
 
     dataset: label of the data ("genblur-rendered"). fingerprint: what the split was made from; content: digest of its values.
-    weights: files, SHA-256 and origin, or None. scores: name of the CSV with a row a sample, beside the record.
-    seconds: mean a sample without the first. command: what to type to get the row again. values: aggregates by protocol column.
+    weights: files, SHA-256 and origin, or None. rules: digest of the protocol's text. values: aggregates by protocol column; empty: why
+    columns have none. failed: samples without scores, and why; they are in no mean, and `samples` does not count them. draws: how many of
+    a stochastic method were scored. seconds: mean a sample without the first, None where it is not known; cost: parameters and the like.
+    predictions: digest of the stored predictions that were scored, None where they were not stored. scores: name of the Parquet file
+    with a row a sample, beside the record. command: what to type to get the row again.
     """
 
     method: str
@@ -46,12 +56,18 @@ class RunRecord:
     content: str
     protocol: str
     protocol_version: int
+    rules: str
     samples: int
     videos: int
     values: dict[str, Value]
-    seconds: float
+    empty: dict[str, str]
+    failed: dict[str, str]
+    draws: int
+    seconds: float | None
+    cost: dict[str, Any]
     device: str
     seed: int
+    predictions: str | None
     scores: str
     command: str
     date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
@@ -78,17 +94,29 @@ class RunRecord:
         return path
 
 
+def scores(path: Path) -> pd.DataFrame:
+    """The scores of a run, by the path of its record: a row a sample, see `blurbench.run.results.table`. Raises RecordError."""
+    import pandas as pd
+
+    table = path.parent / read(path).scores
+    try:
+        return pd.read_parquet(table)
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{table}, the scores of {path.name}, cannot be read: {str(error)[:120]}; keep the two files together") from error
+
+
 def file_name(label: str) -> str:
     """A data set's label as part of a file name: without the changed keys in brackets, which the fingerprint stands for."""
     return re.sub(r"[^\w.-]+", "_", label.partition("[")[0])
 
 
-def command_line(name: str, **options: object) -> str:
-    """`blurbench NAME --option value …` as a person would type it; options that are None are left out."""
-    words = ["blurbench", name]
+def command_line(command: str, /, **options: object) -> str:
+    """`blurbench COMMAND --option value …` as a person would type it; options that are None are left out, lists repeated."""
+    words = ["blurbench", command]
     for option, value in options.items():
-        if value is not None:
-            words += [f"--{option}", str(value)]
+        for each in value if isinstance(value, list | tuple) else [value]:
+            if each is not None:
+                words += [f"--{option.replace('_', '-')}", str(each)]
     return shlex.join(words)
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
 from pathlib import Path
-from threading import Thread
 from typing import TypeVar
 
+from blurbench import processes
 from blurbench.errors import DataSetError
 from blurbench.store import manifest as manifests
 from blurbench.store.disk import PART, looking
@@ -74,28 +72,11 @@ def run(jobs: Sequence[J], make: Callable[[J, Progress], Made], workers: int, pr
         for job in jobs:
             yield make(job, progress)
         return
-    with ProcessPoolExecutor(min(workers, len(jobs)), get_context("spawn"), _end_with_parent) as pool:
-        futures = [pool.submit(make, job, _silent) for job in jobs]
-        try:
-            for future in as_completed(futures):
-                made = future.result()
-                progress(made.entry.video, made.entry.frames)
-                yield made
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _end_with_parent() -> None:
-    """In a process: end it when the one that started it was killed. It would wait for jobs for ever, and write beside the next run."""
-    parent = parent_process()
-    assert parent is not None
-
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
-
-    Thread(target=wait, daemon=True).start()
+    with processes.pool(min(workers, len(jobs))) as pool:
+        for future in as_completed([pool.submit(make, job, _silent) for job in jobs]):
+            made = future.result()
+            progress(made.entry.video, made.entry.frames)
+            yield made
 
 
 def _silent(video: str, amount: int) -> None:

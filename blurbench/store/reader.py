@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 from blurbench.errors import DataSetError, UnknownNameError
@@ -11,7 +11,7 @@ from blurbench.store import manifest as manifests
 from blurbench.store import pack
 from blurbench.store.disk import looking
 from blurbench.store.manifest import Entry, Manifest
-from blurbench.store.shard import Shard
+from blurbench.store.shard import Shard, sample_id
 from blurbench.types import Sample
 
 
@@ -55,10 +55,14 @@ class MadeDataSet:
         """Number of samples of a split."""
         return sum(entry.samples for entry in self.manifest.splits.get(split, []))
 
-    def samples(self, split: str, before: int = 0, after: int = 0) -> Iterator[Sample]:
-        """All samples of a split, video by video, with so many neighbouring exposures; one shard is open at a time."""
+    def ids(self, split: str) -> list[str]:
+        """The ids of all samples of a split, in the order of `samples`; opens nothing."""
+        return [sample_id(entry.video, index) for entry in self.manifest.splits.get(split, []) for index in range(entry.samples)]
+
+    def samples(self, split: str, before: int = 0, after: int = 0, skip: Container[str] = ()) -> Iterator[Sample]:
+        """All samples of a split but those to skip, video by video, with so many neighbouring exposures; one shard is open at a time."""
         for shard in self.shards(split):
-            yield from shard.samples(before, after)
+            yield from shard.samples(before, after, skip)
             shard.close()
 
 

@@ -16,7 +16,7 @@ import itertools
 import json
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
@@ -197,18 +197,16 @@ class Shard:
         """One sample, cut to its box."""
         file = self.file
         arrays = {name: file[name][index] for name in file}
-        if "valid" in arrays:
-            arrays = {name: _cut(array, arrays["blurry"].shape[:2], self.box(index)) for name, array in arrays.items()}
         extras = {name: array for name, array in arrays.items() if name not in ("blurry", "sharp", "times")}
         return Sample(
-            id=f"{self.video}/{index:05d}",
+            id=sample_id(self.video, index),
             video=self.video,
             blurry=arrays["blurry"],
             sharp=arrays["sharp"],
             times=arrays["times"],
             transfer=str(file.attrs["transfer"]),
             extras=extras,
-        )
+        ).cut(self.box(index))
 
     def box(self, index: int) -> tuple[int, int, int, int]:
         """(top, left, height, width) of the part of a sample's pictures that counts: its `valid`, else all."""
@@ -217,9 +215,14 @@ class Shard:
         top, left, height, width = map(int, self.file["valid"][index])
         return top, left, height, width
 
-    def samples(self, before: int = 0, after: int = 0) -> Iterator[Sample]:
-        """All samples in order; extras `before` and `after` hold so many neighbouring exposures (the nearest repeated beyond the ends)."""
+    def samples(self, before: int = 0, after: int = 0, skip: Container[str] = ()) -> Iterator[Sample]:
+        """All samples in order but those whose id is to be skipped.
+
+        Extras `before` and `after` hold so many neighbouring exposures (the nearest repeated beyond the ends).
+        """
         for index in range(len(self)):
+            if sample_id(self.video, index) in skip:
+                continue
             sample = self.sample(index)
             for side, rows in (("before", range(index - before, index)), ("after", range(index + 1, index + 1 + after))):
                 if rows:
@@ -248,16 +251,13 @@ class Shard:
             return False
 
 
+def sample_id(video: str, index: int) -> str:
+    """The id of a video's sample, counted from 0."""
+    return f"{video}/{index:05d}"
+
+
 def _first_line(error: Exception) -> str:
     return str(error.args[0] if isinstance(error, KeyError) else error).splitlines()[0]
-
-
-def _cut(array: Array, size: tuple[int, ...], box: tuple[int, int, int, int]) -> Array:
-    """The box (top, left, height, width) of an array (..., H, W, C) of pictures of this size; others are left whole."""
-    top, left, height, width = box
-    if array.ndim < 3 or array.shape[-3:-1] != size:
-        return array
-    return array[..., top : top + height, left : left + width, :]
 
 
 def _digest(name: str, array: Array) -> bytes:

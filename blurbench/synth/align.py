@@ -10,14 +10,13 @@ from __future__ import annotations
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from blurbench import processes
 from blurbench.errors import SourceError
 from blurbench.synth.accumulate import Exposure, Shutter
 from blurbench.synth.recipe import Recipe
@@ -132,7 +131,7 @@ def align_all(sequences: list[Sequence], workers: int = 1, advance: Callable[[in
     if workers <= 1:
         return [align(sequence, lambda: advance(1)) for sequence in sequences]
     done = []
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with processes.pool(workers) as pool:
         for alignment in pool.map(align, sequences):
             advance(len(alignment.matches))
             done.append(alignment)

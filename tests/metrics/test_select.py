@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -7,13 +8,31 @@ from hypothesis import strategies as st
 
 from blurbench.errors import PredictionError
 from blurbench.metrics.psnr import pooled_psnr, psnr
-from blurbench.metrics.select import direction, frame_subset, orient, quantise, reduce
+from blurbench.metrics.select import (
+    crop_box,
+    draw_weights,
+    frame_subset,
+    orient_regions,
+    quantise,
+    reduce,
+    reversed_is_better,
+    tiles,
+    weighted,
+)
 
 SEEDS = st.integers(0, 2**32)
 
 
 def clips(seed, frames):
     return np.random.default_rng(seed).integers(0, 256, (2, frames, 4, 5, 3), dtype=np.uint8)
+
+
+def direction(prediction, target):
+    return reversed_is_better(psnr(prediction, target), psnr(prediction[::-1], target))
+
+
+def orient(prediction, turned):
+    return prediction[::-1] if turned else prediction
 
 
 def moving(frames=7, height=24, width=60):
@@ -135,3 +154,87 @@ def test_reduce():
     assert reduce(values, "pooled", cap=100) == pytest.approx(pooled)
     assert reduce(np.array([math.inf] * 2), "pooled") == math.inf
     assert reduce(np.array([math.inf] * 2), "pooled", cap=100) == 100
+
+
+@given(seed=SEEDS, frames=st.integers(2, 5), side=st.integers(1, 6))
+def test_smaller_regions_never_score_less(seed, frames, side):
+    """Each pixel of the clip is from one of the two directions, and a choice for smaller regions leaves less error."""
+    prediction, target = clips(seed, frames)
+    clip = orient(prediction, direction(prediction, target))
+    patches, pixels = orient_regions(prediction, target, "patch", side), orient_regions(prediction, target, "pixel", 1)
+    for composed in (patches, pixels):
+        same = (composed == prediction).all(axis=(0, 3)) | (composed == prediction[::-1]).all(axis=(0, 3))
+        assert same.all()
+    # A patch of the whole picture is the decision of the clip; what is inside can only do better.
+    whole = orient_regions(prediction, target, "patch", 6)
+    np.testing.assert_array_equal(whole, clip)
+    assert pooled_psnr(clip, target) - 1e-9 <= pooled_psnr(patches, target) <= pooled_psnr(pixels, target) + 1e-9
+
+
+def test_patches_by_hand():
+    """Two patches of 2 columns, the right one backwards; the last column, narrower, is a patch of its own."""
+    target = np.zeros((2, 2, 5, 3), np.uint8)
+    target[1] = 100
+    prediction = target.copy()
+    prediction[:, :, 2:4] = target[::-1, :, 2:4]
+    np.testing.assert_array_equal(orient_regions(prediction, target, "patch", 2), target)
+    assert not np.array_equal(orient_regions(prediction, target, "patch", 3), target)
+
+
+@pytest.mark.parametrize(
+    ("rule", "box"),
+    [("", (0, 0, 60, 80)), ("border:30", (30, 30, 0, 20)), ("border:10", (10, 10, 40, 60)), ("top-left:32x64", (0, 0, 32, 64))],
+)
+def test_crop(rule, box):
+    if min(box[2:]) < 1:
+        with pytest.raises(PredictionError, match="does not fit into pictures of 60x80"):
+            crop_box(rule, (60, 80))
+    else:
+        assert crop_box(rule, (60, 80)) == box
+
+
+@pytest.mark.parametrize("rule", ["centre", "border:", "border:-1", "top-left:3", "top-left:ax4"])
+def test_unknown_crops(rule):
+    with pytest.raises(PredictionError, match="expected border:PIXELS or top-left:HEIGHTxWIDTH"):
+        crop_box(rule, (60, 80))
+
+
+def test_tiles_leave_out_what_is_narrower():
+    assert tiles((65, 80), 32) == [(0, 0, 32, 32), (0, 32, 32, 32), (32, 0, 32, 32), (32, 32, 32, 32)]
+
+
+VALUES = st.lists(st.floats(-100, 100), min_size=1, max_size=7)
+
+
+@given(values=VALUES, better=st.sampled_from(["higher", "lower"]), data=st.data())
+def test_draws(values, better, data):
+    """Against their definitions: the first, the mean, the best of the first k, the mean of the best over all choices of k."""
+    k = data.draw(st.integers(1, len(values)))
+    best = max if better == "higher" else min
+    of_choices = [best(choice) for choice in itertools.combinations(values, k)]
+    expected = {
+        "first": values[0],
+        "mean": sum(values) / len(values),
+        "best": best(values),
+        f"best:{k}": best(values[:k]),
+        f"expected-best:{k}": sum(of_choices) / len(of_choices),
+    }
+    for rule, value in expected.items():
+        weights = draw_weights(values, rule, better)
+        assert weights.sum() == pytest.approx(1)
+        assert weighted(values, weights) == pytest.approx(value, abs=1e-9)
+
+
+@given(values=VALUES, better=st.sampled_from(["higher", "lower"]))
+def test_more_draws_are_never_worse(values, better):
+    sign = 1 if better == "higher" else -1
+    for kind in ("best", "expected-best"):
+        curve = [sign * weighted(values, draw_weights(values, f"{kind}:{k}", better)) for k in range(1, len(values) + 1)]
+        assert all(after >= before - 1e-9 for before, after in itertools.pairwise(curve))
+
+
+def test_too_few_draws():
+    with pytest.raises(PredictionError, match="best:5 needs 5 draws, the prediction has 3"):
+        draw_weights([1, 2, 3], "best:5", "higher")
+    assert draw_weights([1], "best:5", "higher").tolist() == [1]  # a deterministic method
+    assert weighted([math.inf, 2], draw_weights([0, 1], "best", "higher")) == 2  # no 0 times infinity

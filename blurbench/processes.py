@@ -1,0 +1,40 @@
+"""Worker processes: started clean, ended with the process that started them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from threading import Thread
+from typing import Any
+
+
+@contextmanager
+def pool(workers: int, prepare: Callable[..., object] | None = None, *arguments: Any) -> Iterator[ProcessPoolExecutor]:
+    """Processes that have called `prepare(*arguments)`, a function of a module. Leaving by an exception gives up what is not begun."""
+    with ProcessPoolExecutor(workers, get_context("spawn"), _begin, (prepare, arguments)) as executor:
+        try:
+            yield executor
+        except BaseException:
+            executor.shutdown(cancel_futures=True)
+            raise
+
+
+def _begin(prepare: Callable[..., object] | None, arguments: tuple[Any, ...]) -> None:
+    _end_with_parent()
+    if prepare is not None:
+        prepare(*arguments)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it was killed. It would wait for jobs for ever, and write beside the next run."""
+    parent = parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=wait, daemon=True).start()

@@ -1,0 +1,212 @@
+"""Predictions on disk, so that scoring needs neither method nor GPU.
+
+A folder with `predictions.json`, which says of which data and by what, and one HDF5 file a source video, with a group a sample:
+`frames` (N, T, H, W, 3), float32 or uint8, `motion` (N, T, H, W, 2) float32 where the method gives it, `seconds` as attribute. A folder of
+plain pictures is read as well: `<video>/<sample>/<frame>.png`, or `<video>/<sample>/<k>/<frame>.png` for several draws, named as the
+samples of the data set are; frames and draws in natural order of their names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import hdf5plugin
+import numpy as np
+
+import blurbench
+from blurbench.errors import PredictionError
+from blurbench.metrics.select import quantise
+from blurbench.store.disk import replacing
+from blurbench.store.manifest import write_json
+from blurbench.store.reader import MadeDataSet
+from blurbench.types import U8, Prediction, Sample
+from blurbench.video.images import IMAGE_SUFFIXES, image_files, natural_key, read_rgb
+
+FORMAT = 1
+HEADER = "predictions.json"
+Store = Literal["float32", "uint8"]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What predictions are of, and what made them. draws: how many were asked for; weights, cost: as in a run record."""
+
+    method: str
+    title: str
+    dataset: str
+    split: str
+    fingerprint: str
+    content: str
+    weights: dict[str, Any] | None = None
+    draws: int = 1
+    seed: int = 0
+    device: str = ""
+    store: Store = "float32"
+    cost: dict[str, Any] | None = None
+    command: str = ""
+    blurbench: str = blurbench.__version__
+    format: int = FORMAT
+
+    def check(self, data: MadeDataSet, split: str, folder: Path) -> None:
+        """Raises PredictionError unless the predictions are of this split of these data."""
+        manifest = data.manifest
+        if self.dataset != manifest.label or self.split != split:
+            raise PredictionError(
+                f"{folder} holds predictions of {self.dataset}, split {self.split}; asked for {manifest.label}, split {split}"
+            )
+        if self.fingerprint != (wanted := manifest.fingerprint(split)):
+            raise PredictionError(
+                f"{folder} holds predictions of {self.dataset} with fingerprint {self.fingerprint[:12]}, {data.folder} has {wanted[:12]}: "
+                "other sources, recipe or seed; predict again"
+            )
+        if self.content != manifest.content(split):
+            raise PredictionError(
+                f"{folder} holds predictions of {self.dataset} whose stored values differ from those of {data.folder} (another decoder?); "
+                "predict again on this copy"
+            )
+
+
+class Predictions:
+    """Predictions in a folder, by sample. header: None for plain pictures."""
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise PredictionError(f"{folder} is no folder of predictions; `blurbench predict --dataset` makes one")
+        self.folder = folder
+        self.header = _read_header(folder / HEADER) if (folder / HEADER).is_file() else None
+
+    def digest(self) -> str:
+        """SHA-256 over names and bytes of all files, for the record."""
+        digest = hashlib.sha256()
+        for path in sorted(path for path in self.folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
+            digest.update(f"{path.relative_to(self.folder)} {path.stat().st_size} ".encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
+
+    def check_names(self, samples: Iterable[str]) -> None:
+        """Raises PredictionError for what is of no sample of the data, naming the first: a wrong split, or names counted otherwise."""
+        known = set(samples)
+        if extra := sorted(set(self._names()) - known):
+            raise PredictionError(
+                f"{self.folder} holds {extra[0]!r}, which is no sample of the data ({len(extra)} such); they have {min(known)!r} and so on"
+            )
+
+    def get(self, sample: Sample) -> Prediction:
+        """The prediction of a sample. Raises PredictionError where there is none, or it cannot be read."""
+        return self._stored(sample) if self.header else self._pictures(sample)
+
+    def _names(self) -> Iterator[str]:
+        if not self.header:
+            yield from sorted({"/".join(path.relative_to(self.folder).parts[:2]) for path in self.folder.glob("*/*") if path.is_dir()})
+            return
+        for path in sorted(self.folder.glob("*.h5")):
+            with _opened(path) as file:
+                yield from (f"{path.stem}/{name}" for name in file)
+
+    def _stored(self, sample: Sample) -> Prediction:
+        assert self.header
+        with _opened(self.folder / f"{sample.video}.h5") as file:
+            if (name := sample.id.rpartition("/")[2]) not in file:
+                raise PredictionError(f"{self.folder} has no prediction of sample {sample.id}; predict again into the same folder")
+            group = file[name]
+            motion = group["motion"][()] if "motion" in group else None
+            return Prediction(sample.id, group["frames"][()], float(group.attrs["seconds"]), self.header.device, motion)
+
+    def _pictures(self, sample: Sample) -> Prediction:
+        folder = self.folder / sample.id
+        if not folder.is_dir():
+            raise PredictionError(f"{self.folder} has no folder {sample.id} with the frames of that sample")
+        draws = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: natural_key(path.name)) or [folder]
+        frames = [_read_frames(draw) for draw in draws]
+        if len({clip.shape for clip in frames}) > 1:
+            raise PredictionError(f"{folder}: the draws have shapes {sorted({clip.shape for clip in frames})}, expected one")
+        return Prediction(sample.id, np.stack(frames), float("nan"), "")
+
+
+class Writer:
+    """Fills a folder with predictions, a file a video; videos whose file is there are done."""
+
+    def __init__(self, folder: Path, header: Header) -> None:
+        if (folder / HEADER).is_file():
+            old = _read_header(folder / HEADER)
+            if _what(old) != _what(header):
+                raise PredictionError(
+                    f"{folder} already holds predictions of {old.method} on {old.dataset}; give another --out, or delete it"
+                )
+        elif folder.exists() and any(folder.iterdir()):
+            raise PredictionError(f"{folder} is not empty and holds no {HEADER}; give another --out")
+        else:
+            write_json(folder / HEADER, asdict(header))
+        self.folder, self.header = folder, header
+
+    def has(self, video: str) -> bool:
+        """Whether all of a video is there."""
+        return (self.folder / f"{video}.h5").is_file()
+
+    @contextmanager
+    def video(self, video: str) -> Iterator[Callable[[Prediction], None]]:
+        """Yields a function that writes the predictions of a video, one by one; the file is there when all are.
+
+        Raises DataSetError when it cannot be written.
+        """
+        with replacing(self.folder / f"{video}.h5") as part, h5py.File(part, "w") as file:
+            yield lambda prediction: self._put(file, prediction)
+
+    def _put(self, file: h5py.File, prediction: Prediction) -> None:
+        group = file.create_group(prediction.sample.rpartition("/")[2])
+        group.attrs["seconds"] = prediction.seconds
+        frames = quantise(prediction.frames, "round") if self.header.store == "uint8" else prediction.frames
+        for name, array in (("frames", frames), ("motion", prediction.motion)):
+            if array is not None:
+                group.create_dataset(name, data=array, chunks=(1, 1, *array.shape[2:]), shuffle=True, **hdf5plugin.Zstd(clevel=1))
+
+    def finish(self, header: Header) -> None:
+        """Enter what only the end knows, such as the cost."""
+        write_json(self.folder / HEADER, asdict(header))
+
+
+def _what(header: Header) -> tuple[Any, ...]:
+    """What must be equal for two runs to fill one folder."""
+    sha256 = header.weights["sha256"] if header.weights else None
+    return header.method, sha256, header.dataset, header.split, header.fingerprint, header.content, header.draws, header.seed, header.store
+
+
+def _read_header(path: Path) -> Header:
+    try:
+        table = json.loads(path.read_text())
+        header = Header(**table)
+    except (OSError, ValueError, TypeError) as error:
+        raise PredictionError(f"{path} cannot be read as the head of predictions: {str(error)[:120]}") from error
+    if header.format > FORMAT:
+        raise PredictionError(f"{path} has format {header.format}, this blurbench reads up to {FORMAT}; install a newer blurbench")
+    return header
+
+
+def _opened(path: Path) -> h5py.File:
+    if not path.is_file():
+        raise PredictionError(
+            f"{path.parent} has no file {path.name}: predictions of that video are missing; predict again into the same folder"
+        )
+    try:
+        return h5py.File(path)
+    except OSError as error:
+        raise PredictionError(f"{path} cannot be read: {str(error)[:120]}; delete it and predict again") from error
+
+
+def _read_frames(folder: Path) -> U8:
+    """(T, H, W, 3)."""
+    files = image_files(folder)
+    if not files:
+        raise PredictionError(f"{folder} holds no frames, expected pictures ({', '.join(IMAGE_SUFFIXES)})")
+    frames = [read_rgb(path) for path in files]
+    if len({frame.shape for frame in frames}) > 1:
+        raise PredictionError(f"{folder}: the frames have shapes {sorted({frame.shape for frame in frames})}, expected one")
+    return np.stack(frames)

@@ -1,0 +1,102 @@
+"""From the outcomes of samples to what is published: run records with aggregates, and the table of scores beside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from blurbench.metrics.protocol import Column, Protocol
+from blurbench.metrics.score import SampleScore
+from blurbench.metrics.statistics import interval
+from blurbench.run.journal import Outcome
+from blurbench.run.predictions import Header
+from blurbench.run.record import RunRecord, Value
+from blurbench.store.disk import replacing
+
+
+def write(
+    header: Header, rules: Sequence[Protocol], outcomes: Sequence[Outcome], out: Path, predictions: str | None = None
+) -> list[RunRecord]:
+    """Write `<name>.json` and `<name>.parquet` for each protocol. outcomes: of all samples, in the order of the data.
+
+    Raises DataSetError when they cannot be written.
+    """
+    return [_write(header, protocol, number, outcomes, out, predictions) for number, protocol in enumerate(rules)]
+
+
+def _write(header: Header, rules: Protocol, number: int, outcomes: Sequence[Outcome], out: Path, predictions: str | None) -> RunRecord:
+    scored = [outcome for outcome in outcomes if outcome.failed is None]
+    scores = [outcome.scores[number] for outcome in scored]
+    record = RunRecord(
+        method=header.method,
+        title=header.title,
+        weights=header.weights,
+        dataset=header.dataset,
+        split=header.split,
+        fingerprint=header.fingerprint,
+        content=header.content,
+        protocol=rules.id,
+        protocol_version=rules.version,
+        rules=rules.digest(),
+        samples=len(scores),
+        videos=len({score.video for score in scores}),
+        values={column.name: aggregate(column, scores) for column in rules.columns},
+        empty={name: reason for score in scores for name, reason in score.empty.items()},
+        failed={outcome.sample: outcome.failed for outcome in outcomes if outcome.failed is not None},
+        draws=min(header.draws, rules.samples),
+        seconds=_mean_without_first([outcome.seconds for outcome in scored]),
+        cost=header.cost or {},
+        device=header.device,
+        seed=header.seed,
+        predictions=predictions,
+        scores="",
+        command=header.command,
+    )
+    record = replace(record, scores=f"{record.name}.parquet")
+    with replacing(out / record.scores) as part:
+        table(rules, scored, number).to_parquet(part, index=False)
+    record.write(out)
+    return record
+
+
+def aggregate(column: Column, scores: Sequence[SampleScore]) -> Value:
+    """Mean and clustered interval of a column over the samples, or videos, that have a value; their number where some have none."""
+    present = [(score.video, value) for score in scores if (value := score.values[column.name]) is not None]
+    if not present:
+        return Value(None)
+    if column.average == "videos":
+        groups: dict[str, list[float]] = {}
+        for video, value in present:
+            groups.setdefault(video, []).append(value)
+        mean, low, high = interval([math.fsum(group) / len(group) for group in groups.values()], list(groups))
+    else:
+        mean, low, high = interval([value for _, value in present], [video for video, _ in present])
+    return Value(mean, low, high, None if len(present) == len(scores) else len(present))
+
+
+def table(rules: Protocol, outcomes: Sequence[Outcome], number: int) -> pd.DataFrame:
+    """A row a sample: `sample`, `video`, `reversed`, `draw`, `seconds`, then the columns of the protocol, NaN where there is no value."""
+    scores = [outcome.scores[number] for outcome in outcomes]
+    facts = {
+        "sample": [score.sample for score in scores],
+        "video": [score.video for score in scores],
+        "reversed": pd.array([score.reversed for score in scores], dtype="boolean"),
+        "draw": pd.array([score.draw for score in scores], dtype="Int32"),
+        "seconds": [outcome.seconds for outcome in outcomes],
+    }
+    columns = {column.name: [_number(score.values[column.name]) for score in scores] for column in rules.columns}
+    return pd.DataFrame({**facts, **columns})
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _mean_without_first(seconds: list[float]) -> float | None:
+    """The first prediction pays for warming up; plain pictures took nobody knows how long."""
+    counted = [value for value in (seconds[1:] or seconds) if not math.isnan(value)]
+    return math.fsum(counted) / len(counted) if counted else None

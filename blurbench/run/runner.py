@@ -1,0 +1,93 @@
+"""A method on the samples of a data set: what is predicted, what is stored, what is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+from blurbench import methods
+from blurbench.errors import PredictionError
+from blurbench.methods import Method
+from blurbench.run.measure import Meter
+from blurbench.run.predictions import Header, Predictions, Store, Writer
+from blurbench.run.record import command_line
+from blurbench.store.reader import MadeDataSet, open_dataset
+from blurbench.types import Prediction, Sample
+
+
+def predict_dataset(
+    method: str,
+    dataset: str | Path,
+    out: Path | str,
+    *,
+    weights: Path | str | None = None,
+    split: str = "test",
+    draws: int = 1,
+    store: Store = "float32",
+    device: str = "cpu",
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
+    """Write the predictions of a method on a split to the folder `out`, to be scored anywhere; returns it.
+
+    draws: of a stochastic method. store: float32 as they are, or rounded to uint8, a quarter of the size. A stopped run goes on with the
+    video where it was. Raises BlurbenchError.
+    """
+    data = open_dataset(dataset)
+    runner = methods.load_method(method, weights, device)
+    if draws > 1 and not runner.capabilities.stochastic:
+        raise PredictionError(f"--draws is {draws}, but {runner.card.id} is deterministic; leave it out")
+    options = {"method": method, "dataset": dataset, "weights": weights, "split": split, "draws": draws, "store": store}
+    header = describe(runner, data, split, draws, seed, command_line("predict", **options, device=device, seed=seed))
+    writer = Writer(Path(out), replace(header, store=store))
+    meter = Meter(runner)
+    total = data.count(split)
+    for done, _ in enumerate(predict_all(runner, data, header, meter, writer, frozenset(), allow_failures=False), 1):
+        progress(done, total)
+    writer.finish(replace(writer.header, cost=meter.facts()))
+    return Path(out)
+
+
+def describe(runner: Method, data: MadeDataSet, split: str, draws: int, seed: int, command: str) -> Header:
+    """What predictions of this method on these data say of themselves."""
+    return Header(
+        method=runner.card.id,
+        title=runner.card.title,
+        dataset=data.manifest.label,
+        split=split,
+        fingerprint=data.manifest.fingerprint(split),
+        content=data.manifest.content(split),
+        weights=runner.weights.as_dict() if runner.weights else None,
+        draws=draws,
+        seed=seed,
+        device=runner.device,
+        command=command,
+    )
+
+
+def predict_all(
+    runner: Method, data: MadeDataSet, header: Header, meter: Meter, writer: Writer | None, skip: frozenset[str], allow_failures: bool
+) -> Iterator[tuple[Sample, Prediction | PredictionError]]:
+    """Every sample of the split but those to skip, with its prediction, or why there is none.
+
+    With a writer nothing is skipped that is not stored yet, and what is stored is not predicted again. Raises PredictionError for the
+    first failure unless failures are allowed; with a writer always, since a file with holes is no use to anybody.
+    """
+    can = runner.capabilities
+    for shard in data.shards(header.split):
+        stored = writer is not None and writer.has(shard.video)
+        with writer.video(shard.video) if writer and not stored else nullcontext() as put:
+            for sample in shard.samples(can.before, can.after, () if put else skip):
+                try:
+                    made = Predictions(writer.folder).get(sample) if writer and stored else meter.predict(sample, header.draws, header.seed)
+                except PredictionError as error:
+                    if put or not allow_failures:
+                        raise
+                    yield sample, error
+                    continue
+                if put:
+                    put(made)
+                yield sample, made
+        shard.close()

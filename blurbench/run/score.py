@@ -1,0 +1,142 @@
+"""Scoring stored predictions: needs neither method nor GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from blurbench import processes
+from blurbench.errors import PredictionError
+from blurbench.metrics import protocol as protocols
+from blurbench.run import results
+from blurbench.run.evaluate import DEFAULT_PROTOCOLS, Progress, outcome_of, require_some
+from blurbench.run.journal import Journal, Outcome
+from blurbench.run.predictions import Header, Predictions
+from blurbench.run.record import RunRecord, command_line
+from blurbench.store.reader import MadeDataSet, open_dataset
+from blurbench.store.shard import Shard
+
+
+def score(
+    predictions: Path | str,
+    dataset: str | Path,
+    *,
+    split: str = "test",
+    protocol: str | Sequence[str] = DEFAULT_PROTOCOLS,
+    out: Path | str = "runs",
+    name: str | None = None,
+    workers: int = 1,
+    allow_failures: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> list[RunRecord]:
+    """Score a folder of predictions (see `blurbench.run.predictions`) and write records and scores as `evaluate` does: the same numbers.
+
+    name: the method's, for plain pictures (default: the folder's). workers: processes; the numbers do not depend on it. A stopped run
+    goes on where it was. Raises PredictionError for predictions of other data, missing ones, and the first that cannot be scored unless
+    failures are allowed; other BlurbenchErrors.
+    """
+    folder = Path(predictions)
+    names = [protocol] if isinstance(protocol, str) else list(protocol)
+    rules = [protocols.load(each) for each in names]
+    data, stored = open_dataset(dataset), Predictions(folder)
+    if stored.header and name:
+        raise PredictionError(f"{folder} says that {stored.header.method} made it, but the name {name!r} was given; leave it out")
+    digest = stored.digest()
+    command = command_line("score", dataset=dataset, split=split, protocol=names, name=name)
+    header = stored.header or _plain(data, split, name or folder.name, digest, f"{command} {folder}")
+    header.check(data, split, folder)
+    ids = data.ids(split)
+    stored.check_names(ids)
+    task = _Task(folder, data.folder, split, tuple(names), allow_failures)
+    journal = Path(out) / f".{digest[:12]}-{header.fingerprint[:8]}-{'+'.join(names)}.unfinished"
+    with Journal(journal, {"predictions": digest, "content": header.content, "rules": [each.digest() for each in rules]}) as done:
+        todo = [number for number, sample in enumerate(ids) if sample not in done.done]
+        progress(len(done.done), len(ids))
+        for outcome in _outcomes(task, todo, workers):
+            done.add(outcome)
+            progress(len(done.done), len(ids))
+        outcomes = [done.done[sample] for sample in ids]
+        require_some(outcomes)
+        return results.write(header, rules, outcomes, Path(out), digest)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What a process must know."""
+
+    predictions: Path
+    dataset: Path
+    split: str
+    protocols: tuple[str, ...]
+    allow_failures: bool
+
+
+class _Scorer:
+    """Scores samples by their number in the split; keeps one shard open."""
+
+    def __init__(self, task: _Task) -> None:
+        self.task = task
+        self.predictions = Predictions(task.predictions)
+        self.rules = [protocols.load(name) for name in task.protocols]
+        self.data = open_dataset(task.dataset)
+        entries = self.data.manifest.splits[task.split]
+        self.places = [(entry, row) for entry in entries for row in range(entry.samples)]
+        self.shard: Shard | None = None
+
+    def outcome(self, number: int) -> Outcome:
+        entry, row = self.places[number]
+        if self.shard is None or self.shard.video != entry.video:
+            if self.shard:
+                self.shard.close()
+            self.shard = self.data.shard(entry)
+        sample = self.shard.sample(row)
+        try:
+            made = self.predictions.get(sample)
+        except PredictionError as error:
+            if not self.task.allow_failures:
+                raise
+            return outcome_of(sample, error, self.rules, True)
+        return outcome_of(sample, made, self.rules, self.task.allow_failures)
+
+
+_scorer: _Scorer | None = None  # one in each process
+
+
+def _prepare(task: _Task) -> None:
+    import cv2
+
+    global _scorer
+    cv2.setNumThreads(1)  # the processes share the cores already
+    _scorer = _Scorer(task)
+
+
+def _in_process(number: int) -> Outcome:
+    assert _scorer
+    return _scorer.outcome(number)
+
+
+def _outcomes(task: _Task, numbers: Sequence[int], workers: int) -> Iterator[Outcome]:
+    """The outcomes of these samples, in order."""
+    if workers <= 1 or len(numbers) <= 1:
+        scorer = _Scorer(task)
+        yield from (scorer.outcome(number) for number in numbers)
+        return
+    with processes.pool(min(workers, len(numbers)), _prepare, task) as pool:
+        yield from pool.map(_in_process, numbers, chunksize=max(1, min(8, len(numbers) // (4 * workers))))
+
+
+def _plain(data: MadeDataSet, split: str, name: str, digest: str, command: str) -> Header:
+    """The head of a folder of plain pictures: they are believed to be of the data they are scored on."""
+    manifest = data.manifest
+    return Header(
+        method=name,
+        title=f"submitted as pictures ({name})",
+        weights={"files": [], "sha256": digest, "origin": "submitted"},
+        dataset=manifest.label,
+        split=split,
+        fingerprint=manifest.fingerprint(split),
+        content=manifest.content(split),
+        store="uint8",
+        command=command,
+    )
