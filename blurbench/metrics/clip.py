@@ -63,6 +63,11 @@ class Clip:
             self._regions[key] = Clip(turned, self.target, self.sample)
         return self._regions[key]
 
+    @cached_property
+    def against_blurry(self) -> Clip:
+        """The clip with the blurry picture in the place of every target."""
+        return Clip(self.prediction, np.broadcast_to(self.sample.blurry, self.target.shape), self.sample)
+
     def tiles(self, side: int) -> list[Clip]:
         """The squares of that side, each a clip of its own."""
         if side not in self._tiles:

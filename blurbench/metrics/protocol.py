@@ -8,20 +8,21 @@ import json
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from blurbench import metrics, strict
 from blurbench.errors import BlurbenchError, PredictionError, RecipeError, UnknownNameError
 from blurbench.metrics import select
 from blurbench.metrics._metric import Better
-from blurbench.metrics.select import FrameRule, Quantise, Reduction
+from blurbench.metrics.select import FrameRule, Quantise, Reduction, Region
 from blurbench.registry import PROTOCOLS
 from blurbench.strict import one_of, require, whole
 
 ClipDirection = Literal["as-is", "clip"]
-ColumnDirection = Literal["as-is", "best", "frame", "patch", "pixel"]
+ColumnDirection = Literal["as-is", "best", "frame", "patch", "pixel", "channel"]
 Decision = Literal["psnr", "psnr-ends", "each"]
 Average = Literal["samples", "videos"]
+Against = Literal["sharp", "blurry"]
 _DRAWS = re.compile(r"first|mean|best|(best|expected-best):[1-9][0-9]*")
 
 
@@ -30,10 +31,11 @@ class Column:
     """One number of the table.
 
     metric: its id; options: what it is called with besides. frames: all, centre or 0-based indices. direction: `as-is`, as the method
-    returned the frames; `best`, as the protocol's decision turned the clip; or the better one each `frame`, `patch` or `pixel`.
+    returned the frames; `best`, as the protocol's decision turned the clip; or the better one each `frame`, `patch`, `pixel` or `channel`.
     tile: 0, or the side of the squares that are each scored as a clip of their own and then averaged. reduction: mean over frames, or the
     PSNR of the error pooled over frames. draws: which of a stochastic method's count, see `select.draw_weights`. average: over all
-    samples alike (micro), or over videos, each the mean of its samples (macro).
+    samples alike (micro), or over videos, each the mean of its samples (macro). against: what frames are compared with: the sharp
+    targets, or the blurry picture, for methods that blur again.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Column:
     draws: str = "first"
     tile: int = 0
     average: Average = "samples"
+    against: Against = "sharp"
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -122,6 +125,7 @@ def _column(row: Any, where: str) -> Column:
     one_of(where, "direction", column.direction, ColumnDirection)
     one_of(where, "reduction", column.reduction, Reduction)
     one_of(where, "average", column.average, Average)
+    one_of(where, "against", column.against, Against)
     # Pooling turns values back into squared errors, which only a PSNR a frame allows.
     require(where, "reduction", column.reduction, column.reduction == "mean" or column.metric == "psnr", "mean, for all metrics but psnr")
     several = column.frames == "centre" and function.info.min_frames > 1
@@ -176,7 +180,7 @@ def _check_decisions(protocol: Protocol, column: Column, where: str) -> None:
     info = metrics.get(column.metric).info
     framewise = column.direction != "frame" or protocol.decide_by != "each" or not info.whole_clip
     require(where, f"{column.name}.direction", column.direction, framewise, f"as-is or best: {column.metric} has no value a frame")
-    whole_frames = column.direction not in ("patch", "pixel") or protocol.decide_by != "each" or column.metric == "psnr"
+    whole_frames = column.direction not in get_args(Region) or protocol.decide_by != "each" or column.metric == "psnr"
     require(
         where, f"{column.name}.direction", column.direction, whole_frames, f"as-is, best or frame: {column.metric} has no value a pixel"
     )

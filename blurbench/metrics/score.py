@@ -169,9 +169,10 @@ class _Scoring:
 
     def _of_clip(self, column: Column, clip: Clip, turned: bool) -> float:
         """A column's value of a clip whose decided direction is `turned`."""
+        clip = clip if column.against == "sharp" else clip.against_blurry
         places = self._places(column, clip)
         each = self.protocol.decide_by == "each"
-        if column.direction == "patch" or column.direction == "pixel":
+        if column.direction == "patch" or column.direction == "pixel" or column.direction == "channel":
             return self._value(column, clip.region(column.direction, self.protocol.patch), places, places)
         if column.direction == "frame":
             return self._value(column, clip, _better_frames(column.metric if each else "psnr", column, clip, places), places)

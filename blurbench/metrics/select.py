@@ -19,7 +19,7 @@ from blurbench.types import F32, F64, U8
 Quantise = Literal["round", "truncate", "float"]
 Reduction = Literal["mean", "pooled"]
 FrameRule = Literal["all", "centre"] | tuple[int, ...]
-Region = Literal["patch", "pixel"]
+Region = Literal["patch", "pixel", "channel"]
 Box = tuple[int, int, int, int]
 
 
@@ -107,14 +107,15 @@ def reversed_is_better(forward: F64, backward: F64) -> bool:
 def orient_regions(prediction: Pixels, target: Pixels, region: Region, side: int) -> Pixels:
     """A clip (T, H, W, 3) put together from the prediction and its reversal, whichever has the smaller squared error over all frames:
 
-    a choice for each square of `side` pixels (`patch`; those at the right and lower border may be smaller) or for each pixel. A tie is
-    forward. What it scores says how much of an error is direction alone; no method could have returned it.
+    a choice for each square of `side` pixels (`patch`; those at the right and lower border may be smaller), each pixel, or each of a
+    pixel's channels. A tie is forward. What it scores says how much of an error is direction alone; no method could have returned it.
     """
     forward, backward = _squared_error(prediction, target), _squared_error(prediction[::-1], target)
+    if region != "channel":
+        forward, backward = (errors.sum(axis=-1, keepdims=True) for errors in (forward, backward))
     if region == "patch":
         forward, backward = (_sum_of_patches(errors, side) for errors in (forward, backward))
-    turned = backward < forward
-    return np.where(turned[None, ..., None], prediction[::-1], prediction)
+    return np.where(backward < forward, prediction[::-1], prediction)
 
 
 def draw_weights(deciding: Sequence[float], rule: str, better: Better) -> F64:
@@ -168,17 +169,17 @@ def reduce(values: F64 | Sequence[float], reduction: Reduction, cap: float = mat
 
 
 def _squared_error(prediction: Pixels, target: Pixels) -> F64:
-    """(H, W) sums over frames and channels. In whole levels where both are: then the order of the frames cannot break a tie."""
+    """(H, W, 3) sums over frames. In whole levels where both are: then the order of the frames cannot break a tie."""
     exact = prediction.dtype == target.dtype == np.uint8
-    total = np.zeros(target.shape[1:3])
+    total = np.zeros(target.shape[1:])
     for p, g in zip(prediction, target, strict=True):
         difference = p.astype(np.float64) - g if exact else to_unit(p) - to_unit(g)
-        total += np.einsum("hwc,hwc->hw", difference, difference)
+        total += difference * difference
     return total
 
 
 def _sum_of_patches(errors: F64, side: int) -> F64:
-    """(H, W) errors to the sum of the square that each pixel is in, (H, W)."""
-    rows, columns = (np.arange(0, size, side) for size in errors.shape)
+    """(H, W, 1) errors to the sum of the square that each pixel is in, (H, W, 1)."""
+    rows, columns = (np.arange(0, size, side) for size in errors.shape[:2])
     sums = np.add.reduceat(np.add.reduceat(errors, rows, axis=0), columns, axis=1)
     return np.asarray(sums.repeat(side, axis=0)[: errors.shape[0]].repeat(side, axis=1)[:, : errors.shape[1]])

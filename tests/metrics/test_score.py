@@ -372,3 +372,10 @@ def test_an_empty_column_says_why(rules):
     result = scored(rules, noisy(data.sharp)[3][None, None], data)
     assert result.empty["psnr-pooled"] == "the method gives the centre frame only"
     assert set(result.empty) == {name for name, value in result.values.items() if value is None}
+
+
+def test_against_the_blurry_picture(rules):
+    data = sample()
+    frames = quantise(noisy(data.sharp), "round")
+    column = of(rules, b={"against": "blurry", "frames": "centre"})
+    assert scored(column, frames[None], data).values["b"] == pytest.approx(psnr(frames[3:4], data.blurry[None])[0])

@@ -162,6 +162,7 @@ def test_smaller_regions_never_score_less(seed, frames, side):
     prediction, target = clips(seed, frames)
     clip = orient(prediction, direction(prediction, target))
     patches, pixels = orient_regions(prediction, target, "patch", side), orient_regions(prediction, target, "pixel", 1)
+    assert pooled_psnr(pixels, target) <= pooled_psnr(orient_regions(prediction, target, "channel", 1), target) + 1e-9
     for composed in (patches, pixels):
         same = (composed == prediction).all(axis=(0, 3)) | (composed == prediction[::-1]).all(axis=(0, 3))
         assert same.all()
