@@ -47,9 +47,9 @@ class Journal:
         self._write(json.dumps(asdict(outcome)))
 
     def close(self, finished: bool) -> None:
-        """A finished run needs no journal."""
+        """A finished run needs no journal, nor one that did nothing."""
         self._file.close()
-        if finished:
+        if finished or not self.done:
             self.path.unlink()
 
     def __enter__(self) -> Self:

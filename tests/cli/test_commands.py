@@ -64,11 +64,11 @@ def test_the_record_says_all(evaluated):
     assert run.weights["origin"] == "shipped" and len(run.weights["sha256"]) == 64
     arguments = "--method zhang2020 --dataset genblur --split test --protocol blurbench-1 --device cpu --seed 0"
     assert run.command == f"blurbench evaluate {arguments}"
-    with (path.parent / run.scores).open() as file:
-        rows = list(csv.DictReader(file))
+    assert (run.cost["input"], run.cost["parameters"]) == ([96, 160], 3_021_223)
+    rows = record.scores(path)
     assert len(rows) == 8
     for column, value in run.values.items():
-        assert np.mean([float(row[column]) for row in rows]) == pytest.approx(value.mean)
+        assert rows[column].mean() == pytest.approx(value.mean)
         assert value.low <= value.mean <= value.high
 
 
