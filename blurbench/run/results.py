@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from blurbench.metrics.protocol import Column, Protocol
 from blurbench.metrics.score import SampleScore
@@ -16,6 +15,9 @@ from blurbench.run.journal import Outcome
 from blurbench.run.predictions import Header
 from blurbench.run.record import RunRecord, Value
 from blurbench.store.disk import replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def write(
@@ -80,6 +82,8 @@ def aggregate(column: Column, scores: Sequence[SampleScore]) -> Value:
 
 def table(rules: Protocol, outcomes: Sequence[Outcome], number: int) -> pd.DataFrame:
     """A row a sample: `sample`, `video`, `reversed`, `draw`, `seconds`, then the columns of the protocol, NaN where there is no value."""
+    import pandas as pd
+
     scores = [outcome.scores[number] for outcome in outcomes]
     facts = {
         "sample": [score.sample for score in scores],

@@ -51,7 +51,8 @@ def predict_dataset(
 
 
 def describe(runner: Method, data: MadeDataSet, split: str, draws: int, seed: int, command: str) -> Header:
-    """What predictions of this method on these data say of themselves."""
+    """What predictions of this method on these data say of themselves. Raises UnknownNameError for a split that the data lack."""
+    data.entries(split)
     return Header(
         method=runner.card.id,
         title=runner.card.title,

@@ -42,11 +42,11 @@ def score(
     data, stored = open_dataset(dataset), Predictions(folder)
     if stored.header and name:
         raise PredictionError(f"{folder} says that {stored.header.method} made it, but the name {name!r} was given; leave it out")
+    ids = data.ids(split)
     digest = stored.digest()
     command = command_line("score", dataset=dataset, split=split, protocol=names, name=name)
     header = stored.header or _plain(data, split, name or folder.name, digest, f"{command} {folder}")
     header.check(data, split, folder)
-    ids = data.ids(split)
     stored.check_names(ids)
     task = _Task(folder, data.folder, split, tuple(names), allow_failures)
     journal = Path(out) / f".{digest[:12]}-{header.fingerprint[:8]}-{'+'.join(names)}.unfinished"
@@ -80,8 +80,7 @@ class _Scorer:
         self.predictions = Predictions(task.predictions)
         self.rules = [protocols.load(name) for name in task.protocols]
         self.data = open_dataset(task.dataset)
-        entries = self.data.manifest.splits[task.split]
-        self.places = [(entry, row) for entry in entries for row in range(entry.samples)]
+        self.places = [(entry, row) for entry in self.data.entries(task.split) for row in range(entry.samples)]
         self.shard: Shard | None = None
 
     def outcome(self, number: int) -> Outcome:

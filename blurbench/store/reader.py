@@ -28,11 +28,15 @@ class MadeDataSet:
         self.manifest = manifest
         self.packed = folder.is_file()
 
-    def shards(self, split: str) -> list[Shard]:
-        """The shards of a split, by video. Raises UnknownNameError, and DataSetError when a shard of the manifest is missing."""
+    def entries(self, split: str) -> list[Entry]:
+        """What the manifest says of a split, by video. Raises UnknownNameError."""
         if split not in self.manifest.splits:
             raise UnknownNameError("split", split, self.manifest.splits, str(self.folder))
-        entries = self.manifest.splits[split]
+        return self.manifest.splits[split]
+
+    def shards(self, split: str) -> list[Shard]:
+        """The shards of a split, by video. Raises UnknownNameError, and DataSetError when a shard of the manifest is missing."""
+        entries = self.entries(split)
         if missing := self.missing(entries):
             raise DataSetError(
                 f"shard {self.folder / missing[0].file} of the manifest is missing; make the data set again into the same folder"
@@ -57,7 +61,7 @@ class MadeDataSet:
 
     def ids(self, split: str) -> list[str]:
         """The ids of all samples of a split, in the order of `samples`; opens nothing."""
-        return [sample_id(entry.video, index) for entry in self.manifest.splits.get(split, []) for index in range(entry.samples)]
+        return [sample_id(entry.video, index) for entry in self.entries(split) for index in range(entry.samples)]
 
     def samples(self, split: str, before: int = 0, after: int = 0, skip: Container[str] = ()) -> Iterator[Sample]:
         """All samples of a split but those to skip, video by video, with so many neighbouring exposures; one shard is open at a time."""
