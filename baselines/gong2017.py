@@ -29,7 +29,6 @@ from torch.nn import functional as F
 
 from blurbench import weights as files
 from blurbench.baselines._deconvolution import LinearBlur, richardson_lucy
-from blurbench.errors import WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
 from blurbench.synth.kernels import half_plane
 from blurbench.types import F32, F64
@@ -112,6 +111,7 @@ class Gong2017(Method):
   year = {2017}
 }""",
         weights="none fit: the authors' network is not described in full; a .safetensors or .pth of your own training of MotionFlow",
+        released="never",
     )
     capabilities = Capabilities(frames=1, multiple=16, resources=Resources(gpu=True, memory_gb=4.0))
     iterations = 30
@@ -124,10 +124,7 @@ class Gong2017(Method):
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
         """From one file of a trained `MotionFlow`. Raises WeightsError, also for None: no weights are shipped."""
         if weights is None:
-            raise WeightsError(
-                "gong2017 ships no weights, and the authors' do not fit its layers; "
-                "give --weights FILE (.safetensors or .pth) of your own training of MotionFlow"
-            )
+            raise files.absent(cls.card.id, "the authors' do not fit its layers; train MotionFlow (.safetensors or .pth)")
         network = MotionFlow()
         files.fit(network, {key.removeprefix("module."): value for key, value in files.read(weights).items()}, weights)
         method = cls(network, device)

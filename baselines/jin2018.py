@@ -205,6 +205,7 @@ class Jin2018(Method):
 }""",
         training_data="averages of seven frames of high-speed video; the repository does not say which",
         weights=f"not shipped; put into one folder {_ORIGIN}",
+        released=_ORIGIN,
     )
     capabilities = Capabilities(frames=7, multiple=20, resources=Resources(gpu=True, memory_gb=3.0))
 
@@ -218,7 +219,7 @@ class Jin2018(Method):
         """From a folder of the four checkpoint files, or one file of a whole `Sequence`. Raises WeightsError, also for None."""
         mend = f"put into one folder {_ORIGIN}, and give --weights FOLDER"
         if weights is None:
-            raise WeightsError(f"{cls.card.id} ships no weights; {mend}")
+            raise files.absent(cls.card.id, f"put into one folder {_ORIGIN}", "FOLDER")
         parts = {part: _file(weights, stem) for part, stem in STEMS.items()} if weights.is_dir() else {"": weights}
         if missing := [STEMS[part] for part, path in parts.items() if path is None]:
             raise WeightsError(f"weights folder {weights} lacks {', '.join(missing)} (.pth or .safetensors); {mend}")

@@ -30,7 +30,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
-from blurbench.errors import WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
 from blurbench.types import F32
 
@@ -150,6 +149,7 @@ class Nah2017(Method):
 }""",
         training_data="GoPro, `blur_gamma` images (frames averaged after decoding with 2.2)",
         weights=f"not shipped; get {_ORIGIN}",
+        released=_ORIGIN,
     )
     capabilities = Capabilities(frames=1, multiple=2 ** (SCALES - 1), resources=Resources(gpu=True, memory_gb=3.0))
 
@@ -162,7 +162,7 @@ class Nah2017(Method):
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
         """From a checkpoint or safetensors file. Raises WeightsError, also for None: no weights are shipped."""
         if weights is None:
-            raise WeightsError(f"{cls.card.id} ships no weights; get {_ORIGIN}, and give --weights FILE")
+            raise files.absent(cls.card.id, f"get {_ORIGIN}")
         network = MSResNet()
         state = {key.removeprefix("module."): value.float() for key, value in files.read(weights, under="G").items()}
         files.fit(network, state, weights)

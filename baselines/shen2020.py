@@ -213,6 +213,7 @@ def _card(suffix: str, title: str) -> MethodCard:
 }""",
         training_data="Adobe240 at 640x352, averages of 11 frames as stored, every 8 frames",
         weights=f"not shipped; get {_ORIGIN}",
+        released=_ORIGIN,
     )
 
 
@@ -235,12 +236,16 @@ class Shen2020(Method):
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
         """From a checkpoint or safetensors file. Raises WeightsError, also for None: no weights are shipped."""
         if weights is None:
-            raise WeightsError(f"{cls.card.id} ships no weights; get {_ORIGIN}, and give --weights FILE")
+            raise files.absent(cls.card.id, f"get {_ORIGIN}")
         network = Recurrent()
         files.fit(network, _state(weights), weights)
         method = cls(network, device)
         method.weights = files.describe([weights], "given")
         return method
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Each unit under the name of its first place; `_state` gives it the others."""
+        return {key: value for key, value in self.network.state_dict().items() if not re.match(r"model\.model\d_[2-9]\.", key)}
 
     @torch.inference_mode()
     def predict(self, blurry: F32, request: Request) -> F32:

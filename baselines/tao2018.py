@@ -218,6 +218,7 @@ def _card(name: str, title: str, model: str) -> MethodCard:
         citation=_CITATION,
         training_data="GoPro, `blur` images (frames averaged as stored)",
         weights=f"not shipped; {_origin(model)}",
+        released=_origin(model),
     )
 
 
@@ -236,7 +237,7 @@ class Tao2018(Method):
         """From an .npz of the official arrays, or a .safetensors or .pth of `ScaleRecurrent`. Raises WeightsError, also for None."""
         name = cls.card.id
         if weights is None:
-            raise WeightsError(f"{name} ships no weights; give --weights FILE.npz with {cls.card.weights.removeprefix('not shipped; ')}")
+            raise files.absent(name, f"get {cls.card.released}", "FILE.npz")
         state = read_state(weights)
         if (found := _variant(state)) not in (None, name):
             raise WeightsError(f"{weights} holds weights of {found}, expected those of {name}; try --method {found}")

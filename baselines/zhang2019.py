@@ -215,6 +215,7 @@ def _card(suffix: str, title: str, origin: str) -> MethodCard:
         citation=_CITATION,
         training_data="GoPro, `blur` images (frames averaged as stored)",
         weights=f"not shipped; put into one folder {origin}",
+        released=origin,
     )
 
 
@@ -238,7 +239,7 @@ class Zhang2019(Method):
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
         """From a folder of the checkpoint files, or one safetensors file of the network. Raises WeightsError, also for None."""
         if weights is None:
-            raise WeightsError(f"{cls.card.id} ships no weights; put into one folder {cls.origin}, and give --weights FOLDER")
+            raise files.absent(cls.card.id, f"put into one folder {cls.origin}", "FOLDER")
         whole = weights.suffix == ".safetensors" and weights.is_file()
         parts = {"": weights} if whole else cls._checkpoint(weights)
         network = cls.build()

@@ -124,6 +124,7 @@ class Zhang2020(Method):
 }""",
         training_data="genblur recipe on rendered footage (training clips)",
         weights="shipped; the authors never released theirs",
+        released="never",
     )
     capabilities = Capabilities(frames=FRAMES, multiple=8, resources=Resources(gpu=True, memory_gb=2.0))
     training = Training(

@@ -212,6 +212,7 @@ class Zhang2021(Method):
         citation=_CITATION,
         training_data="GoPro",
         weights=f"not shipped; put into one folder {_ORIGIN}",
+        released=_ORIGIN,
     )
     capabilities = Capabilities(multiple=8, resources=Resources(gpu=True, memory_gb=6.0))
     as_released: ClassVar[bool] = True
@@ -227,12 +228,16 @@ class Zhang2021(Method):
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
         """From a folder of the two checkpoint files, or one file of a whole `MotionETR`. Raises WeightsError, also for None."""
         if weights is None:
-            raise WeightsError(f"{cls.card.id} ships no weights; {cls.origin}, and give --weights FOLDER")
+            raise files.absent(cls.card.id, cls.origin, "FOLDER")
         network = MotionETR(cls.as_released)
         paths = cls._fit(network, weights)
         method = cls(network, device)
         method.weights = files.describe(paths, "given")
         return method
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Without the second names of bottleneck layers, which `state_of` gives them."""
+        return {key: value for key, value in self.network.state_dict().items() if ".model." not in key}
 
     @classmethod
     def _fit(cls, network: MotionETR, given: Path) -> list[Path]:
@@ -283,6 +288,7 @@ class Zhang2021Paper(Zhang2021):
         licence="Apache-2.0 (re-implemented from the paper)",
         citation=_CITATION,
         weights=f"never released; a folder with {_FILES} of your own training",
+        released="never",
     )
     as_released = False
     origin = f"nobody released any; put into one folder {_FILES} of your own training"

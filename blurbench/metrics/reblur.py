@@ -8,6 +8,7 @@ import numpy as np
 from blurbench.errors import PredictionError
 from blurbench.metrics._metric import Pixels, check_frames, metric
 from blurbench.metrics.psnr import psnr
+from blurbench.metrics.ssim import ssim
 from blurbench.types import F64
 from blurbench.video import transfer as transfers
 from blurbench.video.transfer import Transfer
@@ -35,15 +36,39 @@ def reblur_psnr(prediction: Pixels, target: Pixels, *, transfer: str | Transfer 
     Source: Y. Zhang, Wang, Maybank, Tao, "Exposure Trajectory Recovery", TPAMI 2021 (its re-blur task); Tedla et al. 2025.
     Raises PredictionError (shapes, types, ranges, NaN, one frame) and RecipeError (unknown transfer function).
     """
+    return psnr(*_pictures("reblur-psnr", prediction, target, transfer, blurry))
+
+
+@metric(
+    id="reblur-ssim",
+    title="SSIM of the re-blurred prediction",
+    unit="1",
+    better="higher",
+    whole_clip=True,
+    needs=("transfer", "blurry"),
+    min_frames=2,
+)
+def reblur_ssim(prediction: Pixels, target: Pixels, *, transfer: str | Transfer = "pixel", blurry: Pixels | None = None) -> F64:
+    """`ssim` of encode(mean_t linear(p_t)) against the blurry picture; `linear` and `encode` are the data's transfer function.
+
+    Parameters as for `reblur-psnr`, H and W at least 11. Returns (1,) float64 without unit in [-1, 1], 1 for equal pictures, higher is
+    better. The order of the frames does not matter, and copies of the blurry picture get 1.
+
+    Source: as for `reblur-psnr`; its papers mean other variants of SSIM.
+    Raises PredictionError (shapes, types, ranges, NaN, one frame, small frames) and RecipeError (unknown transfer function).
+    """
+    return ssim(*_pictures("reblur-ssim", prediction, target, transfer, blurry))
+
+
+def _pictures(id: str, prediction: Pixels, target: Pixels, transfer: str | Transfer, blurry: Pixels | None) -> tuple[F64, Pixels]:
+    """The re-blurred prediction and what it must look like, each a clip of one frame (1, H, W, 3)."""
     curve = transfers.parse(transfer)
     if blurry is None:
-        reference: Pixels = reblur(target, curve)[None]
-    else:
-        reference = blurry[None]
-        check_frames("reblur-psnr: blurry[None]", reference)
-        if blurry.shape != prediction.shape[1:]:
-            raise PredictionError(f"reblur-psnr: blurry has shape {blurry.shape}, expected that of a frame, {prediction.shape[1:]}")
-    return psnr(reblur(prediction, curve)[None], reference)
+        return reblur(prediction, curve)[None], reblur(target, curve)[None]
+    check_frames(f"{id}: blurry[None]", blurry[None])
+    if blurry.shape != prediction.shape[1:]:
+        raise PredictionError(f"{id}: blurry has shape {blurry.shape}, expected that of a frame, {prediction.shape[1:]}")
+    return reblur(prediction, curve)[None], blurry[None]
 
 
 def reblur(frames: Pixels, transfer: Transfer) -> F64:

@@ -12,6 +12,9 @@ from blurbench.types import F64, U8, Sample
 _GAP, _LABEL = 4, 22
 _PAPER, _INK, _FAINT = 255, 30, 120
 _BAR = (70, 110, 160)
+_MOST = 16  # frames in a row of a sheet of solutions
+_SHEET, _NARROWEST, _WIDEST = 2200, 120, 480  # its width, and those of a picture in it
+_LEGEND = "guidance: red up-right, green up-left, yellow down-left, blue down-right, black still"
 _FONT, _SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.45
 
 
@@ -42,6 +45,32 @@ def contact_sheet(samples: Sequence[Sample], notes: Sequence[str] = (), width: i
         row = _row(labels, pictures, width)
         rows.append(np.vstack([title(sample.id, note, row.shape[1]), row]))
     return framed(_stack(rows))
+
+
+def solutions_sheet(sample: Sample, solutions: Mapping[str, U8], note: str = "", width: int | None = None) -> U8:
+    """A row for each solution: the blurry picture, guidance where the sample has it, and the frames; below them a close-up of each.
+
+    The close-up, a quarter as high and wide, is where the first solution moves most; the blurry picture has it framed.
+    solutions: (T, H, W, 3) uint8 by title. Of more than 16 frames 16 are shown, evenly spread, the first and the last among them.
+    note: beside the sample's id. width: of each picture; by default so that a row is about 2200 wide. Returns (H', W', 3) uint8.
+    """
+    labels, pictures = ["blurry"], [sample.blurry]
+    if "guidance" in sample.extras:
+        labels, pictures = ["blurry", "motion guidance"], [sample.blurry, _guidance(sample)]
+        note = ", ".join(filter(None, [note, _LEGEND]))
+    columns = len(labels) + min(_MOST, max(map(len, solutions.values())))
+    width = width or min(_WIDEST, max(_NARROWEST, _SHEET // columns))
+    box = _liveliest(next(iter(solutions.values())), sample.blurry)
+    rows = []
+    for name, frames in solutions.items():
+        shown = np.linspace(0, len(frames) - 1, min(_MOST, len(frames))).round().astype(int).tolist()
+        row = [*pictures, *(frames[i] for i in shown)]
+        whole = [_marked(resized(sample.blurry, width), box, width / sample.blurry.shape[1]), *(resized(one, width) for one in row[1:])]
+        texts = [*labels, *(f"frame {i + 1} of {len(frames)}" for i in shown)]
+        far = _cells([label(one, text) for one, text in zip(whole, texts, strict=True)], width)
+        rows.append((name, _stack([far, _cells([resized(one[box], width) for one in row], width)])))
+    widest = max(row.shape[1] for _, row in rows)
+    return framed(np.vstack([title(sample.id, note, widest), *(_titled(name, row, widest) for name, row in rows)]))
 
 
 def title(text: str, note: str, width: int) -> U8:
@@ -116,8 +145,37 @@ def _places(count: int) -> list[int]:
 
 
 def _row(labels: list[str], images: list[U8], width: int) -> U8:
-    cells = [label(resized(image, width), text) for text, image in zip(labels, images, strict=True)]
-    return np.hstack([_padded(cell, cell.shape[0], width + _GAP) for cell in cells])
+    return _cells([label(resized(image, width), text) for text, image in zip(labels, images, strict=True)], width)
+
+
+def _cells(pictures: Sequence[U8], width: int) -> U8:
+    """Pictures of this width side by side, tops aligned, a gap behind each."""
+    tallest = max(picture.shape[0] for picture in pictures)
+    return np.hstack([_padded(picture, tallest, width + _GAP) for picture in pictures])
+
+
+def _titled(name: str, row: U8, width: int) -> U8:
+    return np.vstack([title(name, "", width), _padded(row, row.shape[0], width)])
+
+
+def _marked(picture: U8, box: tuple[slice, slice], scale: float) -> U8:
+    """The picture with a frame around a box, which is given before scaling."""
+    (top, bottom), (left, right) = ((round(side.start * scale), round(side.stop * scale) - 1) for side in box)
+    drawn = picture.copy()
+    cv2.rectangle(drawn, (left, top), (right, bottom), (_PAPER,) * 3, 2)
+    cv2.rectangle(drawn, (left, top), (right, bottom), (_INK,) * 3, 1)
+    return drawn
+
+
+def _liveliest(frames: U8, blurry: U8) -> tuple[slice, slice]:
+    """Rows and columns, a quarter of each, in which the frames (T, H, W, 3) differ most; of one frame, from the blurry picture."""
+    seen = frames if len(frames) > 1 else np.stack([frames[0], blurry])
+    change = (seen.max(axis=0) - seen.min(axis=0)).sum(axis=-1, dtype=np.float64)
+    height, width = (-(-side // 4) for side in change.shape)
+    sums = cv2.integral(change)
+    inside = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
+    top, left = np.unravel_index(int(inside.argmax()), inside.shape)
+    return slice(int(top), int(top) + height), slice(int(left), int(left) + width)
 
 
 def _stack(rows: Sequence[U8]) -> U8:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from blurbench.report.animation import write_loop
 from blurbench.report.figures import below, beside, framed, label, resized, title
-from blurbench.store.disk import replacing
 from blurbench.types import U8, Sample
 
 _STEP, _LAST = 160, 700  # milliseconds a frame, and the last; each of two
@@ -29,15 +28,8 @@ def preview(samples: Sequence[Sample], width: int = 320) -> list[U8]:
 
 
 def write_animation(path: Path, frames: Sequence[U8]) -> None:
-    """Write frames as an endless APNG; the file appears whole or not at all. Raises DataSetError when it cannot be written."""
-    animation = cv2.Animation()
-    animation.frames = [cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) for frame in frames]
-    animation.durations = [*[_STEP if len(frames) > 2 else _LAST] * (len(frames) - 1), _LAST]
-    done, data = cv2.imencodeanimation(".png", animation)
-    if not done:
-        raise RuntimeError(f"OpenCV cannot encode {len(frames)} frames of {frames[0].shape} as APNG")
-    with replacing(path) as part:
-        part.write_bytes(data.tobytes())
+    """Write frames as an endless APNG; the file appears whole or not at all. Raises BlurbenchError when it cannot be written."""
+    write_loop(path, frames, [*[_STEP if len(frames) > 2 else _LAST] * (len(frames) - 1), _LAST])
 
 
 def _row(sample: Sample, frames: U8, step: int, width: int) -> U8:

@@ -9,6 +9,7 @@ import numpy as np
 
 from blurbench import methods
 from blurbench.errors import SourceError
+from blurbench.metrics.select import quantise
 from blurbench.types import Sample
 from blurbench.video.images import IMAGE_SUFFIXES, image_files, read_rgb, write_rgb
 
@@ -35,19 +36,25 @@ def predict_images(
     count = runner.capabilities.frames or frames
     written: list[Path] = []
     for done, path in enumerate(images):
-        blurry = read_rgb(path)
-        blank = np.broadcast_to(np.uint8(0), (count, *blurry.shape))
-        times = (np.arange(count) + 0.5) / count
-        sample = Sample(id=path.stem, video=path.stem, blurry=blurry, sharp=blank, times=times, transfer="pixel")
-        prediction = methods.predict(runner, sample, seed=seed).frames[0]
-        pixels = np.floor(np.clip(prediction, 0, 1) * 255 + 0.5).astype(np.uint8)
-        for number, frame in enumerate(pixels):
+        prediction = methods.predict(runner, photograph(path, count), seed=seed)
+        for number, frame in enumerate(quantise(prediction.frames[0], "round")):
             target = out / f"{path.stem}.png" if count == 1 else out / path.stem / f"{number:03d}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
             write_rgb(target, frame)
             written.append(target)
         progress(done + 1, len(images))
     return written
+
+
+def photograph(path: Path, frames: int) -> Sample:
+    """An image file as a sample with so many target times, evenly spread over the exposure; the targets, which nobody knows, are black.
+
+    Its id is the file's name without suffix. Raises SourceError.
+    """
+    blurry = read_rgb(path)
+    blank = np.broadcast_to(np.uint8(0), (frames, *blurry.shape))
+    times = (np.arange(frames) + 0.5) / frames
+    return Sample(id=path.stem, video=path.stem, blurry=blurry, sharp=blank, times=times, transfer="pixel")
 
 
 def _expand(inputs: list[Path]) -> list[Path]:

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from blurbench.errors import DataSetError
 from blurbench.store.disk import finish, part_of, telling
-from blurbench.types import Sample
+from blurbench.types import Sample, cut
 
 FORMAT = 1
 TILE = 128
@@ -226,7 +226,8 @@ class Shard:
             sample = self.sample(index)
             for side, rows in (("before", range(index - before, index)), ("after", range(index + 1, index + 1 + after))):
                 if rows:
-                    sample.extras[side] = np.stack([self.file["blurry"][min(max(row, 0), len(self) - 1)] for row in rows])
+                    pictures = np.stack([self.file["blurry"][min(max(row, 0), len(self) - 1)] for row in rows])
+                    sample.extras[side] = cut(pictures, pictures.shape[1:3], self.box(index))
             yield sample
 
     def content(self, progress: Callable[[int], None] = lambda samples: None) -> str:

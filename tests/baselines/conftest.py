@@ -1,4 +1,4 @@
-"""Torch on one thread."""
+"""Torch on one thread, and no weights of the user's own."""
 
 import pytest
 import torch
@@ -11,3 +11,9 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path_factory, monkeypatch):
+    """Methods look for weights in the user's cache."""
+    monkeypatch.setenv("BLURBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "no-cache"))

@@ -1,6 +1,5 @@
 """MSResNet: parameters, official values, the pyramid against scikit-image, its checkpoints and how wrong ones are told."""
 
-import json
 import os
 
 import numpy as np
@@ -12,27 +11,26 @@ from safetensors.torch import save_file
 from skimage.transform import pyramid_gaussian
 
 from blurbench.baselines.nah2017 import NETWORKS, MSResNet, Nah2017, pyramid
-from blurbench.errors import WeightsError
 from blurbench.methods import Request, load_method, predict
 from tests.baselines.official import (
-    agrees,
     as_tensor,
     count,
     fill,
     make_sample,
     padded,
     picture,
+    refused,
     run,
-    same_names_and_shapes,
     small_state,
     tensor,
     unit,
+    without_weights,
 )
 
 
 @pytest.fixture(scope="module")
 def filled():
-    return fill(MSResNet(), gain=0.25)
+    return fill(MSResNet(), gain={"": 0.25})
 
 
 @pytest.fixture(scope="module")
@@ -50,34 +48,13 @@ def checkpoint(tmp_path_factory, state):
     return path
 
 
+def test_parameters():
+    assert count(NETWORKS["nah2017_MSResNet"]()) == 11_721_321
+
+
 def three(height, width):
     """The formula picture in [0, 255] at three sizes, not reduced from one another."""
     return [255 * tensor(height // step, width // step) for step in (1, 2, 4)]
-
-
-def test_parameters(shared):
-    network = NETWORKS["nah2017_MSResNet"]()
-    assert count(network) == 11_721_321
-    same_names_and_shapes(network, shared, "nah2017_MSResNet")
-
-
-def test_official_values(shared, filled):
-    golden = json.loads((shared / "reference" / "golden_nets.json").read_text())["nets"]["nah2017"]
-    for scale, image in enumerate(run(filled, three(32, 48))):
-        agrees(image, golden[f"out{scale}"], rel=1e-7)
-        # All official values lie around 127.5; without it they are told apart.
-        for key in (key for key in golden[f"out{scale}"] if key.startswith("[0..2")):
-            row, column = map(int, key[1:-1].split(",")[1:])
-            expected = np.array(golden[f"out{scale}"][key]) - 127.5
-            np.testing.assert_allclose(image[0, :, row, column].numpy() - 127.5, expected, rtol=0, atol=3e-5)
-
-
-def test_some_official_values(filled):
-    """They stand guard where the file of official values is not at hand."""
-    fine, middle, coarse = run(filled, three(32, 48))
-    assert fine[0, :, 3, 5].tolist() == pytest.approx([127.5255355834961, 127.41061401367188, 127.49500274658203], abs=3e-5)
-    assert middle[0, :, 3, 5].tolist() == pytest.approx([127.60784912109375, 127.38186645507812, 127.36009216308594], abs=3e-5)
-    assert coarse[0, :, 3, 5].tolist() == pytest.approx([127.54379272460938, 127.52918243408203, 127.44658660888672], abs=3e-5)
 
 
 def test_finer_scales_see_coarser_ones_and_not_the_other_way():
@@ -109,13 +86,6 @@ def test_pyramid_keeps_flat_pictures_and_turns_with_others(height, width, level,
     noise = torch.rand(2, 3, 4 * height, 4 * width, generator=torch.Generator().manual_seed(seed))
     for plain, turned in zip(pyramid(noise), pyramid(torch.rot90(noise, 1, (2, 3))), strict=True):
         torch.testing.assert_close(turned, torch.rot90(plain, 1, (2, 3)), rtol=0, atol=1e-6)
-
-
-def test_images_of_a_batch_do_not_mix(filled):
-    first, second = 255 * tensor(16, 24), 255 - 255 * tensor(16, 24)
-    both = run(filled, pyramid(torch.cat([first, second, second, first])))[0]
-    expected = torch.cat([run(filled, pyramid(image))[0] for image in (first, second)])
-    torch.testing.assert_close(both, expected[[0, 1, 1, 0]], rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize(("height", "width"), [(13, 22), (1, 3)])
@@ -157,42 +127,34 @@ def test_other_layouts(checkpoint, state, tmp_path, layout):
     assert all(torch.equal(actual[key], expected[key]) for key in expected)
 
 
-def refused(path):
-    """The message of the WeightsError that must come, which must be one line."""
-    with pytest.raises(WeightsError) as caught:
-        load_method("nah2017", path)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
-
-
 def test_no_weights_tells_what_to_fetch_and_where_it_goes():
-    message = refused(None)
-    assert message.startswith("nah2017 ships no weights; get GOPRO_L1/models/model-1000.pt ")
-    assert "github.com/SeungjunNah/DeepDeblur-PyTorch" in message
-    assert message.endswith("give --weights FILE")
+    message = without_weights("nah2017", "FILE")
+    assert message.startswith("get GOPRO_L1/models/model-1000.pt ") and message.endswith("github.com/SeungjunNah/DeepDeblur-PyTorch")
 
 
 def test_missing_file(tmp_path):
-    assert refused(tmp_path / "w.pt") == f"weights file {tmp_path}/w.pt does not exist"
+    assert refused("nah2017", tmp_path / "w.pt") == f"weights file {tmp_path}/w.pt does not exist"
 
 
 def test_missing_and_unknown_keys(state, tmp_path):
     path = tmp_path / "w.pt"
     torch.save({"G": {key: value for key, value in state.items() if key != "conv_end_models.1.uppath.0.bias"}}, path)
-    assert refused(path) == f"{path} is not a checkpoint of MSResNet: key 'conv_end_models.1.uppath.0.bias' is missing (1 of 244 are)"
+    assert (
+        refused("nah2017", path)
+        == f"{path} is not a checkpoint of MSResNet: key 'conv_end_models.1.uppath.0.bias' is missing (1 of 244 are)"
+    )
     torch.save({"G": {**state, "conv_end_models.0.uppath.0.bias": torch.zeros(12)}}, path)
-    assert refused(path) == f"{path} is not a checkpoint of MSResNet: unknown key 'conv_end_models.0.uppath.0.bias' (1 too many)"
+    assert refused("nah2017", path) == f"{path} is not a checkpoint of MSResNet: unknown key 'conv_end_models.0.uppath.0.bias' (1 too many)"
 
 
 def test_no_network_under_the_key(tmp_path):
     path = tmp_path / "w.pt"
     torch.save({"G": [torch.zeros(1)]}, path)
-    assert refused(path) == f"weights file {path} holds list, expected a plain dictionary of tensors"
+    assert refused("nah2017", path) == f"weights file {path} holds list, expected a plain dictionary of tensors"
 
 
 def test_truncated_file(checkpoint, tmp_path):
     path = tmp_path / "w.pt"
     path.write_bytes(checkpoint.read_bytes())
     os.truncate(path, path.stat().st_size // 2)
-    assert refused(path).startswith(f"weights file {path} cannot be read safely (RuntimeError: ")
+    assert refused("nah2017", path).startswith(f"weights file {path} cannot be read safely (RuntimeError: ")

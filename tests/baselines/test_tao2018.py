@@ -7,45 +7,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from safetensors.torch import save_file
 
 from blurbench.baselines.tao2018 import NETWORKS, SameConv, Tao2018, Tao2018Color, Tao2018Gray, enlarge, read_state, remember, same_padding
-from blurbench.errors import WeightsError
 from blurbench.methods import Request, load_method, predict
-from blurbench.types import Sample
 from tests import formulas
+from tests.baselines.official import Bomb, make_sample, picture, refused, tensorflow_arrays, tensorflow_shapes, without_weights
 
 PARAMETERS = {"tao2018": 8_056_609, "tao2018-gray": 6_876_449, "tao2018-color": 6_881_251}
-
-
-def official_shapes(channels, recurrent):
-    """Names and shapes of the official TensorFlow variables: convolutions (h, w, in, out), transposed ones (h, w, out, in)."""
-    shapes = {}
-
-    def layer(scope, *shape, biases):
-        shapes[f"g_net/{scope}/weights"], shapes[f"g_net/{scope}/biases"] = shape, (biases,)
-
-    width = {1: 32, 2: 64, 3: 128}
-    for stage, inputs in ((1, 2 * channels), (2, 32), (3, 64)):
-        layer(f"enc{stage}_1", 5, 5, inputs, width[stage], biases=width[stage])
-        for block in [*(f"enc{stage}_{n}" for n in (2, 3, 4)), *(f"dec{stage}_{n}" for n in (3, 2, 1))]:
-            for conv in ("conv1", "conv2"):
-                layer(f"{block}/{conv}", 5, 5, width[stage], width[stage], biases=width[stage])
-    for stage in (2, 1):
-        layer(f"dec{stage}_4", 4, 4, width[stage], width[stage + 1], biases=width[stage])
-    layer("dec1_0", 5, 5, 32, channels, biases=channels)
-    if recurrent:
-        layer("convLSTM/LSTM_conv", 3, 3, 256, 512, biases=512)
-    return shapes
-
-
-def official_arrays(name, seed=0):
-    """Random weights under the official names; the last bias of 0.5 and small weights keep the picture inside [0, 1]."""
-    rng = np.random.default_rng(seed)
-    arrays = {}
-    for key, shape in official_shapes(3 if name == "tao2018-color" else 1, name == "tao2018").items():
-        scale = 0.05 if len(shape) == 1 else 0.6 / np.sqrt(np.prod(shape[:3]))
-        arrays[key] = (scale * rng.standard_normal(shape)).astype(np.float32)
-    arrays["g_net/dec1_0/weights"] *= 0.5
-    arrays["g_net/dec1_0/biases"][:] = 0.5
-    return arrays
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +19,7 @@ def checkpoints(tmp_path_factory):
     """An .npz in the official layout for each variant, with the counters and moments that a TensorFlow checkpoint also holds."""
     folder = tmp_path_factory.mktemp("srn")
     for name in NETWORKS:
-        arrays = official_arrays(name)
+        arrays = tensorflow_arrays(name)
         moments = {f"{key}/Adam_1": np.zeros_like(value) for key, value in list(arrays.items())[:4]}
         np.savez(folder / f"{name}.npz", **arrays, **moments, beta1_power=np.float32(0.9), Variable=np.int32(523000))
     return folder
@@ -134,20 +100,11 @@ def reference(arrays, image):
     return outputs
 
 
-def picture(height, width):
-    """(H, W, 3) uint8."""
-    return np.rint(255 * formulas.image(height, width)).astype(np.uint8).transpose(1, 2, 0)
-
-
-def make_sample(blurry):
-    return Sample("s", "v", blurry, blurry[None].repeat(7, axis=0), np.linspace(0, 1, 7), "srgb")
-
-
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_parameters(name):
     own = {key: tuple(value.shape) for key, value in NETWORKS[name]().state_dict().items()}
     assert sum(int(np.prod(shape)) for shape in own.values()) == PARAMETERS[name]
-    assert sum(int(np.prod(s)) for s in official_shapes(3 if "color" in name else 1, name == "tao2018").values()) == PARAMETERS[name]
+    assert sum(int(np.prod(s)) for s in tensorflow_shapes(3 if "color" in name else 1, name == "tao2018").values()) == PARAMETERS[name]
     assert own["enc1.1.weight"] == (32, 6 if name == "tao2018-color" else 2, 5, 5)
     assert ("lstm.weight" in own) == (name == "tao2018")
 
@@ -206,7 +163,7 @@ def test_agrees_with_numpy_at_all_sizes(checkpoints, name):
     image = formulas.image(16, 32)[None] if name == "tao2018-color" else formulas.image(16, 32)[:, None]
     with torch.inference_mode():
         outputs = method.network(torch.from_numpy(image.astype(np.float32)))
-    for actual, expected in zip(outputs, reference(official_arrays(name), image.transpose(0, 2, 3, 1)), strict=True):
+    for actual, expected in zip(outputs, reference(tensorflow_arrays(name), image.transpose(0, 2, 3, 1)), strict=True):
         assert expected.std() > 0.02
         np.testing.assert_allclose(actual.numpy().transpose(0, 2, 3, 1), expected, rtol=0, atol=1e-5)
 
@@ -216,7 +173,7 @@ def test_prediction_of_any_size(checkpoints):
     blurry = picture(19, 30)
     answer = predict(load_method("tao2018", checkpoints / "tao2018.npz"), make_sample(blurry)).frames
     padded = np.pad(blurry, [(0, 13), (0, 2), (0, 0)], mode="symmetric") / np.float32(255)
-    expected = reference(official_arrays("tao2018"), padded.transpose(2, 0, 1)[..., None])[-1]
+    expected = reference(tensorflow_arrays("tao2018"), padded.transpose(2, 0, 1)[..., None])[-1]
     assert answer.shape == (1, 1, 19, 30, 3)
     np.testing.assert_allclose(answer[0, 0], expected[:, :19, :30, 0].transpose(1, 2, 0), rtol=0, atol=1e-5)
 
@@ -250,7 +207,7 @@ def test_gradients_flow_from_each_size_alone():
 
 def test_own_format_gives_the_same(checkpoints, tmp_path):
     state = read_state(checkpoints / "tao2018.npz")
-    assert len(state) == len(official_shapes(1, True))
+    assert len(state) == len(tensorflow_shapes(1, True))
     save_file({key: value.contiguous() for key, value in state.items()}, tmp_path / "srn.safetensors")
     again = read_state(tmp_path / "srn.safetensors")
     assert all(torch.equal(again[key], state[key]) for key in state)
@@ -259,25 +216,16 @@ def test_own_format_gives_the_same(checkpoints, tmp_path):
 
 def test_other_scopes_of_the_lstm(checkpoints, tmp_path):
     """The cell is made under a scope of its own; older code called it there."""
-    arrays = {key.replace("g_net/convLSTM", "LSTM/convLSTM") + ":0": value for key, value in official_arrays("tao2018").items()}
+    arrays = {key.replace("g_net/convLSTM", "LSTM/convLSTM") + ":0": value for key, value in tensorflow_arrays("tao2018").items()}
     np.savez(tmp_path / "a.npz", **arrays)
     state = read_state(checkpoints / "tao2018.npz")
     assert all(torch.equal(value, state[key]) for key, value in read_state(tmp_path / "a.npz").items())
 
 
-def refused(name, path):
-    """The message of the WeightsError that must come, which must be one line."""
-    with pytest.raises(WeightsError) as caught:
-        load_method(name, path)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
-
-
 @pytest.mark.parametrize(("name", "model"), [("tao2018", "lstm"), ("tao2018-gray", "gray"), ("tao2018-color", "color")])
 def test_no_weights_tells_what_to_fetch(name, model):
-    message = refused(name, None)
-    assert message.startswith(f"{name} ships no weights; give --weights FILE.npz with the arrays of ")
+    message = without_weights(name, "FILE.npz")
+    assert message.startswith("get the arrays of ")
     assert f"checkpoints/{model}/deblur.model-523000" in message
 
 
@@ -298,22 +246,12 @@ def test_damaged_files(checkpoints, tmp_path):
     whole = (checkpoints / "tao2018-gray.npz").read_bytes()
     (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
     assert refused("tao2018-gray", tmp_path / "cut.npz").startswith(f"weights file {tmp_path}/cut.npz cannot be read safely (BadZipFile")
-    arrays = official_arrays("tao2018-gray")
+    arrays = tensorflow_arrays("tao2018-gray")
     del arrays["g_net/dec1_0/biases"]
     np.savez(tmp_path / "less.npz", **arrays)
     assert refused("tao2018-gray", tmp_path / "less.npz").endswith("key 'dec1.0.bias' is missing (1 of 84 are)")
-    np.savez(tmp_path / "more.npz", **official_arrays("tao2018-gray"), **{"g_net/enc4_1/weights": np.zeros((5, 5, 2, 2))})
+    np.savez(tmp_path / "more.npz", **tensorflow_arrays("tao2018-gray"), **{"g_net/enc4_1/weights": np.zeros((5, 5, 2, 2))})
     assert refused("tao2018-gray", tmp_path / "more.npz").endswith("unknown key 'enc4.1.weight' (1 too many)")
-
-
-class Bomb:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return open, (self.path, "w")
 
 
 def test_malicious_arrays_are_not_run(tmp_path):

@@ -10,10 +10,9 @@ import pytest
 import torch
 
 from blurbench.baselines.zhang2019 import NETWORKS, PARTS, MultiPatch, Zhang2019
-from blurbench.errors import WeightsError
 from blurbench.methods import Request, load_method, predict
-from blurbench.types import Sample
 from tests import formulas
+from tests.baselines.official import Bomb, count, make_sample, refused, run, tensor, without_weights
 
 
 def fill(network):
@@ -53,36 +52,10 @@ def damaged(checkpoint, tmp_path):
     return shutil.copytree(checkpoint, tmp_path / "damaged")
 
 
-def tensor(height, width):
-    """(1, 3, H, W) float32."""
-    return torch.from_numpy(formulas.image(height, width).astype(np.float32))[None]
-
-
-def run(network, image):
-    with torch.inference_mode():
-        return network(image)
-
-
-def make_sample(blurry, name="s"):
-    return Sample(name, "v", blurry, blurry[None].repeat(7, axis=0), np.linspace(0, 1, 7), "srgb")
-
-
-def count(network):
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
 def test_parameter_counts():
     assert count(NETWORKS["dmphn_encoder"]()) == 868_288
     assert count(NETWORKS["dmphn_decoder"]()) == 939_843
     assert count(MultiPatch()) == 5_424_393
-
-
-@pytest.mark.parametrize("name", ["dmphn_encoder", "dmphn_decoder"])
-def test_names_and_shapes_of_parameters(shared, name):
-    lines = (shared / "reference" / "keys" / f"{name}.tsv").read_text().split()
-    assert len(lines) == 60
-    own = {key: "x".join(map(str, value.shape)) for key, value in NETWORKS[name]().state_dict().items()}
-    assert own == dict(zip(lines[::2], lines[1::2], strict=True))
 
 
 def test_official_weights_give_official_values(shared, official):
@@ -207,66 +180,48 @@ def test_checkpoint_round_trip(checkpoint, filled):
     torch.testing.assert_close(run(method.network, image), run(filled.network, image), rtol=0, atol=0)
 
 
-def refused(folder):
-    """The message of the WeightsError that must come, which must be one line."""
-    with pytest.raises(WeightsError) as caught:
-        load_method("zhang2019", folder)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
-
-
 def test_no_weights_tells_what_to_fetch_and_where_it_goes():
-    message = refused(None)
+    message = without_weights("zhang2019")
     for part in PARTS:
         assert f"{part}.pkl" in message
-    assert "checkpoints/DMPHN_1_2_4 of github.com/HongguangZhang/DMPHN-cvpr19-master" in message
-    assert message.endswith("give --weights FOLDER")
+    assert message.endswith("checkpoints/DMPHN_1_2_4 of github.com/HongguangZhang/DMPHN-cvpr19-master")
 
 
 def test_missing_folder(tmp_path):
-    assert refused(tmp_path / "nowhere").startswith(f"weights folder {tmp_path}/nowhere is not a folder; zhang2019 needs one with encoder_")
+    assert refused("zhang2019", tmp_path / "nowhere").startswith(
+        f"weights folder {tmp_path}/nowhere is not a folder; zhang2019 needs one with encoder_"
+    )
 
 
 def test_file_in_place_of_the_folder(checkpoint):
-    assert refused(checkpoint / "encoder_lv1.pkl").startswith(f"weights folder {checkpoint}/encoder_lv1.pkl is not a folder; ")
+    assert refused("zhang2019", checkpoint / "encoder_lv1.pkl").startswith(f"weights folder {checkpoint}/encoder_lv1.pkl is not a folder; ")
 
 
 def test_missing_files(damaged):
     (damaged / "encoder_lv2.pkl").unlink()
     (damaged / "decoder_lv3.pkl").unlink()
-    assert refused(damaged).startswith(f"weights folder {damaged} lacks encoder_lv2.pkl, decoder_lv3.pkl; zhang2019 needs ")
+    assert refused("zhang2019", damaged).startswith(f"weights folder {damaged} lacks encoder_lv2.pkl, decoder_lv3.pkl; zhang2019 needs ")
 
 
 def test_weights_of_the_deeper_network(damaged):
     shutil.copy(damaged / "encoder_lv1.pkl", damaged / "encoder_lv4.pkl")
-    assert refused(damaged).startswith(f"weights folder {damaged} is of DMPHN(1-2-4-8), for it has encoder_lv4.pkl; ")
+    assert refused("zhang2019", damaged).startswith(f"weights folder {damaged} is of DMPHN(1-2-4-8), for it has encoder_lv4.pkl; ")
 
 
 def test_encoder_in_place_of_a_decoder(damaged):
     shutil.copy(damaged / "encoder_lv1.pkl", damaged / "decoder_lv2.pkl")
     expected = f"{damaged}/decoder_lv2.pkl is not a checkpoint of Decoder: key 'layer13.0.bias' is missing (30 of 30 are)"
-    assert refused(damaged) == expected
+    assert refused("zhang2019", damaged) == expected
 
 
 def test_truncated_file(damaged):
     path = damaged / "decoder_lv1.pkl"
     os.truncate(path, path.stat().st_size // 2)
-    assert refused(damaged).startswith(f"weights file {path} cannot be read safely (RuntimeError: unexpected EOF")
-
-
-class Bomb:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return open, (self.path, "w")
+    assert refused("zhang2019", damaged).startswith(f"weights file {path} cannot be read safely (RuntimeError: unexpected EOF")
 
 
 def test_malicious_pickle_is_not_run(damaged, tmp_path):
     path, created = damaged / "encoder_lv3.pkl", tmp_path / "created"
     torch.save({"layer1.weight": Bomb(created)}, path, _use_new_zipfile_serialization=False)
-    assert refused(damaged).startswith(f"weights file {path} cannot be read safely (UnpicklingError: Unsupported global")
+    assert refused("zhang2019", damaged).startswith(f"weights file {path} cannot be read safely (UnpicklingError: Unsupported global")
     assert not created.exists()

@@ -6,9 +6,21 @@ import torch
 from safetensors.torch import save_file
 
 from blurbench.baselines.zhang2019 import MultiPatch, Stack, Zhang2019, Zhang2019Deeper, Zhang2019Stack
-from blurbench.errors import WeightsError
 from blurbench.methods import load_method, predict
-from tests.baselines.official import as_tensor, count, fill, make_sample, padded, picture, run, small_state, tensor, unit
+from tests.baselines.official import (
+    as_tensor,
+    count,
+    fill,
+    make_sample,
+    padded,
+    picture,
+    refused,
+    run,
+    small_state,
+    tensor,
+    unit,
+    without_weights,
+)
 
 REPOSITORY = "github.com/HongguangZhang/DMPHN-cvpr19-master"
 
@@ -136,21 +148,12 @@ def test_safetensors(official, tmp_path):
     assert all(torch.equal(own[key], value) for key, value in state.items())
 
 
-def refused(name, path):
-    """The message of the WeightsError that must come, which must be one line."""
-    with pytest.raises(WeightsError) as caught:
-        load_method(name, path)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
-
-
 @pytest.mark.parametrize(("name", "folder"), [("zhang2019-1248", "DMPHN_1_2_4_8"), ("zhang2019-stack4", "SDNet4")])
 def test_no_weights_tells_what_to_fetch_and_where_it_goes(name, folder):
-    message = refused(name, None)
-    assert message.startswith(f"{name} ships no weights; put into one folder encoder_")
+    message = without_weights(name)
+    assert message.startswith("put into one folder encoder_")
     assert all(f"{stem}.pkl" in message for stem in blocks(name).values())
-    assert message.endswith(f" from checkpoints/{folder} of {REPOSITORY}, and give --weights FOLDER")
+    assert message.endswith(f" from checkpoints/{folder} of {REPOSITORY}")
 
 
 def test_folder_of_another_variant(official):

