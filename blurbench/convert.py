@@ -7,7 +7,6 @@ The one place in blurbench where a pickle may run code is `_unpickle` here, and 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -161,12 +160,9 @@ def _card(card: MethodCard, used: list[Path], told: dict[str, str]) -> dict[str,
 
 def _write(method: Method, card: dict[str, Any], target: Path, link: Path) -> None:
     """Write the tensors of a method, atomically and only if they are read back as they are. link: a free name that ends in .safetensors."""
-    from safetensors.torch import save
-
-    state = {key: value.detach().cpu().contiguous() for key, value in method.state().items()}
+    state = method.state()
     with replacing(target) as part:
-        # `save_file` would make a file that nobody else may read, and hides the reason when the disk is full.
-        part.write_bytes(save(state, metadata={"card": json.dumps(card)}))
+        part.write_bytes(weights.packed(state, card))
         link.symlink_to(part.resolve())
         again = type(method).load(link).state()
         if changed := [key for key in {**state, **again} if not _same(state.get(key), again.get(key))]:
@@ -179,4 +175,4 @@ def _same(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:
         return False
     import torch
 
-    return torch.equal(one.flatten().view(torch.uint8), other.cpu().contiguous().flatten().view(torch.uint8))
+    return torch.equal(*(tensor.detach().cpu().contiguous().flatten().view(torch.uint8) for tensor in (one, other)))

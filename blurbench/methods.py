@@ -189,7 +189,8 @@ def predict(method: Method, sample: Sample, samples: int = 1, seed: int = 0) -> 
 def _checked(method: Method, sample: Sample, what: str, array: F32, expected: tuple[int, ...]) -> F32:
     """An answer as float32. Raises PredictionError for another shape, or NaN."""
     if array.shape != expected:
-        raise PredictionError(f"{method.card.id} returned {what} of shape {array.shape} for sample {sample.id}, expected {expected}")
+        axes = f"(N,T,H,W,{expected[-1]}) = {expected}"
+        raise PredictionError(f"{method.card.id} returned {what} of shape {array.shape} for sample {sample.id}, expected {axes}")
     if not np.isfinite(array).all():
         bad = int((~np.isfinite(array)).sum())
         raise PredictionError(

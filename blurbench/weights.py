@@ -148,6 +148,16 @@ def _way_out(error: Exception) -> str:
     return trusting if refused_global(error) else ""
 
 
+def packed(state: Mapping[str, torch.Tensor], card: Mapping[str, Any]) -> bytes:
+    """Tensors and the card that says what they are, as the bytes of a safetensors file.
+
+    To be written by `store.disk.replacing`: safetensors' own writer makes files that nobody else may read, and hides a full disk.
+    """
+    from safetensors.torch import save
+
+    return save({key: value.detach().cpu().contiguous() for key, value in state.items()}, metadata={"card": json.dumps(card)})
+
+
 def state_hash(module: torch.nn.Module) -> str:
     """SHA-256 over names and values of a network's tensors, whatever file they came in."""
     digest = hashlib.sha256()

@@ -42,6 +42,7 @@ def _libraries() -> list[list[str]]:
 def _plugins() -> list[list[str]]:
     """Each method with its weights: a method without shipped weights is not broken, it says what to do."""
     from blurbench.errors import WeightsError
+    from blurbench.methods import load_method
     from blurbench.registry import METHODS, METRICS
 
     rows = []
@@ -50,7 +51,7 @@ def _plugins() -> list[list[str]]:
             state = f"BROKEN: {entry.broken}" if entry.broken else "ok"
             if registry is METHODS and not entry.broken:
                 try:
-                    method = METHODS.get(entry.name).load()
+                    method = load_method(entry.name)
                     state = f"ok, {method.weights.origin} weights {method.weights.sha256[:8]}" if method.weights else "ok"
                 except WeightsError as error:
                     state = f"needs weights: {error}"

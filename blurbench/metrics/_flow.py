@@ -9,15 +9,34 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from blurbench.errors import PredictionError
 from blurbench.metrics import select
 from blurbench.metrics._metric import Pixels
 from blurbench.types import F32, U8
 from blurbench.video import flow
 from blurbench.video.flow import Flow
 
-_LEAST = 12  # what OpenCV's DIS needs; learned models reduce pictures by 8 and see nothing in smaller ones
+_LEAST = 96
 _KEPT = threading.local()
+
+
+class _Padded:
+    """A flow model for pictures of any size: it sees the last row and column repeated until both sides have 96 pixels.
+
+    OpenCV's DIS ends the process for pictures with one side below 32, and after one without a side of 91 keeps another pyramid for all
+    that follow; learned models reduce pictures many times.
+    """
+
+    def __init__(self, model: Flow) -> None:
+        self.name = model.name
+        self.facts = model.facts
+        self._model = model
+
+    def between(self, a: U8, b: U8) -> F32:
+        height, width = a.shape[:2]
+        down, right = max(0, _LEAST - height), max(0, _LEAST - width)
+        if down or right:
+            a, b = (np.pad(picture, ((0, down), (0, right), (0, 0)), mode="edge") for picture in (a, b))
+        return self._model.between(a, b)[:height, :width]
 
 
 def model(name: str) -> Flow:
@@ -27,7 +46,7 @@ def model(name: str) -> Flow:
     """
     kept: dict[str, Flow] = _KEPT.__dict__.setdefault("models", {})
     if name not in kept:
-        kept[name] = flow.load(name)
+        kept[name] = _Padded(flow.load(name))
     return kept[name]
 
 
@@ -36,11 +55,8 @@ def facts(name: str) -> dict[str, Any]:
     return model(name).facts()
 
 
-def codes(id: str, frames: Pixels) -> U8:
-    """A clip (T, H, W, 3) as flow models take it, rounded to 8 bits. Raises PredictionError for frames too small to measure motion."""
-    height, width = frames.shape[1:3]
-    if min(height, width) < _LEAST:
-        raise PredictionError(f"{id}: frames are {height}x{width} (HxW), expected at least {_LEAST}x{_LEAST} to measure motion in them")
+def codes(frames: Pixels) -> U8:
+    """A clip (T, H, W, 3) as flow models take it: rounded to 8 bits."""
     return np.ascontiguousarray(select.quantise(frames, "round"))
 
 

@@ -31,16 +31,16 @@ def epe_first_last(prediction: Pixels, target: Pixels, *, flow: str = "dis-mediu
     how the published script forgives the direction. It forgives more than a direction: what moves by d has an error of at most |d|
     where the prediction stands still, and of a prediction with the wrong direction in half of the picture nothing is left.
 
-    prediction, target: (T, H, W, 3), uint8 or float in [0, 1] (rounded to 8 bits), T at least 2, H and W at least 12. flow: the model,
+    prediction, target: (T, H, W, 3), uint8 or float in [0, 1] (rounded to 8 bits), T at least 2. flow: the model,
     `dis-…` or `ptlflow:NAME`; values of two models cannot be compared. Returns (1,) float64 in pixels, at least 0, lower is better.
 
     Source: K. Zhang et al., ACM MM 2020 (table 1: 10 to 18 px; model, frames and resolution not stated); direction "pixel" as in the
     evaluation script of Tedla et al. 2025, which resizes to multiples of 8 and gives RAFT frames in [0, 1]; here nothing is resized.
-    Raises PredictionError (shapes, types, ranges, NaN, one frame, small frames), RecipeError (direction), UnknownNameError (flow), for
+    Raises PredictionError (shapes, types, ranges, NaN, one frame), RecipeError (direction), UnknownNameError (flow), for
     models of ptlflow also WeightsError and BrokenPluginError.
     """
     one_of("epe-first-last", "direction", direction, Direction)
-    p, g = _flow.codes("epe-first-last", prediction), _flow.codes("epe-first-last", target)
+    p, g = _flow.codes(prediction), _flow.codes(target)
     return _smaller_mean(_flow.model(flow), p[[0, -1]], g[[0, -1]], direction)
 
 
@@ -56,7 +56,7 @@ def epe_adjacent(prediction: Pixels, target: Pixels, *, flow: str = "dis-medium"
     Parameters, range and errors as for `epe-first-last`. Returns (1,) float64 in pixels a step, lower is better.
     """
     one_of("epe-adjacent", "direction", direction, Direction)
-    p, g = _flow.codes("epe-adjacent", prediction), _flow.codes("epe-adjacent", target)
+    p, g = _flow.codes(prediction), _flow.codes(target)
     return _smaller_mean(_flow.model(flow), p, g, direction)
 
 

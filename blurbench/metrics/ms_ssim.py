@@ -24,7 +24,7 @@ def ms_ssim(prediction: Pixels, target: Pixels, *, border: Literal["valid", "ref
     ssim_j is `ssim` of the pictures halved j - 1 times, and cs_j the mean over pixels and RGB of its second factor,
     (2 v_xy + C2) / (v_x + v_y + C2); a negative mean counts as 0. Halving is the mean of 2x2 pixels; the last of an odd number of rows or
     columns is left out. border: of the coarsest scale count the pixels where the window fits, or, "reflect", all pixels of the picture
-    mirrored about its outermost ones; on small frames that moves the value by up to some 1e-3.
+    mirrored about its outermost ones; on frames of 176x176 that moves the value by 5e-5 to 4e-3.
 
     prediction, target: (T, H, W, 3), uint8 or float in [0, 1], H and W at least 176. Returns (T,) float64 without unit in [0, 1], 1 for
     identical frames, higher is better.

@@ -26,16 +26,16 @@ def warp_error(prediction: Pixels, target: Pixels, *, flow: str = "dis-medium") 
     holds what interpolation, a flow's errors and changing light leave, and is the row of the method `oracle` on a board. Below it are
     blurred clips, in which a wrong motion costs little: read it beside a metric of pictures.
 
-    prediction, target: (T, H, W, 3), uint8 or float in [0, 1] (the target rounded to 8 bits for the flow), T at least 2, H and W at least
-    12. flow: the model, `dis-…` or `ptlflow:NAME`; values of two models cannot be compared. Returns (1,) float64 without unit in [0, 1],
+    prediction, target: (T, H, W, 3), uint8 or float in [0, 1] (the target rounded to 8 bits for the flow), T at least 2.
+    flow: the model, `dis-…` or `ptlflow:NAME`; values of two models cannot be compared. Returns (1,) float64 without unit in [0, 1],
     lower is better.
 
     Source: Lai et al., "Learning Blind Video Temporal Consistency", ECCV 2018 (flow warping error), there with FlowNet2 and a mask that
     leaves out motion boundaries too (Ruder, Dosovitskiy, Brox 2016).
-    Raises PredictionError (shapes, types, ranges, NaN, one frame, small frames), UnavailableError (no pixel counts), UnknownNameError
+    Raises PredictionError (shapes, types, ranges, NaN, one frame), UnavailableError (no pixel counts), UnknownNameError
     (flow), for models of ptlflow also WeightsError and BrokenPluginError.
     """
-    truth, model = _flow.codes("warp-error", target), _flow.model(flow)
+    truth, model = _flow.codes(target), _flow.model(flow)
     errors = []
     for t, (here, there) in enumerate(pairwise(truth)):
         along = model.between(here, there)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import time
 from collections.abc import Callable
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -23,6 +21,7 @@ from blurbench.errors import BlurbenchError, RecipeError
 from blurbench.registry import METHODS
 from blurbench.run.record import command_line
 from blurbench.store.dataset import BlurDataset, Draws
+from blurbench.store.disk import replacing
 from blurbench.store.reader import MadeDataSet, open_dataset
 from blurbench.train.recipe import Training
 
@@ -119,9 +118,8 @@ def train(
         "torch": torch.__version__,
     }
     state = {key: (value.half() if half else value).contiguous().cpu() for key, value in run.network.state_dict().items()}
-    part = out.with_name(f".{out.name}.part")
-    save_file(state, part, metadata={"card": json.dumps(card)})
-    part.replace(out)
+    with replacing(out) as part:
+        part.write_bytes(weights.packed(state, card))
     return Trained(out, run.step, run.seconds, run.validation)
 
 

@@ -3,6 +3,7 @@
 import importlib
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +13,16 @@ from skimage import data
 from blurbench import fetch, metrics
 from blurbench.errors import PredictionError, UnavailableError, WeightsError
 from blurbench.metrics import lpips as module
+from blurbench.metrics import protocol
 from blurbench.metrics.lpips import facts, lpips_alex, lpips_vgg
+from blurbench.metrics.score import score
 from blurbench.registry import METRICS
+from blurbench.types import Prediction, Sample
+from tests.formulas import golden_sequence
 from tests.metrics import torchvision_operators
 from tests.metrics.test_ssim import damaged
 
+FILE = Path(__file__).parents[2] / "leaderboards" / "protocols" / "zhong2022-single.toml"
 # Layers of torchvision's classifiers: number, channels out, channels in, side of the kernel.
 ALEX = [(0, 64, 3, 11), (3, 192, 64, 5), (6, 384, 192, 3), (8, 256, 384, 3), (10, 256, 256, 3)]
 _WIDTHS = {0: 64, 2: 64, 5: 128, 7: 128, 10: 256, 12: 256, 14: 256, 17: 512, 19: 512, 21: 512, 24: 512, 26: 512, 28: 512}
@@ -209,6 +215,20 @@ def test_a_torchvision_of_another_torch(tmp_path, monkeypatch):
             lpips_alex(*clips)
     finally:
         module._package.cache_clear()
+
+
+@pytest.mark.skipif("lpips-alex" not in METRICS.names(), reason="blurbench is not installed: pip install -e .")
+def test_a_column_is_filled_or_says_why_not(published, tmp_path, monkeypatch):
+    sharp = golden_sequence()
+    predicted = np.clip(sharp / 255 + np.random.default_rng(0).normal(0, 0.02, (5, *sharp.shape)), 0, 1).astype(np.float32)
+    sample = Sample("clip", "video", sharp[3], sharp, (np.arange(7) + 0.5) / 7, "pixel")
+    rules = protocol.read(FILE)
+    full = score(rules, Prediction("clip", predicted, 0.0, "cpu"), sample)
+    assert full.values["lpips-p1-forward"] == pytest.approx(lpips_alex(predicted[0], sharp).mean(), abs=1e-6) and not full.empty
+    monkeypatch.setenv("BLURBENCH_CACHE", str(tmp_path))
+    bare = score(rules, Prediction("clip", predicted, 0.0, "cpu"), sample)
+    assert bare.values["lpips-p1-forward"] is None and "blurbench weights fetch lpips-alex" in bare.empty["lpips-p1-forward"]
+    assert bare.values["psnr-p1-forward"] == full.values["psnr-p1-forward"]
 
 
 @pytest.mark.parametrize(("metric", "side"), [(lpips_alex, 31), (lpips_vgg, 16)])

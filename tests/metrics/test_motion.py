@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blurbench import metrics
 from blurbench.errors import PredictionError, RecipeError, UnavailableError
 from blurbench.metrics.motion import motion_epe, motion_mse_zhang2021, trajectory_error
 from blurbench.metrics.protocol import Column, Protocol
@@ -175,6 +176,29 @@ def test_refused():
         trajectory_error(p, g, texture=3, sharp=np.zeros((3, 6, 4, 3), np.uint8))
 
 
+IDS = [
+    "ordering-purohit2019",
+    "ordering-zhang2020",
+    "epe-first-last",
+    "epe-adjacent",
+    "reblur-ssim",
+    "motion-mse-zhang2021",
+    "motion-epe",
+    "trajectory-error",
+    "warp-error",
+    "diversity",
+]
+
+
+@pytest.mark.parametrize("id", IDS)
+@pytest.mark.skipif("motion-epe" not in METRICS.names(), reason="blurbench is not installed: pip install -e .")
+def test_found_by_their_ids(id):
+    info = metrics.get(id).info
+    assert info.id == id
+    assert info.whole_clip == (id != "trajectory-error")
+    assert info.better == ("higher" if id in ("reblur-ssim", "diversity") else "lower")
+
+
 @pytest.mark.skipif("motion-epe" not in METRICS.names(), reason="blurbench is not installed: pip install -e .")
 def test_scored_under_a_protocol():
     """True motion from a straight line; the prediction is a third too short, and its right half runs backwards."""
@@ -199,4 +223,6 @@ def test_scored_under_a_protocol():
         {"mse": (1.6**2 + (6.4 / 3) ** 2) / 2, "epe": 8 / 3, "forward": away * (1 / 3 + 5 / 3) / 2, "free": away / 3},
         rel=1e-5,
     )
-    assert score(rules, replace(prediction, motion=predicted[None, ::-1].astype(np.float32)), sample).values["free"] == pytest.approx(away / 3)
+    assert score(rules, replace(prediction, motion=predicted[None, ::-1].astype(np.float32)), sample).values["free"] == pytest.approx(
+        away / 3
+    )

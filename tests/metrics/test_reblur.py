@@ -93,7 +93,7 @@ def test_ssim_refused():
     prediction, target = clips(4)
     with pytest.raises(PredictionError, match=r"reblur-ssim: blurry has shape \(6, 6, 3\)"):
         reblur_ssim(prediction, target, blurry=target[0, :, :6])
-    with pytest.raises(PredictionError, match="ssim: frames are 6x7.*11x11"):
+    with pytest.raises(PredictionError, match=r"ssim: frames are 6x7.*11x11"):
         reblur_ssim(prediction, target)
 
 
