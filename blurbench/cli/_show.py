@@ -44,11 +44,11 @@ def show_record(record: RunRecord, folder: str | Path) -> None:
     rows = []
     for column in rules.columns:
         value = record.values[column.name]
-        why = record.empty.get(column.name, "")
-        words = f"{column.description}: none, {why}" if why and value.mean is None else column.description
-        rows.append([column.name, _number(value, column, rules.psnr_cap), _range(value), column.unit, words])
+        rows.append([column.name, _number(value, column, rules.psnr_cap), _range(value), column.unit, column.description])
     say(f"\n{record.dataset}, split {record.split}, protocol {rules.id} version {rules.version}:")
     table(["column", "mean", "95 % interval", "unit", "what it is"], rows)
+    for reason, names in _reasons(record).items():
+        say(f"empty: {', '.join(names)}: {reason}")
     took = "" if record.seconds is None else f", {record.seconds:.3f} s a sample on {record.device}"
     say(f"{record.samples} samples of {record.videos} videos{took}")
     if record.failed:
@@ -71,6 +71,15 @@ def show_board(board: Board) -> None:
     if any(value.mean == rules.psnr_cap for row in board.rows for value in row.values.values()):
         say(f"≥{rules.psnr_cap:g}: identical pixels, whose PSNR is infinite; it counts as {rules.psnr_cap:g} dB")
     say(f"ranked by {rules.rank_by}; an empty cell is a value that the method cannot give")
+
+
+def _reasons(record: RunRecord) -> dict[str, list[str]]:
+    """The columns without a value, by reason."""
+    found: dict[str, list[str]] = {}
+    for name, reason in record.empty.items():
+        if record.values[name].mean is None:
+            found.setdefault(reason, []).append(name)
+    return found
 
 
 def _number(value: Value, column: Column, cap: float) -> str:

@@ -22,8 +22,8 @@ _KEPT = threading.local()
 class _Padded:
     """A flow model for pictures of any size: it sees the last row and column repeated until both sides have 96 pixels.
 
-    OpenCV's DIS ends the process for pictures with one side below 32, and after one without a side of 91 keeps another pyramid for all
-    that follow; learned models reduce pictures many times.
+    OpenCV's DIS may end the process where one side is below 32 (4.13 and 5.0 do), and after a small picture it keeps another pyramid for
+    all that follow (5.0 does); learned models reduce pictures many times.
     """
 
     def __init__(self, model: Flow) -> None:

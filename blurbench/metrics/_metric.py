@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, cast
@@ -18,6 +18,7 @@ Pixels = NDArray[np.uint8] | NDArray[np.floating[Any]]
 
 Better = Literal["higher", "lower"]
 Kind = Literal["frames", "motion", "samples"]
+Facts = Callable[[Mapping[str, Any]], dict[str, Any]]
 P = ParamSpec("P")
 _DTYPES = ("uint8", "float16", "float32", "float64")
 _SLACK = 1e-6  # what a float32 clamp followed by a change of type may leave outside [0, 1]
@@ -30,7 +31,8 @@ class MetricInfo:
     unit: "dB", "1" for a pure number, … better: which way is better. whole_clip: one value a clip instead of one a frame.
     needs: fields of `blurbench.types.Sample`, or of its extras, that the scorer passes as options of the same name; a sample without
     them has no value. min_frames: below it there is no value. of: what is compared: `frames`, two clips; `motion`, two fields of
-    displacements; `samples`, all draws of a stochastic method and the target clip.
+    displacements; `samples`, all draws of a stochastic method and the target clip. facts: from the options to what else decides on the
+    value (weights, versions), JSON-ready, for the run record.
     """
 
     id: str
@@ -41,6 +43,7 @@ class MetricInfo:
     needs: frozenset[str] = frozenset()
     min_frames: int = 1
     of: Kind = "frames"
+    facts: Facts | None = None
 
 
 class Metric(Protocol[P]):
@@ -65,9 +68,10 @@ def metric(
     needs: Iterable[str] = (),
     min_frames: int = 1,
     of: Kind = "frames",
+    facts: Facts | None = None,
 ) -> Callable[[Callable[Concatenate[Pixels, Pixels, P], F64]], Metric[P]]:
     """Make a function of (prediction, target) a metric: attach its MetricInfo as `.info`, and check the two clips before every call."""
-    info = MetricInfo(id, title, unit, better, whole_clip, frozenset(needs), min_frames, of)
+    info = MetricInfo(id, title, unit, better, whole_clip, frozenset(needs), min_frames, of, facts)
 
     def decorate(function: Callable[Concatenate[Pixels, Pixels, P], F64]) -> Metric[P]:
         @wraps(function)

@@ -46,7 +46,7 @@ class _Trunk:
 _TRUNKS: dict[Net, _Trunk] = {"alex": _Trunk("lpips-alex", "AlexNet", 31), "vgg": _Trunk("lpips-vgg", "VGG-16", 16)}
 
 
-@metric(id="lpips-alex", title="LPIPS v0.1, AlexNet", unit="1", better="lower")
+@metric(id="lpips-alex", title="LPIPS v0.1, AlexNet", unit="1", better="lower", facts=lambda options: facts("alex"))
 def lpips_alex(prediction: Pixels, target: Pixels, *, device: str = "cpu") -> F64:
     """LPIPS v0.1 of each frame with the AlexNet trunk: the squared differences of features normalised over channels, weighted by learned
     factors, averaged over places and added over five layers.
@@ -61,7 +61,7 @@ def lpips_alex(prediction: Pixels, target: Pixels, *, device: str = "cpu") -> F6
     return _distance("alex", prediction, target, device)
 
 
-@metric(id="lpips-vgg", title="LPIPS v0.1, VGG-16", unit="1", better="lower")
+@metric(id="lpips-vgg", title="LPIPS v0.1, VGG-16", unit="1", better="lower", facts=lambda options: facts("vgg"))
 def lpips_vgg(prediction: Pixels, target: Pixels, *, device: str = "cpu") -> F64:
     """`lpips_alex` with the VGG-16 trunk; H and W at least 16. Some forty times slower, and on another scale: never compare the two."""
     return _distance("vgg", prediction, target, device)

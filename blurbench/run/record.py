@@ -43,6 +43,7 @@ class RunRecord:
     weights: files, SHA-256 and origin, or None. rules: digest of the protocol's text. values: aggregates by protocol column; empty: why
     columns have none. failed: samples without scores, and why; they are in no mean, and `samples` does not count them. draws: how many of
     a stochastic method were scored. seconds: mean a sample without the first, None where it is not known; cost: parameters and the like.
+    metrics: what else decided on a column's values (weights of a metric, its flow model), by column.
     predictions: digest of the stored predictions that were scored, None where they were not stored. scores: name of the Parquet file
     with a row a sample, beside the record. command: what to type to get the row again.
     """
@@ -65,6 +66,7 @@ class RunRecord:
     draws: int
     seconds: float | None
     cost: dict[str, Any]
+    metrics: dict[str, dict[str, Any]]
     device: str
     seed: int
     predictions: str | None

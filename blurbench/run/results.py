@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from blurbench import metrics
 from blurbench.metrics.protocol import Column, Protocol
 from blurbench.metrics.score import SampleScore
 from blurbench.metrics.statistics import interval
@@ -52,6 +53,7 @@ def _write(header: Header, rules: Protocol, number: int, outcomes: Sequence[Outc
         draws=min(header.draws, rules.samples),
         seconds=_mean_without_first([outcome.seconds for outcome in scored]),
         cost=header.cost or {},
+        metrics={column.name: facts for column in rules.columns if (facts := _facts(column, scores))},
         device=header.device,
         seed=header.seed,
         predictions=predictions,
@@ -94,6 +96,13 @@ def table(rules: Protocol, outcomes: Sequence[Outcome], number: int) -> pd.DataF
     }
     columns = {column.name: [_number(score.values[column.name]) for score in scores] for column in rules.columns}
     return pd.DataFrame({**facts, **columns})
+
+
+def _facts(column: Column, scores: Sequence[SampleScore]) -> dict[str, Any]:
+    """What the metric says of itself, unless the column is empty."""
+    info = metrics.get(column.metric).info
+    used = info.facts and any(score.values[column.name] is not None for score in scores)
+    return info.facts(column.options) if info.facts and used else {}
 
 
 def _number(value: float | None) -> float:

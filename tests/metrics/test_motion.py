@@ -177,16 +177,8 @@ def test_refused():
 
 
 IDS = [
-    "ordering-purohit2019",
-    "ordering-zhang2020",
-    "epe-first-last",
-    "epe-adjacent",
-    "reblur-ssim",
-    "motion-mse-zhang2021",
-    "motion-epe",
-    "trajectory-error",
-    "warp-error",
-    "diversity",
+    *("ordering-purohit2019", "ordering-zhang2020", "epe-first-last", "epe-adjacent", "reblur-ssim"),
+    *("motion-mse-zhang2021", "motion-epe", "trajectory-error", "warp-error", "diversity"),
 ]
 
 
