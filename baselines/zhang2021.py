@@ -38,10 +38,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
-from blurbench.baselines._zhang2021_offsets import COUNT, OffsetNetwork, load_offsets, offsets, reblur, released_order, state_of, warp
+from blurbench.baselines._zhang2021_offsets import COUNT, GRID, OffsetNetwork, load_offsets, offsets, reblur, released_order, state_of, warp
 from blurbench.baselines.zhang2019 import Encoder, Residual, _join, _split
 from blurbench.errors import WeightsError
-from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
+from blurbench.methods import Answer, Capabilities, Method, MethodCard, Request, Resources
 from blurbench.types import F32, F64
 
 __all__ = ["NETWORKS", "MotionAware", "OffsetNetwork", "Zhang2021", "Zhang2021Paper", "load_offsets", "offsets", "reblur", "warp"]
@@ -190,15 +190,15 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 }
 """Networks that have published checkpoints, by the name of their key list."""
 
-_CITATION = """@article{zhang2021exposure,
+CITATION = """@article{zhang2021exposure,
   title = {Exposure Trajectory Recovery from Motion Blur},
   author = {Zhang, Youjian and Wang, Chaoyue and Maybank, Stephen J. and Tao, Dacheng},
   journal = {IEEE Transactions on Pattern Analysis and Machine Intelligence},
   year = {2021}
 }"""
-_PAPER = "Y. Zhang, C. Wang, S. J. Maybank, D. Tao: Exposure Trajectory Recovery from Motion Blur, TPAMI 2021 (arXiv 2020)"
+PAPER = "Y. Zhang, C. Wang, S. J. Maybank, D. Tao: Exposure Trajectory Recovery from Motion Blur, TPAMI 2021 (arXiv 2020)"
 _FILES = "latest_net_offset.pth (quadratic) and latest_net_deblur.pth"
-_ORIGIN = f"{_FILES} of github.com/yjzhang96/Motion-ETR (the second by the download link there)"
+ORIGIN = f"{_FILES} of github.com/yjzhang96/Motion-ETR (the second by the download link there)"
 
 
 class Zhang2021(Method):
@@ -207,16 +207,16 @@ class Zhang2021(Method):
     card: ClassVar[MethodCard] = MethodCard(
         id="zhang2021",
         title="Motion-ETR (as released)",
-        paper=_PAPER,
+        paper=PAPER,
         licence="Apache-2.0 (this code, re-implemented); official weights: see their repository",
-        citation=_CITATION,
+        citation=CITATION,
         training_data="GoPro",
-        weights=f"not shipped; put into one folder {_ORIGIN}",
-        released=_ORIGIN,
+        weights=f"not shipped; put into one folder {ORIGIN}",
+        released=ORIGIN,
     )
     capabilities = Capabilities(multiple=8, resources=Resources(gpu=True, memory_gb=6.0))
     as_released: ClassVar[bool] = True
-    origin: ClassVar[str] = f"put into one folder {_ORIGIN}"
+    origin: ClassVar[str] = f"put into one folder {ORIGIN}"
 
     def __init__(self, network: MotionETR, device: str = "cpu") -> None:
         # On a CPU the motion-aware convolutions want channels last.
@@ -265,17 +265,20 @@ class Zhang2021(Method):
                 raise WeightsError(f"{path} is not of {cls.card.id}: {found}; try --method {other.card.id}")
 
     @torch.inference_mode()
-    def predict(self, blurry: F32, request: Request) -> F32:
-        """(1, T, H, W, 3) float32 in [0, 1] at `request.times`, in their order."""
+    def predict(self, blurry: F32, request: Request) -> Answer:
+        """(1, T, H, W, 3) float32 in [0, 1] at `request.times`, in their order, and the trajectories at 15 times.
+
+        For the motion, start and end of the curve are those of the exposure, as the paper's motion error takes them. An offset leads from
+        a pixel of another time to where it is in the centre frame; its opposite, at the same pixel, is taken for the way there.
+        """
         height, width = blurry.shape[:2]
-        image = torch.from_numpy(np.ascontiguousarray(blurry.transpose(2, 0, 1)))[None].to(self.device)
-        if min(height, width) < 16:
-            image = F.pad(image, (0, max(0, 16 - width), 0, max(0, 16 - height)), mode="replicate")
+        image = picture(blurry, self.device)
         sharp = self.network.deblur(image)
-        times = curve_times(request.times)
-        frames = warp(sharp, offsets(self.network.offset, image, times)) if times.any() else sharp[:, None].repeat(1, len(times), 1, 1, 1)
-        video: F32 = frames[..., :height, :width].clamp(0, 1).permute(0, 1, 3, 4, 2).cpu().numpy()
-        return video
+        curves = offsets(self.network.offset, image, [*curve_times(request.times), *GRID])
+        asked, path = curves[:, : -len(GRID)], curves[:, -len(GRID) :]
+        frames = warp(sharp, asked)[..., :height, :width].clamp(0, 1).permute(0, 1, 3, 4, 2)
+        motion = -path[..., :height, :width].flip(2).permute(0, 1, 3, 4, 2)  # (dy, dx) to (x, y)
+        return Answer(frames.cpu().numpy(), motion.float().cpu().numpy(), np.linspace(0, 1, len(GRID)))
 
 
 class Zhang2021Paper(Zhang2021):
@@ -284,9 +287,9 @@ class Zhang2021Paper(Zhang2021):
     card = MethodCard(
         id="zhang2021-paper",
         title="Motion-ETR (as in the paper)",
-        paper=_PAPER,
+        paper=PAPER,
         licence="Apache-2.0 (re-implemented from the paper)",
-        citation=_CITATION,
+        citation=CITATION,
         weights=f"never released; a folder with {_FILES} of your own training",
         released="never",
     )
@@ -297,6 +300,13 @@ class Zhang2021Paper(Zhang2021):
 def curve_times(times: F64) -> F64:
     """Times in the exposure, 0 to 1, as times on the curve: 1/30 (middle of the first of 15 slices) is -1, 0.5 is 0, 29/30 is 1."""
     return times * (2 * COUNT / (COUNT - 1)) - COUNT / (COUNT - 1)
+
+
+def picture(image: F32, device: str) -> torch.Tensor:
+    """(H, W, 3) as (1, 3, H, W) on the device, the last row and column repeated up to the 16 that the offset network needs."""
+    height, width = image.shape[:2]
+    batch = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(device)
+    return F.pad(batch, (0, max(0, 16 - width), 0, max(0, 16 - height)), mode="replicate")
 
 
 def _file(folder: Path, stem: str) -> Path | None:

@@ -98,6 +98,7 @@ class Answer:
 
     frames: F32
     motion: F32
+    motion_times: F64
 
 
 class Method(ABC):
@@ -178,12 +179,14 @@ def predict(method: Method, sample: Sample, samples: int = 1, seed: int = 0) -> 
     answer = method.predict(blurry, request)
     devices.synchronise(method.device)
     seconds = time.perf_counter() - start
-    pictures, motion = (answer.frames, answer.motion) if isinstance(answer, Answer) else (answer, None)
-    shape = request.samples, frames, *blurry.shape[:2]
-    pictures = _checked(method, sample, "frames", pictures, (*shape, 3))[:, :, :height, :width]
-    if motion is not None:
-        motion = _checked(method, sample, "motion", motion, (*shape, 2))[:, :, :height, :width]
-    return Prediction(sample.id, pictures, seconds, method.device, motion)
+    pictures = answer.frames if isinstance(answer, Answer) else answer
+    shape = request.samples, frames, *blurry.shape
+    made = Prediction(sample.id, _checked(method, sample, "frames", pictures, shape)[:, :, :height, :width], seconds, method.device)
+    if not isinstance(answer, Answer):
+        return made
+    times = np.asarray(answer.motion_times, np.float64)
+    motion = _checked(method, sample, "motion", answer.motion, (request.samples, len(times), *blurry.shape[:2], 2))
+    return replace(made, motion=motion[:, :, :height, :width], motion_times=times)
 
 
 def _checked(method: Method, sample: Sample, what: str, array: F32, expected: tuple[int, ...]) -> F32:

@@ -60,8 +60,8 @@ class Prediction:
     """What a method returned for N samples of T frames.
 
     frames: (N, T, H, W, 3), float32 in [0, 1], or uint8 where they come from 8-bit files. seconds it took; device it ran on.
-    motion: (N, T, H, W, 2) float32 where the method gives it, displacement in pixels (x right, y down) of what is at a pixel in the
-    middle of the exposure, at each of the T times.
+    motion: (N, M, H, W, 2) float32 where the method gives it, displacement in pixels (x right, y down) of what is at a pixel in the
+    middle of the exposure, at each of the M `motion_times`, float64, rising, in units of the exposure.
     """
 
     sample: str
@@ -69,3 +69,4 @@ class Prediction:
     seconds: float
     device: str
     motion: F32 | None = None
+    motion_times: F64 | None = None

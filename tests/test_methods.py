@@ -118,7 +118,8 @@ def test_values_that_are_no_numbers(bad):
 )
 def test_wrong_shape(shape, told):
     method = Answer(lambda blurry, request: np.zeros(shape, np.float32))
-    with pytest.raises(PredictionError, match=rf"^answer returned frames of shape {told} for sample s, expected \(N,T,H,W,3\) = \(1, 3, 4, 5, 3\)$"):
+    expected = r"expected \(N,T,H,W,3\) = \(1, 3, 4, 5, 3\)"
+    with pytest.raises(PredictionError, match=rf"^answer returned frames of shape {told} for sample s, {expected}$"):
         predict(method, make_sample())
 
 

@@ -38,9 +38,9 @@ def counting(title: str, dataset: str | Path, split: str) -> Iterator[Callable[[
         yield tell
 
 
-def show_record(record: RunRecord, folder: str | Path) -> None:
-    """A run's values on stdout, and where its files are on stderr."""
-    rules = protocols.load(record.protocol)
+def show_record(record: RunRecord, protocol: str, folder: str | Path) -> None:
+    """A run's values under a protocol, by id or file, on stdout; where its files are on stderr."""
+    rules = protocols.load(protocol)
     rows = []
     for column in rules.columns:
         value = record.values[column.name]

@@ -48,5 +48,5 @@ def score(
             allow_failures=allow_failures,
             progress=tell,
         )
-    for record in records:
-        show_record(record, out)
+    for record, name in zip(records, protocol, strict=True):
+        show_record(record, name, out)

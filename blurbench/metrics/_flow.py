@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import cv2
@@ -15,28 +16,7 @@ from blurbench.types import F32, U8
 from blurbench.video import flow
 from blurbench.video.flow import Flow
 
-_LEAST = 96
 _KEPT = threading.local()
-
-
-class _Padded:
-    """A flow model for pictures of any size: it sees the last row and column repeated until both sides have 96 pixels.
-
-    OpenCV's DIS may end the process where one side is below 32 (4.13 and 5.0 do), and after a small picture it keeps another pyramid for
-    all that follow (5.0 does); learned models reduce pictures many times.
-    """
-
-    def __init__(self, model: Flow) -> None:
-        self.name = model.name
-        self.facts = model.facts
-        self._model = model
-
-    def between(self, a: U8, b: U8) -> F32:
-        height, width = a.shape[:2]
-        down, right = max(0, _LEAST - height), max(0, _LEAST - width)
-        if down or right:
-            a, b = (np.pad(picture, ((0, down), (0, right), (0, 0)), mode="edge") for picture in (a, b))
-        return self._model.between(a, b)[:height, :width]
 
 
 def model(name: str) -> Flow:
@@ -46,13 +26,13 @@ def model(name: str) -> Flow:
     """
     kept: dict[str, Flow] = _KEPT.__dict__.setdefault("models", {})
     if name not in kept:
-        kept[name] = _Padded(flow.load(name))
+        kept[name] = flow.load(name)
     return kept[name]
 
 
-def facts(name: str) -> dict[str, Any]:
-    """What decides the model's output, JSON-ready, for records of a run: hash of weights, how pictures are given, versions."""
-    return model(name).facts()
+def facts(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides the model's output, from a metric's options, for records of a run: hash of weights, how pictures are given, versions."""
+    return {"flow": model(options.get("flow", "dis-medium")).facts()}
 
 
 def codes(frames: Pixels) -> U8:

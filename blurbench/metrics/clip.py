@@ -11,7 +11,7 @@ import numpy as np
 from blurbench import metrics
 from blurbench.errors import UnavailableError
 from blurbench.metrics import select
-from blurbench.metrics._metric import Pixels
+from blurbench.metrics._metric import MetricInfo, Pixels
 from blurbench.metrics.select import Region
 from blurbench.types import F64, Sample
 
@@ -84,13 +84,18 @@ class Clip:
 
     def _compute(self, metric: str, options: Mapping[str, Any], sources: Sequence[int], places: Sequence[int]) -> F64:
         function = metrics.get(metric)
-        facts = {name: _fact(self.sample, name) for name in function.info.needs}
+        facts = facts_of(self.sample, function.info)
         # Whole clips in order of time are views; most are, and a copy of a clip of large frames takes as long as its PSNR.
         return function(_pick(self.prediction, sources), _pick(self.target, places), **facts, **options)
 
 
+def facts_of(sample: Sample, info: MetricInfo) -> dict[str, Any]:
+    """What a metric needs of the sample. Raises UnavailableError where the data lack it."""
+    return {name: _fact(sample, name) for name in info.needs}
+
+
 def _fact(sample: Sample, name: str) -> Any:
-    """A field of the sample or of its extras. Raises UnavailableError where the data have none."""
+    """A field of the sample or of its extras."""
     found = getattr(sample, name, None) if name != "extras" else None
     found = sample.extras.get(name) if found is None else found
     if found is None:

@@ -23,6 +23,7 @@ Direction = Literal["forward", "pixel"]
     better="lower",
     whole_clip=True,
     min_frames=2,
+    facts=_flow.facts,
 )
 def epe_first_last(prediction: Pixels, target: Pixels, *, flow: str = "dis-medium", direction: Direction = "forward") -> F64:
     """Mean over pixels of | F(p_1, p_T) - F(g_1, g_T) |, where F(a, b) is the flow that a model measures from frame a to frame b.
@@ -45,7 +46,13 @@ def epe_first_last(prediction: Pixels, target: Pixels, *, flow: str = "dis-mediu
 
 
 @metric(
-    id="epe-adjacent", title="End-point error of the flow between adjacent frames", unit="px", better="lower", whole_clip=True, min_frames=2
+    id="epe-adjacent",
+    title="End-point error of the flow between adjacent frames",
+    unit="px",
+    better="lower",
+    whole_clip=True,
+    min_frames=2,
+    facts=_flow.facts,
 )
 def epe_adjacent(prediction: Pixels, target: Pixels, *, flow: str = "dis-medium", direction: Direction = "forward") -> F64:
     """Mean over pixels and t = 1 … T - 1 of | F(p_t, p_t+1) - F(g_t, g_t+1) |, F(a, b) the flow that a model measures from a to b.

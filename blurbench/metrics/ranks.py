@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from blurbench.errors import PredictionError
 from blurbench.metrics._metric import Better
-from blurbench.metrics.paired import Average, Scores, paired
+from blurbench.metrics.paired import Average, Scores, match, permutation_test
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ def ranks(
 ) -> dict[str, Rank]:
     """Rank systems that were scored on the same samples, by name, in the order of their means from the best.
 
-    `tied` is 1 + the number of systems that are significantly better: by the paired test of whole videos (`paired.sign_flips`), at
+    `tied` is 1 + the number of systems that are significantly better: by the paired test of whole videos (`paired.permutation_test`), at
     1 - level over all pairs of the board together (`holm`). Sharing a rank is not being equal, it is that these data do not tell. The
     relation is not transitive: a system may share the rank of one that is significantly better than a third which it is not better than;
     for the same reason a system with the better mean, but uneven scores, may have the larger rank.
@@ -42,21 +40,12 @@ def ranks(
     systems: of each its scores by sample id. videos: the source video of each sample.
     Raises PredictionError where two systems were not scored on the same samples, naming the two and the samples.
     """
-    if not systems:
-        return {}
-    if len(systems) == 1:
-        systems, only = dict(systems), next(iter(systems))
-        alone = paired(systems[only], systems[only], videos, average=average, seed=seed)
-        return {only: Rank(alone.first, 1, 1, ())}
-    means: dict[str, float] = {}
+    means = {name: match(scores, scores, videos, average).means[0] for name, scores in systems.items()}
     found: list[tuple[str, str, float]] = []
     for one, other in combinations(sorted(systems), 2):
-        try:
-            pair = paired(systems[one], systems[other], videos, average=average, seed=seed)
-        except PredictionError as error:
-            raise PredictionError(f"first {one}, second {other}: {error}") from error
-        means |= {one: pair.first, other: pair.second}
-        found.append((one, other, pair.p) if (pair.first > pair.second) == (better == "higher") else (other, one, pair.p))
+        pair = match(systems[one], systems[other], videos, average, (one, other))
+        winner, loser = (one, other) if (means[one] > means[other]) == (better == "higher") else (other, one)
+        found.append((winner, loser, permutation_test(pair.differences, pair.videos, seed)))
     adjusted = holm([p for _, _, p in found])
     worse: dict[str, list[str]] = {name: [] for name in systems}
     for (winner, loser, _), p in zip(found, adjusted, strict=True):
@@ -65,7 +54,9 @@ def ranks(
     sign = -1 if better == "higher" else 1
     order = sorted(means, key=lambda name: (sign * means[name], name))
     plain = competition([sign * means[name] for name in order])
-    return {name: Rank(means[name], place, 1 + len(worse[name]), tuple(sorted(worse[name]))) for name, place in zip(order, plain, strict=True)}
+    return {
+        name: Rank(means[name], place, 1 + len(worse[name]), tuple(sorted(worse[name]))) for name, place in zip(order, plain, strict=True)
+    }
 
 
 def competition(values: Sequence[float]) -> list[int]:

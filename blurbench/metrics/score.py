@@ -13,9 +13,10 @@ from blurbench import metrics
 from blurbench.errors import PredictionError, UnavailableError
 from blurbench.metrics import select
 from blurbench.metrics._metric import Pixels
-from blurbench.metrics.clip import Clip
+from blurbench.metrics.clip import Clip, facts_of
 from blurbench.metrics.protocol import Column, Protocol
-from blurbench.types import F64, Prediction, Sample, cut
+from blurbench.metrics.trajectory import at_times, true_trajectory
+from blurbench.types import F32, F64, Prediction, Sample, cut
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class _Draws:
         self.prediction, self.whole, self.sample = prediction, sample, sample.cut(self.box)
         self.targets: Pixels = self.sample.sharp[wanted]
         self._clips: dict[int, Clip] = {}
+        self._truths: dict[str, F32 | None] = {}
 
     def __len__(self) -> int:
         return len(self.prediction.frames)
@@ -86,14 +88,24 @@ class _Draws:
         return self._clips[number]
 
     def motion(self, number: int) -> tuple[Pixels, Pixels]:
-        """Predicted and true motion over the exposure, (T, H, W, 2). Raises UnavailableError where the method or the data give none."""
-        if self.prediction.motion is None:
+        """Predicted and true motion over the exposure, (M, H, W, 2), at the times of the method, or where the data do not know the truth
+        there, at those of the targets. Raises UnavailableError where the method or the data give none.
+        """
+        made = self.prediction
+        if made.motion is None or made.motion_times is None:
             raise UnavailableError("the method gives no motion")
-        from blurbench.metrics.trajectory import true_trajectory
-
-        if (truth := true_trajectory(self.whole)) is None:
+        motion = made.motion[number]
+        if (truth := self._truth(made.motion_times)) is None and (truth := self._truth(None)) is not None:
+            motion = at_times(motion, made.motion_times, self.whole.times)
+        if truth is None:
             raise UnavailableError("the data have no motion over the exposure")
-        return self._cut(self.prediction.motion[number]), self._cut(truth)
+        return self._cut(motion), self._cut(truth)
+
+    def _truth(self, times: F64 | None) -> F32 | None:
+        key = "targets" if times is None else repr(times.tolist())
+        if key not in self._truths:
+            self._truths[key] = true_trajectory(self.whole, times)
+        return self._truths[key]
 
     def _cut(self, array: Pixels) -> Pixels:
         return cut(array, self.whole.blurry.shape[:2], self.box)
@@ -206,7 +218,11 @@ class _Scoring:
     def _of_motion(self, column: Column, number: int) -> float:
         motion, truth = self.draws.motion(number)
         turned = column.direction == "best" and self.turned[number]
-        return self._reduce(column, metrics.get(column.metric)(motion[::-1] if turned else motion, truth, **column.options))
+        function = metrics.get(column.metric)
+        if len(truth) < function.info.min_frames:
+            raise UnavailableError(f"{column.metric} needs {function.info.min_frames} times, the motion has {len(truth)}")
+        facts = facts_of(self.draws.sample, function.info)
+        return self._reduce(column, function(motion[::-1] if turned else motion, truth, **facts, **column.options))
 
     def _reduce(self, column: Column, values: F64) -> float:
         return select.reduce(values, column.reduction, self.protocol.psnr_cap if column.unit == "dB" else math.inf)

@@ -36,7 +36,7 @@ def true_trajectory(sample: Sample, times: F64 | None = None) -> F32 | None:
         return None
     places = _followed(flow, known)
     places -= grid(flow.shape[1:])
-    return places if times is None else _between(places, known, asked)
+    return places if times is None else at_times(places, known, asked)
 
 
 def _followed(flow: F32, times: F64) -> F32:
@@ -75,8 +75,8 @@ def _back(flow: F32, places: F32, likely: F32, share: float = 1.0) -> F32:
     return np.asarray(best, np.float32)
 
 
-def _between(displacements: F32, known: F64, asked: F64) -> F32:
-    """Displacements at the times `known` as those at the times `asked`, linear in between."""
+def at_times(displacements: F32, known: F64, asked: F64) -> F32:
+    """Displacements (M, H, W, 2) at the rising times `known` (M,) as those at the times `asked`: linear in between, constant beyond."""
     before = np.clip(np.searchsorted(known, asked, side="right") - 1, 0, len(known) - 2)
     share = np.clip((asked - known[before]) / (known[before + 1] - known[before]), 0, 1).astype(np.float32)[:, None, None, None]
     return np.asarray((1 - share) * displacements[before] + share * displacements[before + 1], np.float32)

@@ -12,7 +12,15 @@ from blurbench.metrics._metric import Pixels, metric, to_unit
 from blurbench.types import F64
 
 
-@metric(id="warp-error", title="Temporal warping error along the true motion", unit="1", better="lower", whole_clip=True, min_frames=2)
+@metric(
+    id="warp-error",
+    title="Temporal warping error along the true motion",
+    unit="1",
+    better="lower",
+    whole_clip=True,
+    min_frames=2,
+    facts=_flow.facts,
+)
 def warp_error(prediction: Pixels, target: Pixels, *, flow: str = "dis-medium") -> F64:
     """Mean over t = 1 … T - 1 of the mean over RGB and the counted pixels x of
 

@@ -1,7 +1,8 @@
 """Predictions on disk, so that scoring needs neither method nor GPU.
 
 A folder with `predictions.json`, which says of which data and by what, and one HDF5 file a source video, with a group a sample:
-`frames` (N, T, H, W, 3), float32 or uint8, `motion` (N, T, H, W, 2) float32 where the method gives it, `seconds` as attribute. A folder of
+`frames` (N, T, H, W, 3), float32 or uint8, where the method gives it `motion` (N, M, H, W, 2) float32 with `motion_times` (M,), `seconds` as
+attribute. A folder of
 plain pictures is read as well: `<video>/<sample>/<frame>.png`, or `<video>/<sample>/<k>/<frame>.png` for several draws, named as the
 samples of the data set are; frames and draws in natural order of their names.
 """
@@ -117,8 +118,8 @@ class Predictions:
             if (name := sample.id.rpartition("/")[2]) not in file:
                 raise PredictionError(f"{self.folder} has no prediction of sample {sample.id}; predict again into the same folder")
             group = file[name]
-            motion = group["motion"][()] if "motion" in group else None
-            return Prediction(sample.id, group["frames"][()], float(group.attrs["seconds"]), self.header.device, motion)
+            motion, times = (group[name][()] if name in group else None for name in ("motion", "motion_times"))
+            return Prediction(sample.id, group["frames"][()], float(group.attrs["seconds"]), self.header.device, motion, times)
 
     def _pictures(self, sample: Sample) -> Prediction:
         folder = self.folder / sample.id
@@ -164,6 +165,8 @@ class Writer:
         group = file.create_group(prediction.sample.rpartition("/")[2])
         group.attrs["seconds"] = prediction.seconds
         frames = quantise(prediction.frames, "round") if self.header.store == "uint8" else prediction.frames
+        if prediction.motion is not None:
+            group["motion_times"] = prediction.motion_times
         for name, array in (("frames", frames), ("motion", prediction.motion)):
             if array is not None:
                 group.create_dataset(name, data=array, chunks=(1, 1, *array.shape[2:]), shuffle=True, **hdf5plugin.Zstd(clevel=1))

@@ -10,6 +10,7 @@ import numpy as np
 from blurbench.errors import UnknownNameError
 from blurbench.types import F32, U8
 
+_LEAST = 96  # pixels a side
 _PRESETS = {
     "dis-ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
     "dis-fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
@@ -46,15 +47,35 @@ class Dis:
         return np.asarray(self._dis.calc(grey[0], grey[1], None), np.float32)  # type: ignore[call-overload]
 
 
+class Padded:
+    """A flow model for pictures of any size: it sees the last row and column repeated until both sides have 96 pixels.
+
+    OpenCV's DIS may end the process where one side is below 32 (4.13 and 5.0 do), and after a small picture it keeps another pyramid for
+    all that follow (5.0 does); learned models reduce pictures many times.
+    """
+
+    def __init__(self, model: Flow) -> None:
+        self.name = model.name
+        self.facts = model.facts
+        self._model = model
+
+    def between(self, a: U8, b: U8) -> F32:
+        height, width = a.shape[:2]
+        down, right = max(0, _LEAST - height), max(0, _LEAST - width)
+        if down or right:
+            a, b = (np.pad(picture, ((0, down), (0, right), (0, 0)), mode="edge") for picture in (a, b))
+        return self._model.between(a, b)[:height, :width]
+
+
 def load(name: str) -> Flow:
-    """A flow model by name: `dis-…`, or `ptlflow:NAME` where ptlflow is installed.
+    """A flow model by name: `dis-…`, or `ptlflow:NAME` where ptlflow is installed. It takes pictures of any size.
 
     Raises UnknownNameError, and for models of ptlflow WeightsError and BrokenPluginError.
     """
     if name in _PRESETS:
-        return Dis(name)
+        return Padded(Dis(name))
     if name.startswith("ptlflow:"):
         from blurbench.video.ptlflow_models import PtlFlow
 
-        return PtlFlow(name)
+        return Padded(PtlFlow(name))
     raise UnknownNameError("flow model", name, [*_PRESETS, "ptlflow:NAME"])

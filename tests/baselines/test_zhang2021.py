@@ -392,7 +392,7 @@ def test_centre_frame_is_the_deblurred_image_clamped(deblurring):
         expected = deblurring(image)[0].permute(1, 2, 0).clamp(0, 1).numpy()
     blurry = np.ascontiguousarray(image[0].permute(1, 2, 0).numpy())
     for times in ([0.5], [0.1, 0.5]):
-        frames = Zhang2021(network).predict(blurry, Request(np.array(times), 1, np.random.default_rng(0)))
+        frames = Zhang2021(network).predict(blurry, Request(np.array(times), 1, np.random.default_rng(0))).frames
         np.testing.assert_allclose(frames[0, -1], expected, atol=1e-5)
     deblurring.to(memory_format=torch.contiguous_format)
 

@@ -128,7 +128,7 @@ def test_the_model_matters_and_is_kept(metric, pair):
     p, g = pair
     assert metric(p, g, flow="dis-fast") != metric(p, g)
     assert _flow.model("dis-fast") is _flow.model("dis-fast")
-    assert _flow.facts("dis-fast")["model"] == "dis-fast"
+    assert _flow.facts({"flow": "dis-fast"})["flow"]["model"] == "dis-fast"
     with pytest.raises(BlurbenchError, match="unknown flow model 'dis-medum'; did you mean 'dis-medium'"):
         metric(p, g, flow="dis-medum")
 

@@ -94,7 +94,7 @@ def test_minimal(tmp_path):
         ('metric = "psnr"', 'metric = "psnr"\nframes = "first"', "frames is 'first', expected all, centre or a list"),
         ('metric = "psnr"', 'metric = "psnr"\nframes = [0, -1]', r"frames is \(0, -1\)"),
         ('metric = "psnr"', 'metric = "psnr"\nframes = []', r"frames is \(\)"),
-        ('metric = "psnr"', 'metric = "psnr"\ndirection = "clip"', "direction is 'clip', expected one of as-is, best, frame, patch, pixel, channel"),
+        ('metric = "psnr"', 'metric = "psnr"\ndirection = "clip"', "direction is 'clip', expected one of as-is, best, frame, patch, pixel"),
         ('metric = "psnr"', 'metric = "psnr"\nreduction = "max"', "reduction is 'max', expected one of mean, pooled"),
         ('metric = "psnr"', 'metric = "ssim"\nreduction = "pooled"', "reduction is 'pooled', expected mean"),
         ('metric = "psnr"', 'metric = "ordering"\nframes = "centre"', "expected several frames for ordering"),

@@ -29,7 +29,7 @@ class Noisy(Method):
     def predict(self, blurry, request):
         shape = (request.samples, len(request.times), *blurry.shape)
         frames = (blurry + request.rng.normal(0, 0.03, shape)).clip(0, 1).astype(np.float32)
-        return Answer(frames, np.zeros((*shape[:-1], 2), np.float32))
+        return Answer(frames, np.zeros((*shape[:-1], 2), np.float32), request.times)
 
 class Patchy(Noisy):
     card = MethodCard(id="patchy", title="t", paper="p", licence="l")
@@ -172,7 +172,7 @@ def test_predictions_of_other_data_are_refused(data, noisy, tmp_path):
     (folder / "predictions.json").write_text(json.dumps({**table, "format": 99}))
     with pytest.raises(PredictionError, match="has format 99, this blurbench reads up to 1"):
         score(folder, data, out=tmp_path / "runs")
-    assert not list((tmp_path / "runs").glob("*"))
+    assert not list((tmp_path / "runs").glob("*.json"))
 
 
 def pictures(data, folder, draws=None):
