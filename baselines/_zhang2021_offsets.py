@@ -23,7 +23,7 @@ Where paper and released code differ, and the choice made here:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -161,15 +161,14 @@ def warp(sharp: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
 
     offsets: (B, N, 2, H, W), (dy, dx) in pixels. Computed in float32, returned in the type of `sharp`. Differentiable in both.
     """
+    if not _in_strips(sharp, offsets):
+        return _sample(sharp.float(), offsets.float()).to(sharp.dtype)
     batch, count, _, height, width = offsets.shape
-    rows, columns = (torch.arange(size, device=offsets.device, dtype=torch.float32) for size in (height, width))
-    shift = offsets.float()
-    down = (2 * rows[:, None] + 1 + 2 * shift[:, :, 0]) / height - 1
-    right = (2 * columns + 1 + 2 * shift[:, :, 1]) / width - 1
-    # All frames of a picture are sampled as one picture that is N times as tall.
-    places = torch.stack([right, down], dim=-1).view(batch, count * height, width, 2)
-    tall = F.grid_sample(sharp.float(), places, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return tall.reshape(batch, -1, count, height, width).transpose(1, 2).to(sharp.dtype)
+    # NumPy asks for huge pages: a fresh tensor of torch costs as much as the sampling where the system has small ones.
+    frames = torch.from_numpy(np.empty((batch, count, sharp.shape[1], height, width), np.float32))
+    for number, rows, pixels in _strips(sharp, offsets):
+        frames[:, number, :, rows] = pixels
+    return frames.to(sharp.dtype)
 
 
 def reblur(sharp: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
@@ -178,13 +177,48 @@ def reblur(sharp: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
     sharp: (B, C, H, W); offsets: (B, N, 2, H, W), (dy, dx) in pixels, in any order. Where an offset leaves the picture, zero is averaged
     in. For the paper's re-blur score give the true centre frame and the 15 offsets of the blurry one.
     """
-    if sharp.device.type != "cpu":
+    if not _in_strips(sharp, offsets):
         return warp(sharp, offsets).mean(dim=1)
-    # On a CPU one frame at a time stays in the cache.
-    total = warp(sharp, offsets[:, :1])
-    for number in range(1, offsets.shape[1]):
-        total = total + warp(sharp, offsets[:, number : number + 1])
-    return total[:, 0] / offsets.shape[1]
+    total = torch.zeros(sharp.shape)
+    for _, rows, pixels in _strips(sharp, offsets):
+        total[:, :, rows] += pixels
+    return (total / offsets.shape[1]).to(sharp.dtype)
+
+
+_ROWS = 48
+"""Sampled together on a CPU: places and pixels of that many rows stay in its cache."""
+
+
+def _in_strips(sharp: torch.Tensor, offsets: torch.Tensor) -> bool:
+    """A GPU wants all at once, and so do gradients."""
+    return sharp.device.type == "cpu" and not (torch.is_grad_enabled() and (sharp.requires_grad or offsets.requires_grad))
+
+
+def _strips(sharp: torch.Tensor, offsets: torch.Tensor) -> Iterator[tuple[int, slice, torch.Tensor]]:
+    """Frame by frame of one strip after the other: its number, its rows, and its pixels (B, C, h, W) float32."""
+    sharp, height = sharp.float(), offsets.shape[-2]
+    for top in range(0, height, _ROWS):
+        rows = slice(top, min(top + _ROWS, height))
+        for number in range(offsets.shape[1]):
+            yield number, rows, _sample(sharp, offsets[:, number : number + 1, :, rows].float(), top)[:, 0]
+
+
+def _sample(sharp: torch.Tensor, shift: torch.Tensor, top: int = 0) -> torch.Tensor:
+    """`warp` in float32 for rows `top` to top + h, with their offsets (B, N, 2, h, W): (B, N, C, h, W)."""
+    sizes, (count, rows) = sharp.shape[-2:], (shift.shape[1], shift.shape[3])
+    scale = torch.tensor([2 / size for size in sizes], device=sharp.device).view(2, 1, 1)
+    own = torch.stack(
+        torch.meshgrid(
+            torch.arange(top, top + rows, device=sharp.device, dtype=torch.float32),
+            torch.arange(sizes[1], device=sharp.device, dtype=torch.float32),
+            indexing="ij",
+        )
+    )
+    # As `grid_sample` counts: -1 and 1 are the outer edges. It wants columns first; so the picture lies on its side, not the offsets.
+    places = torch.addcmul((own + 0.5) * scale - 1, shift, scale)
+    # All frames of a picture are sampled as one picture that is N times as tall.
+    tall = F.grid_sample(sharp.mT, places.permute(0, 1, 3, 4, 2).flatten(1, 2), mode="bilinear", padding_mode="zeros", align_corners=False)
+    return tall.unflatten(2, (count, rows)).transpose(1, 2)
 
 
 def load_offsets(path: Path, constraint: Constraint = "quadratic", device: str = "cpu") -> OffsetNetwork:

@@ -1,10 +1,9 @@
 """Predictions on disk, so that scoring needs neither method nor GPU.
 
 A folder with `predictions.json`, which says of which data and by what, and one HDF5 file a source video, with a group a sample:
-`frames` (N, T, H, W, 3), float32 or uint8, where the method gives it `motion` (N, M, H, W, 2) float32 with `motion_times` (M,), `seconds` as
-attribute. A folder of
-plain pictures is read as well: `<video>/<sample>/<frame>.png`, or `<video>/<sample>/<k>/<frame>.png` for several draws, named as the
-samples of the data set are; frames and draws in natural order of their names.
+`frames` (N, T, H, W, 3), float32 or uint8; where the method gives it `motion` (N, M, H, W, 2) float32 with `motion_times` (M,); `seconds`
+as attribute. A folder of plain pictures is read as well: `<video>/<sample>/<frame>.png`, or `<video>/<sample>/<k>/<frame>.png` for several
+draws, named as the samples of the data set are; frames and draws in natural order of their names.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """Samples blurred by kernels: what is stored, where pictures come from, and the whole way from a folder of pictures to a score."""
 
-import csv
-
 import numpy as np
 import pytest
 
 from blurbench.errors import RecipeError, SourceError
+from blurbench.run.record import scores
 from blurbench.store.reader import open_dataset
 from blurbench.store.shard import Shard, ShardWriter
 from blurbench.synth import kernels
@@ -196,10 +195,10 @@ def test_from_pictures_to_a_score(tmp_path, name):
 
     run = command("evaluate", "--method", "copy-blur", "--dataset", "out", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
-    (scores,) = (tmp_path / "runs").glob("*.csv")
-    rows = list(csv.DictReader(scores.open()))
-    assert len(rows) == counts[1]
-    for row, sample in zip(rows, data.samples("test"), strict=True):
+    (record,) = (tmp_path / "runs").glob("*.json")
+    values = scores(record)["psnr-centre"]
+    assert len(values) == counts[1]
+    for value, sample in zip(values, data.samples("test"), strict=True):
         error = np.mean((sample.blurry.astype(float) - sample.sharp[0]) ** 2)
-        assert float(row["psnr-centre"]) == pytest.approx(10 * np.log10(255**2 / error), abs=1e-3)
-        assert float(row["psnr-centre"]) < 40
+        assert value == pytest.approx(10 * np.log10(255**2 / error), abs=1e-3)
+        assert value < 40
