@@ -162,7 +162,7 @@ def warp(sharp: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
     offsets: (B, N, 2, H, W), (dy, dx) in pixels. Computed in float32, returned in the type of `sharp`. Differentiable in both.
     """
     if not _in_strips(sharp, offsets):
-        return _sample(sharp.float(), offsets.float()).to(sharp.dtype)
+        return _sample(sharp.float(), _centres(offsets), offsets.float()).to(sharp.dtype)
     batch, count, _, height, width = offsets.shape
     # NumPy asks for huge pages: a fresh tensor of torch costs as much as the sampling where the system has small ones.
     frames = torch.from_numpy(np.empty((batch, count, sharp.shape[1], height, width), np.float32))
@@ -196,29 +196,26 @@ def _in_strips(sharp: torch.Tensor, offsets: torch.Tensor) -> bool:
 
 def _strips(sharp: torch.Tensor, offsets: torch.Tensor) -> Iterator[tuple[int, slice, torch.Tensor]]:
     """Frame by frame of one strip after the other: its number, its rows, and its pixels (B, C, h, W) float32."""
-    sharp, height = sharp.float(), offsets.shape[-2]
+    sharp, centres, height = sharp.float(), _centres(offsets), offsets.shape[-2]
     for top in range(0, height, _ROWS):
         rows = slice(top, min(top + _ROWS, height))
         for number in range(offsets.shape[1]):
-            yield number, rows, _sample(sharp, offsets[:, number : number + 1, :, rows].float(), top)[:, 0]
+            yield number, rows, _sample(sharp, centres[:, rows], offsets[:, number : number + 1, :, rows].float())[:, 0]
 
 
-def _sample(sharp: torch.Tensor, shift: torch.Tensor, top: int = 0) -> torch.Tensor:
-    """`warp` in float32 for rows `top` to top + h, with their offsets (B, N, 2, h, W): (B, N, C, h, W)."""
-    sizes, (count, rows) = sharp.shape[-2:], (shift.shape[1], shift.shape[3])
-    scale = torch.tensor([2 / size for size in sizes], device=sharp.device).view(2, 1, 1)
-    own = torch.stack(
-        torch.meshgrid(
-            torch.arange(top, top + rows, device=sharp.device, dtype=torch.float32),
-            torch.arange(sizes[1], device=sharp.device, dtype=torch.float32),
-            indexing="ij",
-        )
-    )
-    # As `grid_sample` counts: -1 and 1 are the outer edges. It wants columns first; so the picture lies on its side, not the offsets.
-    places = torch.addcmul((own + 0.5) * scale - 1, shift, scale)
-    # All frames of a picture are sampled as one picture that is N times as tall.
-    tall = F.grid_sample(sharp.mT, places.permute(0, 1, 3, 4, 2).flatten(1, 2), mode="bilinear", padding_mode="zeros", align_corners=False)
-    return tall.unflatten(2, (count, rows)).transpose(1, 2)
+def _centres(offsets: torch.Tensor) -> torch.Tensor:
+    """Where pixels are, (2, H, W) float32, (row, column), as `grid_sample` counts: -1 and 1 are the outer edges of the picture."""
+    axes = [(2 * torch.arange(size, device=offsets.device, dtype=torch.float32) + 1) / size - 1 for size in offsets.shape[-2:]]
+    return torch.stack(torch.meshgrid(axes, indexing="ij"))
+
+
+def _sample(sharp: torch.Tensor, centres: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+    """`warp` in float32 for pixels at `centres` (2, h, W) of the picture, with their offsets (B, N, 2, h, W): (B, N, C, h, W)."""
+    scale = torch.tensor([2 / size for size in sharp.shape[-2:]], device=sharp.device).view(2, 1, 1)
+    places = torch.addcmul(centres, shift, scale).permute(0, 1, 3, 4, 2)
+    # All frames are sampled as one that is N times as tall. The sampler wants the column first: it gets a picture that lies on its side.
+    tall = F.grid_sample(sharp.mT, places.flatten(1, 2), mode="bilinear", padding_mode="zeros", align_corners=False)
+    return tall.unflatten(2, places.shape[1:3]).transpose(1, 2)
 
 
 def load_offsets(path: Path, constraint: Constraint = "quadratic", device: str = "cpu") -> OffsetNetwork:

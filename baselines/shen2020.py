@@ -214,6 +214,7 @@ def _card(suffix: str, title: str) -> MethodCard:
         training_data="Adobe240 at 640x352, averages of 11 frames as stored, every 8 frames",
         weights=f"not shipped; get {_ORIGIN}",
         released=_ORIGIN,
+        weights_of="shen2020",
     )
 
 

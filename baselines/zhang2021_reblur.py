@@ -27,6 +27,7 @@ class Zhang2021Reblur(Zhang2021):
         training_data="GoPro",
         weights=f"not shipped; put into one folder {ORIGIN}",
         released=ORIGIN,
+        weights_of="zhang2021",
     )
     capabilities = Capabilities(frames=1, multiple=8, needs=frozenset({"sharp"}), resources=Resources(gpu=True, memory_gb=6.0))
 

@@ -98,6 +98,7 @@ def _card(suffix: str, title: str, parts: tuple[str, ...]) -> MethodCard:
         training_data="B-AIST++ (dancers, static camera)",
         weights=f"not shipped; put into one folder {released}",
         released=released,
+        weights_of="zhong2022" if parts == tuple(STEMS) else "zhong2022-video",
     )
 
 

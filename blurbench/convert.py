@@ -46,7 +46,7 @@ def convert(
     each is announced through `say`. Raises UnknownNameError, BrokenPluginError, WeightsError, DataSetError (the disk).
     """
     cls = method_class(method)
-    target = weights.place(cls.card.id) if out is None else Path(out)
+    target = weights.place(cls.card.keeper) if out is None else Path(out)
     if target.suffix != ".safetensors" or target.is_dir():
         raise WeightsError(f"--out is {target}, expected the name of a file that ends in .safetensors")
     paths = _gather([Path(file) for file in files])

@@ -41,6 +41,13 @@ class MethodCard:
     "none needed" where it does without (as does empty)."""
     released: str = ""
     """The files of the official weights and where their authors put them; "never" where nobody released any that fit."""
+    weights_of: str = ""
+    """The method whose kept weights are this one's as well, where it is another interface to the same networks."""
+
+    @property
+    def keeper(self) -> str:
+        """The id under which weights are kept."""
+        return self.weights_of or self.id
 
     @property
     def wants_weights(self) -> bool:
@@ -146,7 +153,7 @@ def load_method(name: str, weights: Path | str | None = None, device: str = "cpu
     Raises UnknownNameError, BrokenPluginError, WeightsError, and BlurbenchError for a device that cannot be used.
     """
     cls = method_class(name)
-    found = files.found(cls.card.id) if weights is None and cls.card.wants_weights else None
+    found = files.found(cls.card.keeper) if weights is None and cls.card.wants_weights else None
     given = Path(weights) if weights is not None else found
     method = cls.load(given, devices.check(device))
     if found and method.weights:

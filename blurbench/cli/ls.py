@@ -90,12 +90,17 @@ def _metrics(verbose: bool) -> None:
 
 
 def _protocols(verbose: bool) -> None:
+    from blurbench.errors import BlurbenchError
     from blurbench.metrics import protocol as protocols
     from blurbench.registry import PROTOCOLS
 
     rows: list[list[object]] = []
     for name in PROTOCOLS.names():
-        rules = protocols.load(name)
+        try:
+            rules = protocols.load(name)
+        except BlurbenchError as error:
+            rows.append([name, "BROKEN", "", str(error)])
+            continue
         rows.append([name, rules.version, ", ".join(column.name for column in rules.columns), rules.title])
         if verbose:
             click.echo(f"{name} version {rules.version}: {rules.title}\n{rules.description}")
@@ -131,11 +136,11 @@ def _state(card: MethodCard) -> str:
 
     if not card.wants_weights:
         return (card.weights or "none needed").partition(";")[0]
-    if path := weights.found(card.id):
+    if path := weights.found(card.keeper):
         return f"found at {path}"
     if card.released == "never":
         return "never released"
-    place = weights.place(card.id)
+    place = weights.place(card.keeper)
     return f"place {place.name} at {place.parent}"
 
 
@@ -148,7 +153,7 @@ def _about(card: MethodCard) -> str:
     lines = {"released": card.released} if told else {"weights": card.weights or "none needed"}
     if card.released:
         lines |= {"licence": card.licence, "trained on": card.training_data}
-    file = weights.found(card.id) if card.wants_weights else weights.shipped_file(card.id)
+    file = weights.found(card.keeper) if card.wants_weights else weights.shipped_file(card.id)
     try:
         written = weights.card(file) if file else {}
         lines |= {f"in the file, {key}": value if isinstance(value, str) else json.dumps(value) for key, value in written.items()}

@@ -107,8 +107,8 @@ def animate(
         told = f"{image} and a sample of {dataset or 'a data set'} were both given" if image else "no picture was given"
         raise BlurbenchError(f"{told}, expected one; give IMAGE, or --dataset and --sample")
     seen = replace(seen, extras={**seen.extras, **_extras(hint, seen, cls.capabilities)})
-    if weights is None and name != method and files.found(cls.card.id) is None:
-        weights = files.found(methods.method_class(method).card.id)  # a variant has the weights of what was asked for
+    if weights is None and name != method and files.found(cls.card.keeper) is None:
+        weights = files.found(methods.method_class(method).card.keeper)  # a variant has the weights of what was asked for
     runner = methods.load_method(name, weights, device)
     prediction = methods.predict(runner, seen, samples=hint.samples or 1, seed=seed)
     solutions = [quantise(one, "round") for one in prediction.frames]

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from blurbench.errors import PredictionError, RecordError, UnknownNameError
 from blurbench.metrics import protocol as protocols
@@ -76,8 +76,8 @@ def compare(a: Path | str, b: Path | str, columns: Sequence[str] = (), level: fl
     """Compare two runs sample by sample, by the paths of their records.
 
     columns: which, in this order; all of the protocol that both runs have unless given. level: of the intervals; a difference is called
-    significant where p is at most 1 - level. Samples are matched by id; a column that only one run has for some sample is left out, with
-    the reason, never compared on the rest.
+    significant where p is at most 1 - level. Samples are matched by id; a column that only one run has for some sample, or whose metric had
+    other weights, is left out, with the reason.
     Raises RecordError for runs of other data, other samples, another protocol or version or text of it, and where no column can be
     compared, UnknownNameError for a column, PredictionError for a level that is none.
     """
@@ -97,6 +97,7 @@ def compare(a: Path | str, b: Path | str, columns: Sequence[str] = (), level: fl
         try:
             left, right = (_scores(table, name) for table in tables)
             pair = paired(left, right, videos, average=known[name].average, level=level, names=("A", "B"))
+            _require_same_metric(*(run.metrics.get(name, {}) for run in runs))
             rows.append(_row(known[name], pair, level))
         except PredictionError as error:
             left_out[name] = str(error)
@@ -147,6 +148,13 @@ def _scores(table: pd.DataFrame, column: str) -> dict[str, float | None]:
     return dict(zip(table["sample"], table[column].astype(float), strict=True))
 
 
+def _require_same_metric(a: dict[str, Any], b: dict[str, Any]) -> None:
+    """Raises PredictionError where a column's metric had other weights or another flow model."""
+    facts = [" and ".join(f"{key} {run.get(key, 'unknown')}" for key in sorted({*a, *b}) if a.get(key) != b.get(key)) for run in (a, b)]
+    if facts[0]:
+        raise PredictionError(f"A was scored with {facts[0]}, B with {facts[1]}; score both with the same")
+
+
 def _row(column: Column, pair: Paired, level: float) -> Row:
     _, low, high = pair.difference
     return Row(
@@ -182,11 +190,11 @@ def _notes(a: RunRecord, b: RunRecord, rows: Sequence[Row], level: float) -> lis
         )
     for side, run in (("A", a), ("B", b)):
         if run.failed:
-            notes.append(f"{len(run.failed)} samples of {side} failed and have no scores, e.g. {next(iter(run.failed))}")
+            notes.append(f"{len(run.failed)} of {side}'s samples failed and have no scores, e.g. {next(iter(run.failed))}")
     few = {row.videos for row in rows if smallest_p(row.videos) > 1 - level}
     notes += [f"with {videos} videos no p is below {smallest_p(videos):g}, whatever the difference" for videos in sorted(few)]
     if len(rows) > 1:
-        notes.append(f"p values are of each column alone; of {len(rows)} true ties one or more may come out significant by chance")
+        notes.append(f"p values are of each column alone, not corrected for {len(rows)} columns")
     return notes
 
 

@@ -122,6 +122,7 @@ FORMATS = {
     "zhang2019-stack4": official_zhang2019(zhang2019.Zhang2019Stack),
     "zhang2020": trained_zhang2020,
     "zhang2021": official_zhang2021(True),
+    "zhang2021-reblur": official_zhang2021(True),
     "zhang2021-paper": official_zhang2021(False),
     "gong2017": trained_gong2017,
     **{f"zhong2022{suffix}": official_zhong2022 for suffix in ("", "-deterministic", "-video", "-annotated")},
@@ -409,3 +410,17 @@ def test_a_plug_in_whose_state_does_not_load_back(official, tmp_path):
     message = failed(f"{tmp_path}/mine.py:Mine", [path], out, error=BrokenPluginError)
     assert message == "nah2017 does not read back what it gave, first 'body_models.0.body.0.weight': its load and state disagree"
     assert list(out.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "keeper"),
+    [
+        ("shen2020-video", "shen2020"),
+        ("zhang2021-reblur", "zhang2021"),
+        ("zhong2022-deterministic", "zhong2022"),
+        ("zhong2022-annotated", "zhong2022-video"),
+        ("zhang2021-paper", "zhang2021-paper"),
+    ],
+)
+def test_interfaces_to_the_same_networks_keep_one_file(method, keeper):
+    assert METHODS.get(method).card.keeper == keeper

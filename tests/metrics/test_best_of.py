@@ -1,7 +1,7 @@
 """Best of k from n draws: all choices enumerated, pass@k, no bias, monotone."""
 
 import math
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -26,8 +26,8 @@ def test_every_choice_enumerated(values, data):
 @given(values=DRAWS)
 def test_more_draws_are_never_worse(values):
     higher, lower = ([expected_best(values, k, better) for k in range(1, len(values) + 1)] for better in ("higher", "lower"))
-    assert all(b >= a - 1e-9 for a, b in zip(higher, higher[1:], strict=False))
-    assert all(b <= a + 1e-9 for a, b in zip(lower, lower[1:], strict=False))
+    assert all(b >= a - 1e-9 for a, b in pairwise(higher))
+    assert all(b <= a + 1e-9 for a, b in pairwise(lower))
     assert higher[0] == lower[0] == pytest.approx(np.mean(values), abs=1e-9)
     assert (higher[-1], lower[-1]) == (pytest.approx(max(values)), pytest.approx(min(values)))
 
