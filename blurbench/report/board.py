@@ -138,13 +138,17 @@ def collect(folder: Path | str) -> tuple[list[RunRecord], list[str]]:
     for path in sorted(Path(folder).glob("*.json")):
         try:
             row = records.read(path)
+        except RecordError as error:
+            left_out.append(str(error))
+            continue
+        try:
             rules_of(row)
         except BlurbenchError as error:
-            left_out.append(f"{path.name}: {error}")
+            left_out.append(f"{path}: {error}")
             continue
         if row.name in newest:
             (older, _), (newer, kept) = sorted([newest[row.name], (path, row)], key=lambda pair: pair[1].date)
-            left_out.append(f"{older.name}: the same run as {newer.name}, which is not older")
+            left_out.append(f"{older}: the same run as {newer.name}, which is not older")
             newest[row.name] = newer, kept
         else:
             newest[row.name] = path, row
@@ -180,7 +184,7 @@ def boards(rows: Iterable[RunRecord], published: Sequence[Published] = (), alone
     built, used = [], set()
     for dataset, split, fingerprint, protocol, version in sorted(groups):
         group = groups[dataset, split, fingerprint, protocol, version]
-        rules = [rules_of(row) for row in group][0]
+        rules = rules_of(group[0])
         place = dataset.removesuffix(_RELEASED), split, protocol
         used.add(place)
         beside = [_beside(entry, group[0]) for entry in printed.get(place, [])]

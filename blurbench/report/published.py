@@ -22,8 +22,8 @@ class Published:
     paper: id of the source (`zhang2020`; `…-code` for the README of published code); table: where it stands there. name, variant: the
     method and what of it, as the source has them. data, conditions: what the source says of the data and of the scoring. metric, unit:
     as printed. printed: the digits; value: what they are worth. dataset, split, protocol, column, method: ids of blurbench that it
-    belongs to, empty where there is none; samples: how many the paper's split has, where it says. comparable: whether a number measured by blurbench under that protocol may be held against it;
-    reason: why not. note: whatever else a reader must know.
+    belongs to, empty where there is none; samples: how many the paper's split has, where it says. comparable: whether a number measured
+    by blurbench under that protocol may be held against it; reason: why not. note: whatever else a reader must know.
     """
 
     paper: str
@@ -102,12 +102,8 @@ def _entry(cells: list[str], where: str) -> Published:
     _require(where, "comparable", table["comparable"], table["comparable"] in ("yes", "no"), "yes or no")
     _require(where, "samples", table["samples"], not table["samples"] or table["samples"].isdecimal(), "a whole number or nothing")
     _check_place(table, where)
-    facts = {
-        "printed": table.pop("value"),
-        "comparable": table.pop("comparable") == "yes",
-        "samples": int(table.pop("samples") or 0) or None,
-    }
-    return Published(**table, **facts)  # type: ignore[arg-type]
+    printed, comparable, samples = table.pop("value"), table.pop("comparable") == "yes", table.pop("samples")
+    return Published(**table, printed=printed, comparable=comparable, samples=int(samples) if samples else None)
 
 
 def _check_place(table: dict[str, str], where: str) -> None:

@@ -1,105 +1,155 @@
-"""Leaderboards from run records alone: one CSV for each data-set split, fingerprint, protocol and version; rows are never mixed."""
+"""Leaderboards from run records: a file for each data-set split, fingerprint, protocol and version; rows are never mixed."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from blurbench.errors import RecordError
-from blurbench.metrics import protocol as protocols
-from blurbench.metrics.protocol import Column, Protocol
-from blurbench.run import record as records
-from blurbench.run.record import RunRecord, file_name
+from blurbench.errors import RecordError, UnknownNameError
+from blurbench.report import published
+from blurbench.report.board import Board, Cell, Row, boards, collect
+from blurbench.report.typeset import latex, markdown
+from blurbench.store.disk import replacing
+
+FORMATS = {"csv": "csv", "markdown": "md", "latex": "tex"}
+"""Names of the formats, and the suffixes of their files."""
+_HEAD = ("rank", "method", "weights")
+_PARTS = ("", ":low", ":high", ":samples", ":difference", ":comparable")
+_TAIL = (
+    *("psnr_cap", "samples", "videos", "seconds", "device", "date", "fingerprint", "kind", "variant", "trivial", "title"),
+    *("weights_sha256", "failed", "draws", "protocol_draws", "direction", "decide_by", "ranked_by", "parameters", "model_mb"),
+    *("paper", "table", "reason", "dataset", "split", "protocol", "protocol_version", "record"),
+)
 
 
-@dataclass(frozen=True)
-class Board:
-    """One table: the protocol that all rows share, and the rows from best to worst."""
+def leaderboard(
+    runs: Path | str = "runs",
+    out: Path | str = "leaderboards",
+    *,
+    formats: Sequence[str] = ("csv",),
+    intervals: bool = False,
+    alone: bool = False,
+    tell: Callable[[str], None] = warnings.warn,
+) -> list[tuple[Path, Board]]:
+    """Build every board from the records of a folder and what papers printed, and write them; returns the first file of each.
 
-    rules: Protocol
-    rows: list[RunRecord]
-
-    @property
-    def name(self) -> str:
-        """File name without suffix: data set, split, first digits of the fingerprint, protocol and version."""
-        row = self.rows[0]
-        return f"{file_name(row.dataset)}-{row.split}-{row.fingerprint[:8]}.{row.protocol}-v{row.protocol_version}"
-
-    def csv(self) -> str:
-        """The table as CSV: one header, fixed column order, full precision; an empty cell is a value that the method cannot give."""
-        columns = [column.name for column in self.rules.columns]
-        out = io.StringIO()
-        table = csv.writer(out, lineterminator="\n")
-        spread = [f"{name}{part}" for name in columns for part in ("", ":low", ":high")]
-        table.writerow(["rank", "method", "weights", *spread, "psnr_cap", "samples", "videos", "seconds", "device", "date", "fingerprint"])
-        for rank, row in ranked(self.rows, self.rules):
-            cells = [cell for name in columns for cell in _cells(row, name)]
-            tail = [self.rules.psnr_cap, row.samples, row.videos, _seconds(row), row.device, row.date, row.fingerprint]
-            table.writerow([rank, row.method, weights_name(row), *cells, *tail])
-        return out.getvalue()
-
-
-def leaderboard(runs: Path | str = "runs", out: Path | str = "leaderboards") -> list[tuple[Path, Board]]:
-    """Build every board from the records of a folder and write the CSVs. Raises RecordError when there is no record or one is damaged."""
-    found = sorted(Path(runs).glob("*.json"))
-    if not found:
+    formats: csv, markdown, latex, see docs/leaderboards.md. intervals: also in the latter two; the CSV always has them. alone: also
+    boards of printed numbers that nobody has measured here. tell: is given a line for each record that is left out, with the reason.
+    Raises RecordError when there is no record, or none that can stand on a board, UnknownNameError for a format, DataSetError where the
+    files cannot be written.
+    """
+    if unknown := [name for name in formats if name not in FORMATS]:
+        raise UnknownNameError("format", unknown[0], FORMATS)
+    found, left_out = collect(runs)
+    if not (found or left_out or alone):
         raise RecordError(f"no run records in {runs}/; `blurbench evaluate` writes them")
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
+    if not (found or alone):
+        raise RecordError(f"none of {len(left_out)} run records in {runs}/ can stand on a board; the first: {left_out[0]}")
+    for line in left_out:
+        tell(f"left out: {line}")
     written = []
-    for board in build(records.read(path) for path in found):
-        path = folder / f"{board.name}.csv"
-        path.write_text(board.csv(), encoding="utf-8")
-        written.append((path, board))
+    for board in boards(found, published.read(), alone):
+        files = [Path(out) / f"{board.name}.{FORMATS[name]}" for name in formats]
+        for name, path in zip(formats, files, strict=True):
+            with replacing(path) as part:
+                part.write_text(text(board, name, intervals), encoding="utf-8", newline="")
+        written.append((files[0], board))
     return written
 
 
-def build(rows: Iterable[RunRecord]) -> list[Board]:
-    """Group records into boards and sort each by the protocol's ranking column. Raises RecordError for an unknown protocol version."""
-    groups: dict[tuple[str, str, str, str, int], list[RunRecord]] = {}
-    for row in rows:
-        groups.setdefault(row.board, []).append(row)
-    boards = []
-    for key in sorted(groups):
-        rules = protocols.load(key[3])
-        for row in groups[key]:
-            if rules.version != row.protocol_version or rules.digest() != row.rules:
-                other = f"version {rules.version}" if rules.version != row.protocol_version else "another text of that version"
-                raise RecordError(
-                    f"{row.name} was scored under {row.protocol} version {row.protocol_version}, here is {other}; evaluate again"
-                )
-        boards.append(Board(rules, [row for _, row in ranked(groups[key], rules)]))
-    return boards
+def text(board: Board, format: str = "csv", intervals: bool = False) -> str:
+    """A board as the text of a file in one of FORMATS."""
+    return to_csv(board) if format == "csv" else {"markdown": markdown, "latex": latex}[format](board, intervals)
 
 
-def ranked(rows: list[RunRecord], rules: Protocol) -> list[tuple[int | None, RunRecord]]:
-    """Rows from best to worst with their rank; equal values share a rank, rows without a value come last and have none."""
-    column = next(column for column in rules.columns if column.name == rules.rank_by)
-    with_value = [row for row in rows if _mean(row, column) is not None]
-    without = sorted((row for row in rows if _mean(row, column) is None), key=lambda row: row.method)
-    sign = -1 if column.better == "higher" else 1
-    order = sorted(with_value, key=lambda row: (sign * (_mean(row, column) or 0.0), row.method))
-    means = [_mean(row, column) for row in order]
-    return [(means.index(mean) + 1, row) for mean, row in zip(means, order, strict=True)] + [(None, row) for row in without]
+def header(board: Board) -> list[str]:
+    """The names of the CSV's columns, in their order, which docs/leaderboards.md explains."""
+    return [*_HEAD, *(f"{column.name}{part}" for column in board.rules.columns for part in _PARTS), *_TAIL]
 
 
-def weights_name(row: RunRecord) -> str:
+def to_csv(board: Board) -> str:
+    """The table as CSV: one header, fixed order, full precision; an empty cell is what the row does not have."""
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(header(board))
+    for row in board.rows:
+        cells = [cell for column in board.rules.columns for cell in _cells(row.cells[column.name])]
+        tail = {**_board_facts(board), **_measured(row), **_printed(row)}
+        weights = weights_name(row) if row.measured else ""
+        table.writerow(["" if row.rank is None else row.rank, row.method, weights, *cells, *(tail.get(name, "") for name in _TAIL)])
+    return out.getvalue()
+
+
+def weights_name(row: Row) -> str:
     """ "shipped", "given" with the first digits of the hash, or "-"."""
-    return f"{row.weights['origin']} {row.weights['sha256'][:8]}" if row.weights else "-"
+    weights = row.record.weights if row.record else None
+    return f"{weights['origin']} {weights['sha256'][:8]}" if weights else "-"
 
 
-def _seconds(row: RunRecord) -> str:
-    return "" if row.seconds is None else f"{row.seconds:.4f}"
+def _cells(cell: Cell) -> list[str]:
+    numbers = [_number(cell.mean), _number(cell.low), _number(cell.high), _number(cell.samples)]
+    if cell.published is None:
+        return [*numbers, "", ""]
+    comparable = "yes" if cell.published.comparable else "no"
+    return [*numbers, _number(cell.difference), comparable if cell.mean is not None else ""]
 
 
-def _mean(row: RunRecord, column: Column) -> float | None:
-    value = row.values.get(column.name)
-    return value.mean if value else None
+def _board_facts(board: Board) -> dict[str, object]:
+    rules = board.rules
+    return {
+        "psnr_cap": rules.psnr_cap,
+        "protocol_draws": rules.samples,
+        "direction": rules.direction,
+        "decide_by": rules.decide_by,
+        "ranked_by": rules.rank_by,
+        "dataset": board.dataset,
+        "split": board.split,
+        "protocol": rules.id,
+        "protocol_version": rules.version,
+    }
 
 
-def _cells(row: RunRecord, name: str) -> list[str]:
-    value = row.values.get(name)
-    return ["" if part is None else repr(float(part)) for part in ((value.mean, value.low, value.high) if value else (None,) * 3)]
+def _measured(row: Row) -> dict[str, object]:
+    record = row.record
+    if record is None:
+        return {}
+    return {
+        "samples": record.samples,
+        "videos": record.videos,
+        "seconds": _number(record.seconds),
+        "device": record.device,
+        "date": record.date,
+        "fingerprint": record.fingerprint,
+        "kind": "measured",
+        "trivial": "yes" if row.trivial else "no",
+        "title": record.title,
+        "weights_sha256": record.weights["sha256"] if record.weights else "",
+        "failed": len(record.failed),
+        "draws": record.draws,
+        "parameters": _number(row.parameters),
+        "record": f"{record.name}.json",
+    }
+
+
+def _printed(row: Row) -> dict[str, object]:
+    if row.measured:
+        return {}
+    return {
+        "seconds": _number(row.seconds),
+        "kind": "published",
+        "variant": row.variant,
+        "trivial": "no",
+        "title": row.published[0].name,
+        "model_mb": _number(row.cost("model_size")),
+        "paper": row.published[0].paper,
+        "table": row.published[0].table,
+        "reason": row.reason,
+    }
+
+
+def _number(value: float | None) -> str:
+    """All digits; whole numbers, which counts are, without a point."""
+    return "" if value is None else str(value) if isinstance(value, int) else repr(float(value))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import re
 import shlex
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -89,6 +91,33 @@ class RunRecord:
         data = f"{file_name(self.dataset)}-{self.split}-{self.fingerprint[:8]}"
         return f"{self.method}{weights}__{data}__{self.protocol}-v{self.protocol_version}"
 
+    def frame(self) -> pd.DataFrame:
+        """The values as a tidy table, a row a column of the protocol: `method`, `weights` (their SHA-256), `dataset`, `split`,
+        `protocol`, `version`, `column`, `mean`, `low`, `high` (NaN where there is none), `samples` that have a value, `unit`, `better`
+        (higher or lower). Tables of several runs are put together by `pandas.concat`. The last two are None for a column that the
+        protocol, as installed here, does not have. Raises UnknownNameError for an unknown protocol.
+        """
+        import pandas as pd
+
+        from blurbench.metrics import protocol as protocols
+
+        known = {column.name: column for column in protocols.load(self.protocol).columns}
+        facts = {
+            "method": self.method,
+            "weights": self.weights["sha256"] if self.weights else None,
+            "dataset": self.dataset,
+            "split": self.split,
+            "protocol": self.protocol,
+            "version": self.protocol_version,
+        }
+        rows = []
+        for name, value in self.values.items():
+            samples = 0 if value.mean is None else self.samples if value.samples is None else value.samples
+            meaning = {"unit": known[name].unit, "better": known[name].better} if name in known else {"unit": None, "better": None}
+            rows.append({**facts, "column": name, "mean": value.mean, "low": value.low, "high": value.high, "samples": samples, **meaning})
+        numbers = dict.fromkeys(("mean", "low", "high"), "float64")
+        return pd.DataFrame(rows, columns=[*facts, "column", *numbers, "samples", "unit", "better"]).astype(numbers)
+
     def write(self, folder: Path) -> Path:
         """Write `<name>.json` atomically and return its path."""
         path = folder / f"{self.name}.json"
@@ -130,10 +159,42 @@ def read(path: Path) -> RunRecord:
         raise RecordError(f"{path} cannot be read as a run record: {error}") from error
     if not isinstance(table, dict) or "schema" not in table:
         raise RecordError(f"{path} is JSON but not a run record of blurbench: it has no key 'schema'")
+    if not isinstance(table["schema"], int):
+        raise RecordError(f"{path} has schema {table['schema']!r}, expected a whole number; it is damaged, evaluate again")
     if table["schema"] > SCHEMA:
         raise RecordError(f"{path} has schema {table['schema']}, this blurbench reads up to {SCHEMA}; install a newer blurbench")
     try:
         values = {name: Value(**value) for name, value in table.pop("values").items()}
-        return RunRecord(**table, values=values)
+        record = RunRecord(**table, values=values)
     except (KeyError, TypeError, AttributeError) as error:
         raise RecordError(f"{path} is not a complete run record: {error}") from error
+    _check(record, path)
+    return record
+
+
+def _check(record: RunRecord, path: Path) -> None:
+    """Raises RecordError for the first value that is of another kind than its key says: such a file was edited by hand."""
+    numbers = {f"{name}.{part}": number for name, value in record.values.items() for part, number in asdict(value).items()}
+    wrong = next((name for name, number in numbers.items() if not _is_number(number)), None)
+    if wrong:
+        raise RecordError(f"{path}: {wrong} is {numbers[wrong]!r}, expected a number or null; it is damaged, evaluate again")
+    for each in fields(RunRecord):
+        value = getattr(record, each.name)
+        if not (_KINDS[each.type.partition("[")[0]](value) or (value is None and each.type.endswith("| None"))):
+            raise RecordError(f"{path}: {each.name} is {value!r:.80}, expected {each.type}; it is damaged, evaluate again")
+    if record.weights and not all(isinstance(record.weights.get(key), str) for key in ("sha256", "origin")):
+        raise RecordError(f"{path}: weights is {record.weights!r:.80}, expected sha256 and origin among its keys; evaluate again")
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value))
+
+
+# What a key may hold, by its annotation up to the first bracket.
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    "str": lambda value: isinstance(value, str),
+    "str | None": lambda value: isinstance(value, str),
+    "int": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "float | None": _is_number,
+    "dict": lambda value: isinstance(value, dict),
+}

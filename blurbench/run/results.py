@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from blurbench import metrics
 from blurbench.metrics.protocol import Column, Protocol
 from blurbench.metrics.score import SampleScore
-from blurbench.metrics.statistics import interval
+from blurbench.metrics.statistics import drop_missing, interval, video_means
 from blurbench.run.journal import Outcome
 from blurbench.run.predictions import Header
 from blurbench.run.record import RunRecord, Value
@@ -69,17 +69,11 @@ def _write(header: Header, rules: Protocol, number: int, outcomes: Sequence[Outc
 
 def aggregate(column: Column, scores: Sequence[SampleScore]) -> Value:
     """Mean and clustered interval of a column over the samples, or videos, that have a value; their number where some have none."""
-    present = [(score.video, value) for score in scores if (value := score.values[column.name]) is not None]
-    if not present:
+    values, videos, missing = drop_missing([score.values[column.name] for score in scores], [score.video for score in scores])
+    if not values:
         return Value(None)
-    if column.average == "videos":
-        groups: dict[str, list[float]] = {}
-        for video, value in present:
-            groups.setdefault(video, []).append(value)
-        mean, low, high = interval([math.fsum(group) / len(group) for group in groups.values()], list(groups))
-    else:
-        mean, low, high = interval([value for _, value in present], [video for video, _ in present])
-    return Value(mean, low, high, None if len(present) == len(scores) else len(present))
+    mean, low, high = interval(*(video_means(values, videos) if column.average == "videos" else (values, videos)))
+    return Value(mean, low, high, len(values) if missing else None)
 
 
 def table(rules: Protocol, outcomes: Sequence[Outcome], number: int) -> pd.DataFrame:
