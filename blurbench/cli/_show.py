@@ -10,7 +10,8 @@ from typing import Any
 from blurbench.cli._terminal import progress, say, table
 from blurbench.metrics import protocol as protocols
 from blurbench.metrics.protocol import Column
-from blurbench.report.table import Board, ranked, weights_name
+from blurbench.report.board import Board, Row
+from blurbench.report.typeset import difference, number, seconds
 from blurbench.run.evaluate import evaluate
 from blurbench.run.record import RunRecord, Value
 from blurbench.store.reader import open_dataset
@@ -19,7 +20,7 @@ from blurbench.store.reader import open_dataset
 def run_evaluate(method: str, dataset: str | Path, *, split: str = "test", **options: Any) -> list[RunRecord]:
     """Evaluate with a progress bar."""
     with counting(f"evaluating {method}", dataset, split) as tell:
-        return evaluate(method, dataset, split=split, progress=tell, **options)
+        return evaluate(method, dataset, split=split, progress=tell, note=say, **options)
 
 
 @contextmanager
@@ -44,7 +45,7 @@ def show_record(record: RunRecord, protocol: str, folder: str | Path) -> None:
     rows = []
     for column in rules.columns:
         value = record.values[column.name]
-        rows.append([column.name, _number(value, column, rules.psnr_cap), _range(value), column.unit, column.description])
+        rows.append([column.name, number(value.mean, column, rules.psnr_cap), _range(value), column.unit, column.description])
     say(f"\n{record.dataset}, split {record.split}, protocol {rules.id} version {rules.version}:")
     table(["column", "mean", "95 % interval", "unit", "what it is"], rows)
     for reason, names in _reasons(record).items():
@@ -58,19 +59,37 @@ def show_record(record: RunRecord, protocol: str, folder: str | Path) -> None:
 
 
 def show_board(board: Board) -> None:
-    """A board on stdout."""
-    row = board.rows[0]
+    """A board on stdout; what a reader must know of it on stderr."""
     rules = board.rules
-    say(f"{row.dataset}, split {row.split}, {row.samples} samples of {row.videos} videos, protocol {rules.id} version {rules.version}:")
+    counts = {f", {row.record.samples} samples of {row.record.videos} videos" for row in board.measured if row.record}
+    say(f"{board.dataset}, split {board.split}{''.join(sorted(counts))}, protocol {rules.id} version {rules.version}:")
     header = ["", "method", "weights", *(f"{c.name} {'↑' if c.better == 'higher' else '↓'}" for c in rules.columns), "s/sample"]
     rows = []
-    for rank, row in ranked(board.rows, rules):
-        values = [_number(row.values.get(column.name, Value(None)), column, rules.psnr_cap) for column in rules.columns]
-        rows.append([rank or "", row.method, weights_name(row), *values, "" if row.seconds is None else f"{row.seconds:.3f}"])
+    for row in board.rows:
+        values = [_cell(row, column, rules.psnr_cap) for column in rules.columns]
+        name = f"{row.label} · {row.source}" if row.published else f"{row.label} †" if row.trivial else row.label
+        rows.append([row.rank or "", name, row.weights, *values, seconds(row)])
     table(header, rows)
-    if any(value.mean == rules.psnr_cap for row in board.rows for value in row.values.values()):
+    if any(cell.mean == rules.psnr_cap for row in board.measured for cell in row.cells.values()):
         say(f"≥{rules.psnr_cap:g}: identical pixels, whose PSNR is infinite; it counts as {rules.psnr_cap:g} dB")
     say(f"ranked by {rules.rank_by}; an empty cell is a value that the method cannot give")
+    for row in board.measured:
+        if row.record and row.record.failed:
+            say(f"{row.label}: {len(row.record.failed)} samples FAILED and are in no mean")
+    if any(row.trivial for row in board.rows):
+        say("† trivial: shows what a number is worth")
+    elif board.measured:
+        say(f"no trivial method is on this board; run `blurbench evaluate` with --method {board.missing_trivial[0]}")
+    if any(row.published for row in board.rows):
+        say("rows without a rank and with a source are printed by papers; in parentheses the difference to them, * where not comparable")
+
+
+def _cell(row: Row, column: Column, cap: float) -> str:
+    """The number, and for a measured row how far it is from what was printed of the method."""
+    cell = row.cells[column.name]
+    if cell.published is not None and not row.measured:
+        return cell.published.printed
+    return number(cell.mean, column, cap) + difference(cell, column)
 
 
 def _reasons(record: RunRecord) -> dict[str, list[str]]:
@@ -80,13 +99,6 @@ def _reasons(record: RunRecord) -> dict[str, list[str]]:
         if record.values[name].mean is None:
             found.setdefault(reason, []).append(name)
     return found
-
-
-def _number(value: Value, column: Column, cap: float) -> str:
-    if value.mean is None:
-        return ""
-    text = f"{value.mean:.4f}" if column.unit in ("", "1") else f"{value.mean:.2f}"
-    return f"≥{cap:g}" if column.unit == "dB" and value.mean >= cap else text
 
 
 def _range(value: Value) -> str:

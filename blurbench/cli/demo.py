@@ -28,7 +28,7 @@ def demo() -> None:
         run_evaluate(method, folder)
     _picture(folder, Path(PICTURE))
     say("\n3/3 the leaderboard")
-    for path, board in leaderboard():
+    for path, board in leaderboard(tell=say):
         show_board(board)
         say(f"wrote {path}")
     say(f"a picture of one sample: {PICTURE}")

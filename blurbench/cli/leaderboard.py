@@ -4,17 +4,99 @@ from __future__ import annotations
 
 import click
 
-from blurbench.cli._terminal import say
+from blurbench.cli._terminal import dataset_option, progress, say, table
+
+_OLD_NEW = "Folder of run records or CSVs, or one CSV."
+runs_option = click.option("--runs", default="runs", show_default=True, type=click.Path(), help="Folder of run records.")
 
 
-@click.command()
-@click.option("--runs", default="runs", show_default=True, type=click.Path(), help="Folder of run records.")
-@click.option("--out", default="leaderboards", show_default=True, type=click.Path(), help="Folder for the CSVs.")
-def leaderboard(runs: str, out: str) -> None:
-    """Build the leaderboards from all run records: a CSV for each data set and protocol."""
+class _Group(click.Group):
+    """`blurbench leaderboard` with options or nothing means `build`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["build", *args]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands:
+            from blurbench.errors import UnknownNameError
+
+            raise UnknownNameError("command", args[0], self.commands, "blurbench leaderboard")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Group)
+def leaderboard() -> None:
+    """Build the leaderboards (alone: `build`), add a run record, verify one, or see what changed."""
+
+
+@leaderboard.command()
+@runs_option
+@click.option("--out", default="leaderboards", show_default=True, type=click.Path(), help="Folder for the boards.")
+@click.option(
+    "--format", "formats", multiple=True, default=("csv",), show_default=True, help="csv, markdown or latex; several times for several."
+)
+@click.option("--intervals", is_flag=True, help="95 % intervals in Markdown and LaTeX too; the CSV always has them.")
+@click.option("--papers", is_flag=True, help="Also boards of published numbers that nobody has measured here.")
+def build(runs: str, out: str, formats: tuple[str, ...], intervals: bool, papers: bool) -> None:
+    """Build the boards from all run records and what papers printed: a file for each data set and protocol."""
     from blurbench.cli._show import show_board
     from blurbench.report.table import leaderboard as build
 
-    for path, board in build(runs, out):
+    for path, board in build(runs, out, formats=formats, intervals=intervals, alone=papers, tell=say):
         show_board(board)
         say(f"wrote {path}\n")
+
+
+@leaderboard.command()
+@click.argument("record", type=click.Path())
+@runs_option
+@click.option("--replace", is_flag=True, help="Put it in the place of another record of the same run.")
+def add(record: str, runs: str, replace: bool) -> None:
+    """Check a run RECORD (JSON, with its Parquet file beside it) and copy both into the folder of records."""
+    from blurbench.run.verify import add as add_record
+
+    add_record(record, runs, replace, say)
+
+
+@leaderboard.command()
+@click.argument("record", type=click.Path())
+@click.option("--predictions", required=True, type=click.Path(), help="Folder of the predictions that were scored.")
+@dataset_option
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+def verify(record: str, predictions: str, dataset: str, workers: int) -> None:
+    """Score stored predictions again and compare every value with the RECORD."""
+    from blurbench.run.verify import verify as verify_record
+
+    with progress(f"scoring {predictions}", None, "samples") as advance:
+        done = 0
+
+        def tell(now: int, total: int) -> None:
+            nonlocal done
+            advance(now - done)
+            done = now
+
+        found = verify_record(record, predictions, dataset, workers, tell)
+    say(f"{record}: all {len(found.values)} columns are what the predictions give ({found.samples} samples)")
+
+
+@leaderboard.command()
+@click.argument("old", type=click.Path())
+@click.argument("new", type=click.Path())
+def diff(old: str, new: str) -> None:
+    """What was added, removed and changed from OLD to NEW: two folders of run records or of CSVs, or two CSVs."""
+    from blurbench.report.compare_boards import compare
+
+    changes = compare(old, new)
+    if changes:
+        rows = [
+            [change.what, change.row, change.column, *map(_text, (change.old, change.new)), _text(change.difference, "+")]
+            for change in changes
+        ]
+        table(["", "row", "column", "old", "new", "difference"], rows)
+    say(f"{len(changes)} changes" if changes else "nothing changed")
+
+
+def _text(number: float | None, sign: str = "") -> str:
+    return "" if number is None else f"{number:{sign}.6g}"

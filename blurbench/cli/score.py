@@ -6,7 +6,7 @@ import os
 
 import click
 
-from blurbench.cli._terminal import dataset_option, failures_option, protocol_option, runs_option, split_option
+from blurbench.cli._terminal import dataset_option, failures_option, protocol_option, runs_option, say, split_option
 
 
 @click.command()
@@ -47,6 +47,7 @@ def score(
             workers=workers,
             allow_failures=allow_failures,
             progress=tell,
+            note=say,
         )
     for record, name in zip(records, protocol, strict=True):
         show_record(record, name, out)

@@ -96,8 +96,12 @@ class Protocol:
 
 
 def load(name: str) -> Protocol:
-    """A protocol by id or from a TOML file. Raises UnknownNameError, RecipeError."""
-    return read(PROTOCOLS.get(name))
+    """A protocol by id, `ID@VERSION` for no other version than that, or from a TOML file. Raises UnknownNameError, RecipeError."""
+    id, _, version = name.partition("@")
+    protocol = read(PROTOCOLS.get(id))
+    if version and version != str(protocol.version):
+        raise RecipeError(f"protocol {name!r} was asked for, here {id} is version {protocol.version}; install the blurbench that has it")
+    return protocol
 
 
 def read(path: Path) -> Protocol:

@@ -21,6 +21,7 @@ Reduction = Literal["mean", "pooled"]
 FrameRule = Literal["all", "centre"] | tuple[int, ...]
 Region = Literal["patch", "pixel", "channel"]
 Box = tuple[int, int, int, int]
+_FAR = (-1.0, 2.0)  # networks overshoot and are clamped; what goes further is on another scale
 
 
 @overload
@@ -36,7 +37,7 @@ def quantise(frames: Pixels, rule: Quantise) -> U8 | F32:
 
     `round`: floor(255 x + 0.5) as uint8 (NAH, DMPHN); `truncate`: floor(255 x) as uint8, which darkens by half a level (ETR, Jin, BIN);
     `float`: left as float32 (ZHO). uint8 frames have been through it: they stay, or become x / 255 for `float`.
-    Raises PredictionError for NaN, infinite values and other types.
+    Raises PredictionError for NaN, infinite values, values far outside of [0, 1] and other types.
     """
     if rule not in ("round", "truncate", "float"):
         raise PredictionError(f"quantisation is {rule!r}, expected 'round', 'truncate' or 'float'")
@@ -46,8 +47,11 @@ def quantise(frames: Pixels, rule: Quantise) -> U8 | F32:
     if frames.dtype.kind != "f":
         raise PredictionError(f"the prediction has dtype {frames.dtype}, expected floats in [0, 1] or uint8; convert it with .astype")
     # One NaN makes the minimum NaN; one infinity is the minimum or the maximum.
-    if frames.size and not np.isfinite([frames.min(), frames.max()]).all():
+    low, high = (float(frames.min()), float(frames.max())) if frames.size else (0.0, 0.0)
+    if not np.isfinite([low, high]).all():
         raise PredictionError(f"the prediction holds {int((~np.isfinite(frames)).sum())} NaN or infinite values of {frames.size}")
+    if low < _FAR[0] or high > _FAR[1]:
+        raise PredictionError(f"the prediction has values from {low:.6g} to {high:.6g}, expected floats about [0, 1]; divide by 255?")
     clamped = np.clip(frames.astype(np.float32, copy=False), 0, 1)
     if rule == "float":
         return clamped

@@ -15,6 +15,7 @@ from blurbench.metrics.protocol import Column, Protocol
 from blurbench.report.published import Published
 from blurbench.run import record as records
 from blurbench.run.record import RunRecord, file_name
+from blurbench.run.verify import rules_of
 
 TRIVIAL = ("copy-blur", "oracle-centre", "oracle-reversed", "oracle")
 """Methods that anybody has without a method: they show what a number is worth, and take no prize."""
@@ -72,14 +73,23 @@ class Row:
         return f"{self.method} ({self.variant})" if self.variant else self.method
 
     @property
+    def weights(self) -> str:
+        """Origin ("shipped", "given", "submitted") and first digits of the hash; "-" without weights, empty for a published row."""
+        if self.record is None:
+            return ""
+        weights = self.record.weights
+        return f"{weights['origin']} {weights['sha256'][:8]}" if weights else "-"
+
+    @property
     def source(self) -> str:
         """Paper and table of a published row, else empty."""
         return f"{self.published[0].paper}, {self.published[0].table}" if self.published else ""
 
     @property
     def reason(self) -> str:
-        """Why numbers of a published row are not comparable: each reason once, in the order of the columns, then of the costs."""
-        return "; ".join(dict.fromkeys(entry.reason for entry in self.published if entry.reason))
+        """Why numbers of a published row, its costs aside, are not comparable: each reason once, in the order of the columns."""
+        reasons = (reason for entry in self.published if entry.column for reason in entry.reason.split("; "))
+        return "; ".join(dict.fromkeys(filter(None, reasons)))
 
     @property
     def seconds(self) -> float | None:
@@ -155,24 +165,12 @@ def collect(folder: Path | str) -> tuple[list[RunRecord], list[str]]:
     return [row for _, row in newest.values()], left_out
 
 
-def rules_of(row: RunRecord) -> Protocol:
-    """The protocol of a record. Raises UnknownNameError, and RecordError for another version or text of it than the one here."""
-    rules = protocols.load(row.protocol)
-    if rules.version != row.protocol_version:
-        other = f"version {rules.version}"
-    elif rules.digest() != row.rules:
-        other = "another text of that version"
-    else:
-        return rules
-    raise RecordError(f"{row.name} was scored under {row.protocol} version {row.protocol_version}, here is {other}; evaluate again")
-
-
 def boards(rows: Iterable[RunRecord], published: Sequence[Published] = (), alone: bool = False) -> list[Board]:
     """Group records into boards, put beside them what papers printed for the same data and protocol, and sort each.
 
     published: see `blurbench.report.published.read`; a printed number stands on boards of the paper's own data set, made by its recipe
     without changes or imported as released, never on those of rendered footage. alone: also boards of what nobody has measured here.
-    Raises RecordError as `rules_of`.
+    Raises what `blurbench.run.verify.rules_of` does.
     """
     groups: dict[tuple[str, str, str, str, int], list[RunRecord]] = {}
     for row in rows:

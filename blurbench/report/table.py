@@ -78,15 +78,8 @@ def to_csv(board: Board) -> str:
     for row in board.rows:
         cells = [cell for column in board.rules.columns for cell in _cells(row.cells[column.name])]
         tail = {**_board_facts(board), **_measured(row), **_printed(row)}
-        weights = weights_name(row) if row.measured else ""
-        table.writerow(["" if row.rank is None else row.rank, row.method, weights, *cells, *(tail.get(name, "") for name in _TAIL)])
+        table.writerow(["" if row.rank is None else row.rank, row.method, row.weights, *cells, *(tail.get(name, "") for name in _TAIL)])
     return out.getvalue()
-
-
-def weights_name(row: Row) -> str:
-    """ "shipped", "given" with the first digits of the hash, or "-"."""
-    weights = row.record.weights if row.record else None
-    return f"{weights['origin']} {weights['sha256'][:8]}" if weights else "-"
 
 
 def _cells(cell: Cell) -> list[str]:

@@ -11,15 +11,18 @@ from blurbench.metrics.protocol import Column
 from blurbench.report.board import Board, Cell, Row
 
 Prize = Literal["best", "second"]
-_MARKDOWN = {
-    **{sign: f"\\{sign}" for sign in "\\`*_{}[]()#+-.!|~$^=:@\"'"},
-    **{"&": "&amp;", "<": "&lt;", ">": "&gt;"},
-}
-_LATEX = {
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
-    **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}"},
-    **{"-": "{-}", "'": "{'}", "[": "{[}", "]": "{]}", "*": "{*}"},
+_MARKDOWN = {sign: f"\\{sign}" for sign in "\\`*_[]|~$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", ":": "&#58;"}
+_LATEX = {sign: f"\\{sign}" for sign in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "`": r"\textasciigrave{}",
+    "≥": r"$\geq$",
+    "†": r"\textdagger{}",
 }
 
 
@@ -28,6 +31,18 @@ def number(mean: float | None, column: Column, cap: float = float("inf")) -> str
     if mean is None:
         return ""
     return f"≥{cap:g}" if column.unit == "dB" and mean >= cap else f"{mean:.{_digits(column)}f}"
+
+
+def difference(cell: Cell, column: Column) -> str:
+    """How far a measured number is from the printed one, " (+0.21)", with a star where the two are not comparable; else nothing."""
+    if cell.published is None or cell.difference is None:
+        return ""
+    return f" ({cell.difference:+.{_digits(column)}f}{'' if cell.published.comparable else '*'})"
+
+
+def seconds(row: Row) -> str:
+    """Seconds a sample; "<0.001" for what is faster than anybody asks."""
+    return "" if row.seconds is None else "<0.001" if row.seconds < 0.001 else f"{row.seconds:.3f}"
 
 
 def prizes(board: Board) -> dict[tuple[int, str], Prize]:
@@ -60,6 +75,7 @@ class _Style:
     second: str
     printed: str
     raised: str
+    trivial: str
     higher: str
     lower: str
 
@@ -69,18 +85,27 @@ class _Style:
 
 
 def escape_markdown(text: str) -> str:
-    """Text of one line that Markdown shows as it is, in a cell of a table too."""
-    return "".join(_MARKDOWN.get(sign, sign) for sign in _line(text))
+    """Text of one line that Markdown shows as it is, in a cell of a table too, and in which GitHub finds no links or names."""
+    return "".join(_MARKDOWN.get(sign, sign) for sign in _line(text)).replace("www.", "www&#46;")
 
 
 def escape_latex(text: str) -> str:
     """Text of one line that LaTeX shows as it is. Letters beyond ASCII stay, for which XeLaTeX or LuaLaTeX have the fonts."""
-    return "".join(_LATEX.get(sign, sign) for sign in _line(text))
+    return "".join(_LATEX.get(sign, sign) for sign in _line(text)).replace("--", "-{}-")
 
 
-_IN_MARKDOWN = _Style(escape_markdown, "**{}**", "<ins>{}</ins>", "*{}*", "<sup>{}</sup>", "↑", "↓")
+_IN_MARKDOWN = _Style(escape_markdown, "**{}**", "<ins>{}</ins>", "*{}*", "<sup>{}</sup>", "†", "↑", "↓")
 _IN_LATEX = _Style(
-    *(escape_latex, r"\textbf{{}}", r"\underline{{}}", r"\textit{{}}", r"\textsuperscript{{}}", r"$\uparrow$", r"$\downarrow$")
+    *(
+        escape_latex,
+        r"\textbf{{}}",
+        r"\underline{{}}",
+        r"\textit{{}}",
+        r"\textsuperscript{{}}",
+        r"\textdagger{}",
+        r"$\uparrow$",
+        r"$\downarrow$",
+    )
 )
 
 
@@ -95,7 +120,7 @@ def markdown(board: Board, intervals: bool = False) -> str:
 def latex(board: Board, intervals: bool = False) -> str:
     """The board as a LaTeX tabular (package booktabs), its notes below. intervals: also the 95 % intervals."""
     header, rows, notes = _table(board, _IN_LATEX, intervals)
-    body = [f"{' & '.join(cells)} \\\\".replace("≥", r"$\geq$") for cells in (header, *rows)]
+    body = [f"{' & '.join(cells)} \\\\" for cells in (header, *rows)]
     return "\n".join(
         [
             "% needs \\usepackage{booktabs}",
@@ -104,9 +129,9 @@ def latex(board: Board, intervals: bool = False) -> str:
             *(body[0], "\\midrule", *body[1:]),
             "\\bottomrule",
             "\\end{tabular}",
-            "\\par\\smallskip{\\footnotesize",
-            *(f"{note}.\\\\" for note in (_title(board, _IN_LATEX), *notes)),
-            "}",
+            "{\\footnotesize",
+            *(f"\\par {note}." for note in (_title(board, _IN_LATEX), *notes)),
+            "\\par}",
             "",
         ]
     )
@@ -122,9 +147,9 @@ def _table(board: Board, style: _Style, intervals: bool) -> tuple[list[str], lis
     rows = []
     for index, row in enumerate(board.rows):
         cells = [_cell(row, column, board.rules.psnr_cap, won.get((index, column.name)), style, intervals) for column in columns]
-        seconds = "" if row.seconds is None else f"{row.seconds:.3g}"
         name = _name(row, style) + (style.raised.replace("{}", _letter(reasons.index(row.reason)), 1) if row.reason else "")
-        rows.append(["" if row.rank is None else str(row.rank), name, _weights(row, style), *cells, seconds, style.escape(row.source)])
+        rank = "" if row.rank is None else str(row.rank)
+        rows.append([rank, name, style.escape(row.weights), *cells, style.escape(seconds(row)), style.escape(row.source)])
     notes = _notes(board, style, intervals)
     notes += [f"{style.raised.replace('{}', _letter(i), 1)} not comparable: {style.escape(reason)}" for i, reason in enumerate(reasons)]
     return ["", "method", "weights", *heads, "s/sample", "source"], rows, notes
@@ -132,12 +157,7 @@ def _table(board: Board, style: _Style, intervals: bool) -> tuple[list[str], lis
 
 def _name(row: Row, style: _Style) -> str:
     name = style.escape(row.label)
-    return name + "†" if row.trivial else name if row.measured else style.printed.replace("{}", name, 1)
-
-
-def _weights(row: Row, style: _Style) -> str:
-    weights = row.record.weights if row.record else None
-    return style.escape(f"{weights['origin']} {weights['sha256'][:8]}") if weights else ""
+    return name + style.trivial if row.trivial else name if row.measured else style.printed.replace("{}", name, 1)
 
 
 def _cell(row: Row, column: Column, cap: float, prize: Prize | None, style: _Style, intervals: bool) -> str:
@@ -146,13 +166,11 @@ def _cell(row: Row, column: Column, cap: float, prize: Prize | None, style: _Sty
         return ""
     if not row.measured:
         return style.printed.replace("{}", cell.published.printed if cell.published else "", 1)
-    text = style.prize(number(cell.mean, column, cap), prize)
+    text = style.prize(style.escape(number(cell.mean, column, cap)), prize)
     digits = _digits(column)
     if intervals and cell.low is not None and cell.high is not None:
         text += style.escape(f" [{cell.low:.{digits}f}, {cell.high:.{digits}f}]")
-    if cell.published is not None and cell.difference is not None:
-        text += style.escape(f" ({cell.difference:+.{digits}f}{'' if cell.published.comparable else '*'})")
-    return text
+    return text + style.escape(difference(cell, column))
 
 
 def _notes(board: Board, style: _Style, intervals: bool) -> list[str]:
@@ -162,7 +180,7 @@ def _notes(board: Board, style: _Style, intervals: bool) -> list[str]:
         f"ranked by {style.escape(board.rules.rank_by)}; {style.prize('best', 'best')} and {style.prize('second', 'second')} "
         "of the measured methods that are not trivial": bool(prizes(board)),
         f"ranked by {style.escape(board.rules.rank_by)}": not prizes(board),
-        "† trivial: shows what a number is worth": any(row.trivial for row in board.rows),
+        f"{style.trivial} trivial: shows what a number is worth": any(row.trivial for row in board.rows),
         f"{style.printed.replace('{}', 'slanted', 1)}: printed by a paper, not measured and not ranked": any(
             row.published for row in board.rows
         ),

@@ -14,6 +14,7 @@ from blurbench.metrics import protocol as protocols
 from blurbench.metrics.protocol import Protocol
 from blurbench.metrics.score import score_all
 from blurbench.run import results
+from blurbench.run.checks import colour_order
 from blurbench.run.journal import Journal, Outcome
 from blurbench.run.measure import Meter
 from blurbench.run.predictions import Header, Predictions, Writer
@@ -24,6 +25,7 @@ from blurbench.types import Prediction, Sample
 
 Progress = Callable[[int, int], None]
 """Called with the samples done and their total."""
+Predicted = Iterator[tuple[Sample, Prediction | PredictionError]]
 DEFAULT_PROTOCOLS = ("blurbench-1",)
 _AHEAD = 2  # predictions a scoring thread may be behind; they are large
 
@@ -42,13 +44,14 @@ def evaluate(
     workers: int | None = None,
     allow_failures: bool = False,
     progress: Progress = lambda done, total: None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> list[RunRecord]:
     """Evaluate a method and write `<out>/<name>.json` and `<out>/<name>.parquet` for each protocol; several share one pass.
 
     predictions: a folder to keep them in. workers: threads that score while the method predicts; 0 scores between predictions, which is
     the default on a CPU, where the time of a prediction is only fair when nothing else runs. A stopped run goes on where it was.
     A sample that cannot be predicted or scored ends the run, and nothing is published; with `allow_failures` the run goes on, and the
-    record lists what failed. Raises BlurbenchError.
+    record lists what failed. note: called with warnings. Raises BlurbenchError.
     """
     names = [protocol] if isinstance(protocol, str) else list(protocol)
     rules = [protocols.load(name) for name in names]
@@ -62,7 +65,7 @@ def evaluate(
     writer = Writer(Path(predictions), header) if predictions is not None else None
     with Journal(_journal(Path(out), header, rules), _key(header, rules)) as journal:
         meter = Meter(runner)
-        made = predict_all(runner, data, header, meter, writer, frozenset(journal.done), allow_failures)
+        made = _checked(note, predict_all(runner, data, header, meter, writer, frozenset(journal.done), allow_failures))
         total = data.count(split)
         progress(len(journal.done), total)
         threads = (0 if device == "cpu" else 2) if workers is None else workers
@@ -77,6 +80,17 @@ def evaluate(
         require_some(outcomes)
         digest = Predictions(Path(predictions)).digest() if predictions is not None else None
         return results.write(header, rules, outcomes, Path(out), digest)
+
+
+def _checked(note: Callable[[str], None], made: Predicted) -> Predicted:
+    """The same, after a look at the first prediction."""
+    looked = False
+    for sample, prediction in made:
+        if not looked and isinstance(prediction, Prediction):
+            looked = True
+            if warning := colour_order(prediction, sample):
+                note(warning)
+        yield sample, prediction
 
 
 def require_some(outcomes: Sequence[Outcome]) -> None:
@@ -97,9 +111,7 @@ def outcome_of(sample: Sample, made: Prediction | PredictionError, rules: Sequen
         return Outcome(sample.id, sample.video, made.seconds, failed=str(error))
 
 
-def _scored(
-    made: Iterator[tuple[Sample, Prediction | PredictionError]], rules: Sequence[Protocol], threads: int, allow_failures: bool
-) -> Iterator[Outcome]:
+def _scored(made: Predicted, rules: Sequence[Protocol], threads: int, allow_failures: bool) -> Iterator[Outcome]:
     """The outcomes in order; scored here, or in threads while the next is predicted."""
     if not threads:
         for sample, prediction in made:

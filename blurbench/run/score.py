@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from blurbench import processes
-from blurbench.errors import PredictionError
+from blurbench.errors import PredictionError, SourceError
 from blurbench.metrics import protocol as protocols
 from blurbench.run import results
+from blurbench.run.checks import colour_order
 from blurbench.run.evaluate import DEFAULT_PROTOCOLS, Progress, outcome_of, require_some
 from blurbench.run.journal import Journal, Outcome
 from blurbench.run.predictions import Header, Predictions
@@ -29,12 +31,13 @@ def score(
     workers: int = 1,
     allow_failures: bool = False,
     progress: Progress = lambda done, total: None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> list[RunRecord]:
     """Score a folder of predictions (see `blurbench.run.predictions`) and write records and scores as `evaluate` does: the same numbers.
 
     name: the method's, for plain pictures (default: the folder's). workers: processes; the numbers do not depend on it. A stopped run
-    goes on where it was. Raises PredictionError for predictions of other data, missing ones, and the first that cannot be scored unless
-    failures are allowed; other BlurbenchErrors.
+    goes on where it was. note: called with warnings. Raises PredictionError for predictions of other data, missing ones, and, unless
+    failures are allowed, the first that cannot be scored; other BlurbenchErrors.
     """
     folder = Path(predictions)
     names = [protocol] if isinstance(protocol, str) else list(protocol)
@@ -48,6 +51,8 @@ def score(
     header = stored.header or _plain(data, split, name or folder.name, digest, f"{command} {folder}")
     header.check(data, split, folder)
     stored.check_names(ids)
+    if warning := _first_look(data, split, stored):
+        note(warning)
     task = _Task(folder, data.folder, split, tuple(names), allow_failures)
     journal = Path(out) / f".{digest[:12]}-{header.fingerprint[:8]}-{'+'.join(names)}.unfinished"
     with Journal(journal, {"predictions": digest, "content": header.content, "rules": [each.digest() for each in rules]}) as done:
@@ -123,6 +128,14 @@ def _outcomes(task: _Task, numbers: Sequence[int], workers: int) -> Iterator[Out
         return
     with processes.pool(min(workers, len(numbers)), _prepare, task) as pool:
         yield from pool.map(_in_process, numbers, chunksize=max(1, min(8, len(numbers) // (4 * workers))))
+
+
+def _first_look(data: MadeDataSet, split: str, stored: Predictions) -> str | None:
+    """A warning about the first prediction that can be read; what cannot is told when it is scored."""
+    with suppress(StopIteration, PredictionError, SourceError):
+        sample = next(data.samples(split))
+        return colour_order(stored.get(sample), sample)
+    return None
 
 
 def _plain(data: MadeDataSet, split: str, name: str, digest: str, command: str) -> Header:

@@ -93,7 +93,7 @@ def test_the_decision_pools_over_frames():
     [("round", [0, 0, 0, 1, 1, 128, 255, 255]), ("truncate", [0, 0, 0, 0, 1, 127, 255, 255])],
 )
 def test_quantise_to_8_bits(rule, expected):
-    values = np.array([-3, 0, 0.49 / 255, 0.5 / 255, 1 / 255, 127.5 / 255, 1, 7], np.float64)
+    values = np.array([-0.9, 0, 0.49 / 255, 0.5 / 255, 1 / 255, 127.5 / 255, 1, 1.9], np.float64)
     codes = quantise(values, rule)
     assert codes.dtype == np.uint8
     assert codes.tolist() == expected

@@ -47,9 +47,7 @@ def met(network, *inputs):
 
     def see(layer, given, made):
         nonlocal total
-        if isinstance(layer, MotionAwareConvolution):
-            total += given[0].shape[0] * given[0].shape[2:].numel() * layer.weight.numel()
-        elif isinstance(layer, nn.ConvTranspose2d):
+        if isinstance(layer, MotionAwareConvolution) or isinstance(layer, nn.ConvTranspose2d):
             total += given[0].shape[0] * given[0].shape[2:].numel() * layer.weight.numel()
         else:
             total += made.shape[0] * made.shape[2:].numel() * layer.weight.numel()

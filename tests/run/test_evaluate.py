@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from blurbench.errors import PredictionError, RecordError
+from blurbench.errors import PredictionError, RecipeError, RecordError
 from blurbench.run import record as records
 from blurbench.run.evaluate import evaluate
 from blurbench.run.predictions import Predictions
@@ -244,3 +244,30 @@ def test_motion_is_stored_and_read(data, noisy, tmp_path):
     assert made.frames.shape == (2, 7, *sample.blurry.shape)
     assert made.motion.shape == (2, 7, *sample.blurry.shape[:2], 2)
     assert not np.array_equal(made.frames[0], made.frames[1])
+
+
+def test_exchanged_colours_are_told(data, tmp_path):
+    told = []
+    pictures(data, tmp_path / "mine")
+    score(tmp_path / "mine", data, out=tmp_path / "a", note=told.append)
+    assert told == []
+    for path in (tmp_path / "mine").rglob("*.png"):
+        cv2.imwrite(str(path), cv2.imread(str(path))[..., ::-1].copy())
+    score(tmp_path / "mine", data, out=tmp_path / "b", note=told.append)
+    (line,) = told
+    assert "red and blue look exchanged in the prediction of rendered-test-s0-0000/00000" in line
+    (tmp_path / "swapping.py").write_text(METHOD.replace("(blurry + ", "(blurry[..., ::-1] + "))
+    evaluate(f"{tmp_path / 'swapping.py'}:Noisy", data, out=tmp_path / "c", note=told.append)
+    assert len(told) == 2
+
+
+def test_a_scale_of_255_is_refused(data, tmp_path):
+    (tmp_path / "bytes.py").write_text(METHOD.replace(".clip(0, 1).astype(np.float32)", ".astype(np.float32) * np.float32(255)"))
+    with pytest.raises(PredictionError, match=r"has values from .*, expected floats about \[0, 1\]; divide by 255"):
+        evaluate(f"{tmp_path / 'bytes.py'}:Noisy", data, out=tmp_path)
+
+
+def test_versions_of_protocols(data, tmp_path):
+    assert evaluate("copy-blur", data, protocol="blurbench-1@1", out=tmp_path)[0].protocol_version == 1
+    with pytest.raises(RecipeError, match="protocol 'blurbench-1@7' was asked for, here blurbench-1 is version 1"):
+        evaluate("copy-blur", data, protocol="blurbench-1@7", out=tmp_path)

@@ -1,0 +1,159 @@
+"""The three stages of *Every Moment Matters* (K. Zhang et al., ACM MM 2020): BaseGAN, GramGAN, HeptaGAN, as losses of one shared generator.
+
+Frames are luminance, (B, 7, 1, H, W) in [0, 1]; G takes a blurry picture (B, 1, H, W) to (B, 7, H, W). A stage adds its term to those of the
+stages before it, for the same weights of G:
+
+1. BaseGAN: content of the centre (Eq. 1) and of the pairs (Eq. 2), adversarial (Eq. 3) and cycle-flow loss (Eq. 4), weighted as Eq. 5.
+2. GramGAN: three frames at equal distances that G made are averaged and given to G again; Gram matrices of what comes out are compared with
+   those of true frames, for the nine ways to take three (Eq. 7).
+3. HeptaGAN: seven frames made in stage 2 are averaged, F, and recovered, G; blur and frames must return (Eq. 8).
+
+What the paper leaves open is a key of `Setting`, with the choice and why. Besides:
+
+- what a stage is given by the one before it is a constant: gradients reach G through its last application. The paper shows stages in a row
+  and says no more; end to end it would take the memory of eleven passes;
+- the earlier terms stay: Eq. 7 is introduced as "additional", and Eq. 8 alone, trained "in an unsupervised manner", has its least value, zero,
+  for a generator that copies what it is given seven times;
+- the discriminator is nowhere described: see `Discriminator`. It judges single frames of the first pass, as Eq. 3 does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from blurbench.baselines import _zhang2020_losses as losses
+from blurbench.baselines._zhang2020_losses import FRAMES, TRIPLES, Features, FlowBetween, luminance
+from blurbench.train.losses import centre_loss, pair_loss
+
+ENDS = (0, FRAMES // 2, FRAMES - 1)
+"""Start, middle and end of what G makes of three frames."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The weights of a stage's terms, and what else the paper leaves open. A term of weight 0 is not computed.
+
+    content: of Eq. 1's pixel term and Eq. 2. perceptual: of Eq. 1's second term. adversarial, flow: alpha and beta of Eq. 5, as printed.
+    gram: of Eq. 7; cycle: of Eq. 8; neither weight is told: 1, as Eq. 5 has for content.
+    gram_of: the nine triples of Eq. 7 are those of the "inputs" (each three frames are averaged, G makes seven of them, and the first, middle
+    and last of the seven are compared with the true three: Sec. 3.2, "use the corresponding input three frames to constrain them", nine
+    passes of G), or of the "outputs" (only frames 1, 4 and 7 are averaged, and the nine triples of the seven that G makes are compared with
+    those of the true seven: one pass). The text says the first; the second is what others have read in it, and costs a ninth.
+    features: of Eq. 1 and Eq. 7, "vgg19" or "random"; flow_model: "ptlflow:pwcnet", or another of `blurbench.video.flow`.
+    """
+
+    content: float = 1.0
+    perceptual: float = 1.0
+    adversarial: float = 0.0005
+    flow: float = 0.001
+    gram: float = 0.0
+    cycle: float = 0.0
+    gram_of: Literal["inputs", "outputs"] = "inputs"
+    features: str = "vgg19"
+    flow_model: str = "ptlflow:pwcnet"
+
+
+class Discriminator(nn.Module):
+    """D: frames (B, 1, H, W) to the logits (B,) of being true. H and W at least 16.
+
+    Five convolutions of 4 x 4 that halve, without normalisation (what a frame is judged by must not depend on the batch it is in), averaged
+    over places so that crops of any size are judged alike. Weights by He: with the paper's N(0, 0.01) nothing of a frame comes through.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        inputs = 1
+        for outputs in (32, 64, 128, 256, 256):
+            layer = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
+            nn.init.kaiming_normal_(layer.weight, a=0.2)
+            nn.init.zeros_(layer.bias)
+            layers += [layer, nn.LeakyReLU(0.2)]
+            inputs = outputs
+        self.body = nn.Sequential(*layers)
+        self.judge = nn.Linear(inputs, 1)
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        return self.judge(self.body(frames).mean(dim=(2, 3)))[:, 0]  # type: ignore[no-any-return]
+
+
+def greys(batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Luminance of a batch, `blurry` (B, 3, H, W) and `sharp` (B, 7, 3, H, W): (B, 1, H, W) and (B, 7, 1, H, W)."""
+    return luminance(batch["blurry"])[:, None], luminance(batch["sharp"])[:, :, None]
+
+
+def content_terms(made: torch.Tensor, target: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Eq. 1, pixel term, and Eq. 2."""
+    return {"centre": centre_loss(made, target), "pairs": pair_loss(made, target)}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: its setting, and the frozen networks that its losses look through (None where no term of weight > 0 asks for one)."""
+
+    setting: Setting
+    features: Features | None = None
+    flow: FlowBetween | None = None
+
+    def generator_terms(
+        self, generator: nn.Module, discriminator: nn.Module, made: torch.Tensor, target: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """The weighted terms whose sum the generator minimises. made: (B, 7, 1, H, W), what it made of the blurry picture.
+
+        The discriminator gets gradients as well, which are not for it: freeze it, or clear them.
+        """
+        weigh = self.setting
+        terms: dict[str, torch.Tensor] = {}
+        if weigh.content:
+            terms |= {name: weigh.content * value for name, value in content_terms(made, target).items()}
+        if weigh.perceptual:
+            assert self.features is not None
+            terms["perceptual"] = weigh.perceptual * losses.perceptual_loss(made, target, self.features)
+        if weigh.adversarial:
+            terms["adversarial"] = weigh.adversarial * losses.adversarial_loss(discriminator(made.flatten(0, 1)))
+        if weigh.flow:
+            assert self.flow is not None
+            terms["flow"] = weigh.flow * losses.cycle_flow_loss(made, target, self.flow)
+        if weigh.gram or weigh.cycle:
+            terms |= self._later(generator, made.detach(), target)
+        return terms
+
+    def _later(self, generator: nn.Module, first: torch.Tensor, target: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Of stages 2 and 3. first: what the first stage made, (B, 7, 1, H, W)."""
+        weigh = self.setting
+        terms: dict[str, torch.Tensor] = {}
+        if not weigh.gram:
+            with torch.no_grad():
+                second = again(generator, first, TRIPLES[-1])
+        else:
+            assert self.features is not None
+            compared, second = _compared(generator, first, target, weigh.gram_of)
+            terms["gram"] = weigh.gram * torch.stack([losses.gram_loss(*pair, self.features) for pair in compared]).sum()
+        if weigh.cycle:
+            given = second.detach()
+            terms["cycle"] = weigh.cycle * losses.bi_cycle_loss(given, again(generator, given))
+        return terms
+
+
+def again(generator: nn.Module, frames: torch.Tensor, which: tuple[int, ...] = tuple(range(FRAMES))) -> torch.Tensor:
+    """The average of some frames of (B, 7, 1, H, W), blurry as an exposure over them is, taken apart by the generator: (B, 7, 1, H, W)."""
+    return generator(frames[:, list(which)].mean(dim=1))[:, :, None]  # type: ignore[no-any-return]
+
+
+def _compared(
+    generator: nn.Module, first: torch.Tensor, target: torch.Tensor, gram_of: str
+) -> tuple[list[tuple[torch.Tensor, torch.Tensor]], torch.Tensor]:
+    """The nine pairs of made and true triples whose Gram matrices Eq. 7 compares, and the frames made of the last triple."""
+    if gram_of == "outputs":
+        second = again(generator, first, TRIPLES[-1])
+        return [(second[:, list(triple)], target[:, list(triple)]) for triple in TRIPLES], second
+    pairs = []
+    for triple in TRIPLES:
+        second = again(generator, first, triple)
+        pairs.append((second[:, list(ENDS)], target[:, list(triple)]))
+    return pairs, second
