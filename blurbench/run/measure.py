@@ -7,6 +7,7 @@ from typing import Any
 
 from blurbench import methods
 from blurbench.methods import Method
+from blurbench.run import cost
 from blurbench.types import Prediction, Sample
 
 _STATUS = Path("/proc/self/status")  # Linux; getrusage would also count the process that started this one
@@ -26,13 +27,9 @@ class Meter:
         self._facts["input"] = list(sample.blurry.shape[:2])
         if not (networks := _networks(self.method)):
             return methods.predict(self.method, sample, draws, seed)
-        from torch.utils.flop_counter import FlopCounterMode
-
-        with FlopCounterMode(display=False) as counter:
+        with cost.counting() as counted:
             made = methods.predict(self.method, sample, draws, seed)
-        # torch counts a multiply-add as two operations.
-        self._facts["multiply_adds"] = counter.get_total_flops() // 2
-        self._facts["parameters"] = sum({id(p): p.numel() for network in networks for p in network.parameters()}.values())
+        self._facts |= {"multiply_adds": counted(), "parameters": cost.parameters(*networks)}
         return made
 
     def facts(self) -> dict[str, Any]:
