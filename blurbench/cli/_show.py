@@ -89,7 +89,7 @@ def _cell(row: Row, column: Column, cap: float) -> str:
     cell = row.cells[column.name]
     if cell.published is not None and not row.measured:
         return cell.published.printed
-    return number(cell.mean, column, cap) + difference(cell, column)
+    return f"{number(cell.mean, column, cap)} {difference(cell, column)}".strip()
 
 
 def _reasons(record: RunRecord) -> dict[str, list[str]]:

@@ -95,7 +95,7 @@ def diff(old: str, new: str) -> None:
             for change in changes
         ]
         table(["", "row", "column", "old", "new", "difference"], rows)
-    say(f"{len(changes)} changes" if changes else "nothing changed")
+    say(f"{len(changes)} {'difference' if len(changes) == 1 else 'differences'}" if changes else "nothing changed")
 
 
 def _text(number: float | None, sign: str = "") -> str:

@@ -34,10 +34,10 @@ def number(mean: float | None, column: Column, cap: float = float("inf")) -> str
 
 
 def difference(cell: Cell, column: Column) -> str:
-    """How far a measured number is from the printed one, " (+0.21)", with a star where the two are not comparable; else nothing."""
+    """How far a measured number is from the printed one, "(+0.21)", with a star where the two are not comparable; else nothing."""
     if cell.published is None or cell.difference is None:
         return ""
-    return f" ({cell.difference:+.{_digits(column)}f}{'' if cell.published.comparable else '*'})"
+    return f"({cell.difference:+.{_digits(column)}f}{'' if cell.published.comparable else '*'})"
 
 
 def seconds(row: Row) -> str:
@@ -166,11 +166,11 @@ def _cell(row: Row, column: Column, cap: float, prize: Prize | None, style: _Sty
         return ""
     if not row.measured:
         return style.printed.replace("{}", cell.published.printed if cell.published else "", 1)
-    text = style.prize(style.escape(number(cell.mean, column, cap)), prize)
-    digits = _digits(column)
+    texts = [difference(cell, column)]
     if intervals and cell.low is not None and cell.high is not None:
-        text += style.escape(f" [{cell.low:.{digits}f}, {cell.high:.{digits}f}]")
-    return text + style.escape(difference(cell, column))
+        texts.insert(0, f"[{cell.low:.{_digits(column)}f}, {cell.high:.{_digits(column)}f}]")
+    shown = style.prize(style.escape(number(cell.mean, column, cap)), prize)
+    return " ".join([shown, *(style.escape(text) for text in texts if text)])
 
 
 def _notes(board: Board, style: _Style, intervals: bool) -> list[str]:

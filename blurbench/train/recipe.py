@@ -1,32 +1,185 @@
-"""What a trainable method declares: its network, its losses and its schedule."""
+"""What a trainable method declares (code), and the recipe that says how it is trained (one TOML a method, read strictly).
+
+A method class carries `training = Training(...)`: the network, and for each stage of the paper the losses. All numbers (rates, steps, crops,
+augmentation, weights of the loss terms) stand in `baselines/training/<recipe>.toml`; the stages there are those of the code, in order.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
+from blurbench import strict
+from blurbench.errors import RecipeError, UnknownNameError
 from blurbench.store.augment import Augmentation
+from blurbench.strict import one_of, require
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
+Networks = Mapping[str, "nn.Module"]
+"""The networks of a stage by name: `network`, the method's own, and the stage's `helpers`."""
+
+Batch = Mapping[str, "torch.Tensor"]
+"""`blurry` (B, 3, h, w) and `sharp` (B, T, 3, h, w), float32 RGB in [0, 1], and the extras that the stage asks for, see `BlurDataset`."""
+
+Settings = Mapping[str, float]
+"""The numbers of a stage's losses, from the TOML table `[stage.settings]`."""
+
+Loss = Callable[[Networks, Batch, Settings], "dict[str, torch.Tensor]"]
+"""Named scalar terms, weighted already: their sum is minimised."""
+
+Optimiser = Literal["adam", "adamw"]
+Decline = Literal["constant", "linear", "cosine", "power", "steps", "plateau"]
+
+
+@dataclass(frozen=True)
+class Player:
+    """What one optimiser does in a step: it lowers `loss` by changing the parameters that `trains` names, and no others.
+
+    trains: beginnings of parameter names, the network's name first: `network`, `network.centre`, `discriminator`.
+    every: takes part in each `every`-th step only.
+    """
+
+    loss: Loss
+    trains: tuple[str, ...] = ("network",)
+    every: int = 1
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage. Its players take their turns in each step, in order: discriminators, then generators, or one alone.
+
+    helpers: networks that the method itself does without (discriminators, encoders, pretrained features), by name; they are built when
+    the stage begins and lie in its checkpoints, and what no player trains is frozen. extras: what the losses need of a sample beside the pictures.
+    settings: names of the numbers that the losses take; the TOML gives each. prepare: called once, on the networks as the stage before
+    left them. frozen_statistics: normalisation keeps its running statistics (networks are in evaluation mode).
+    """
+
+    players: tuple[Player, ...]
+    helpers: Mapping[str, Callable[[], nn.Module]] = field(default_factory=dict)
+    extras: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    prepare: Callable[[Networks], None] | None = None
+    frozen_statistics: bool = False
+
 
 @dataclass(frozen=True)
 class Training:
-    """How a method is trained; a method class carries it as `training`.
+    """How a method is trained, as far as it is code.
 
-    loss: from the network and a batch (`blurry` (B,3,h,w), `sharp` (B,T,3,h,w), float32 in [0, 1]) to named scalar terms, which are
-    summed. batch: crops a step; crop: their side in pixels. The learning rate falls from the first to the final one along half a cosine.
-    augmentation: what happens to each crop at random.
+    network: makes the method's network, whose state the method's `load` takes; gets the keys of the TOML table `[small]` with `--size small`.
+    stages: in the order of training. recipe: the TOML's name in `baselines/training`, or a path beside a method in a file of its own.
+    frames: target frames a sample must have; None: any. state: the tensors that go into the weights file; by default `state_dict`.
     """
 
-    frames: int
-    network: Callable[[], nn.Module]
-    loss: Callable[[nn.Module, Mapping[str, torch.Tensor]], dict[str, torch.Tensor]]
+    network: Callable[..., nn.Module]
+    stages: Mapping[str, Stage]
+    recipe: str | Path
+    frames: int | None = None
+    state: Callable[[nn.Module], dict[str, torch.Tensor]] | None = None
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The numbers of one stage: the keys of a `[[stage]]`.
+
+    steps: optimiser steps of the paper; `--budget` shortens them, and all that is a share of them. batch: crops a step, over all devices.
+    crop: their side in pixels. learning_rate falls to final_learning_rate over the stage: `constant`; `linear` or `cosine`, after the
+    share `hold`; `power`: (1 - share)^power; `steps`: times `factor` at each share in `milestones`, or each time a share of `every`
+    is gone; `plateau`: times `factor` when `patience` validations have not been better. rates: other first rates, by the beginning of parameter
+    names. clip: largest norm of the gradient; 0: any. protocol, score: validation by a column of this protocol on held-out training
+    videos; without a protocol by the loss. validations: how many in the stage. settings: of the losses.
+    """
+
+    name: str
+    steps: int
     batch: int
     crop: int
     learning_rate: float
-    final_learning_rate: float
+    final_learning_rate: float = 0.0
+    schedule: Decline = "constant"
+    hold: float = 0.0
+    power: float = 1.0
+    factor: float = 1.0
+    milestones: list[float] = field(default_factory=list)
+    every: float = 0.0
+    patience: int = 0
+    optimiser: Optimiser = "adam"
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    weight_decay: float = 0.0
+    clip: float = 0.0
+    rates: dict[str, float] = field(default_factory=dict)
+    protocol: str = ""
+    score: str = ""
+    validations: int = 20
     augmentation: Augmentation = field(default_factory=Augmentation)
+    settings: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raises RecipeError for a value out of range."""
+        where = f"stage {self.name!r}"
+        for key in ("steps", "batch", "crop", "validations"):
+            require(where, key, getattr(self, key), getattr(self, key) >= 1, "at least 1")
+        require(where, "learning_rate", self.learning_rate, self.learning_rate > 0, "more than 0")
+        one_of(where, "schedule", self.schedule, Decline)
+        one_of(where, "optimiser", self.optimiser, Optimiser)
+        require(where, "betas", self.betas, len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas), "two numbers from 0 to below 1")
+        require(where, "milestones", self.milestones, all(0 < share < 1 for share in self.milestones), "shares between 0 and 1")
+        require(where, "hold", self.hold, 0 <= self.hold < 1, "0 to below 1")
+        if self.schedule == "steps":
+            require(where, "milestones", self.milestones, bool(self.milestones) != bool(self.every), "either `milestones` or `every`")
+        if self.schedule == "plateau":
+            require(where, "patience", self.patience, self.patience >= 1, "at least 1")
+        require(where, "score", self.score, bool(self.score) == bool(self.protocol), "a column together with `protocol`")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole TOML file. source: where the numbers come from. small: keyword arguments of the network with `--size small`."""
+
+    path: Path
+    source: str
+    stages: dict[str, Schedule]
+    small: dict[str, float]
+
+    @classmethod
+    def read(cls, path: Path, training: Training) -> Recipe:
+        """Raises RecipeError for keys, stages or settings that the method does not have, or that are missing."""
+        table = strict.read(path)
+        if unknown := [key for key in table if key not in ("source", "stage", "small")]:
+            raise RecipeError(str(UnknownNameError("key", unknown[0], ("source", "stage", "small"), str(path))))
+        require(str(path), "source", table.get("source"), isinstance(table.get("source"), str), "text: where the numbers come from")
+        given = table.get("stage")
+        require(str(path), "stage", given, isinstance(given, list) and bool(given), "[[stage]] tables")
+        stages = {schedule.name: schedule for schedule in (_schedule(entry, path) for entry in table["stage"])}
+        if list(stages) != list(training.stages):
+            raise RecipeError(f"{path}: stages are {', '.join(stages)}, expected {', '.join(training.stages)}")
+        for name, stage in training.stages.items():
+            _names_match(f"{path}, stage {name!r}", stages[name].settings, stage.settings)
+        return cls(path, table["source"], stages, table.get("small", {}))
+
+
+def find(training: Training) -> Recipe:
+    """The recipe of a method. Raises RecipeError."""
+    named = training.recipe
+    path = named if isinstance(named, Path) else Path(str(resources.files("blurbench.baselines"))) / "training" / f"{named}.toml"
+    return Recipe.read(path, training)
+
+
+def _schedule(table: Any, path: Path) -> Schedule:
+    where = f"{path}, stage {table.get('name', '?')!r}" if isinstance(table, dict) else str(path)
+    if isinstance(table, dict) and "augmentation" in table:
+        table = {**table, "augmentation": strict.build(Augmentation, table["augmentation"], f"{where}, augmentation")}
+    return strict.build(Schedule, table, where)
+
+
+def _names_match(where: str, given: Mapping[str, float], expected: tuple[str, ...]) -> None:
+    if unknown := [key for key in given if key not in expected]:
+        raise RecipeError(str(UnknownNameError("setting", unknown[0], expected, where)))
+    if missing := [key for key in expected if key not in given]:
+        raise RecipeError(f"{where}: the setting {missing[0]!r} is missing, expected a number in [stage.settings]")

@@ -16,15 +16,9 @@ WEIGHTS = {"files": ["w.safetensors"], "sha256": "0123456789abcdef" * 4, "origin
 def written(folder: Path, method="mine", protocol="noroozi2017", values=(30.0, 31.0, 35.0), **facts) -> RunRecord:
     """A record and its Parquet file: `values` is what each sample has in every column, None where it has none; two samples a video."""
     rules = protocols.load(protocol)
-    header = Header(
-        **{
-            **dict(
-                method=method, title=f"Title of {method}", dataset="genblur-rendered", split="test", fingerprint="f" * 64, content="c" * 64
-            ),
-            **dict(weights=WEIGHTS, command="blurbench evaluate", cost={"parameters": 12}, device="cpu"),
-            **facts,
-        }
-    )
+    data = {"dataset": "genblur-rendered", "split": "test", "fingerprint": "f" * 64, "content": "c" * 64}
+    plain = Header(method, f"Title of {method}", **data, weights=WEIGHTS, device="cpu", cost={"parameters": 12})
+    header = replace(plain, command="blurbench evaluate", **facts)
     outcomes = [
         Outcome(
             f"v{i // 2}/{i}",

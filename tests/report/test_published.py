@@ -19,8 +19,8 @@ PAPERS = {
     "zhang2021": "zhang2021_exposure_trajectory_recovery.txt",
     "zhong2022": "zhong2022_animation_from_blur.txt",
 }
-# What begins a line of results in the text of a paper; its "В" of Zhang 2020 is Cyrillic there.
-LABEL = re.compile(r"(PSNR|SSIM|MSE|Runtime|Time|Size|Nah|Jin|Pan|Purohit|Ours|BIN|[12]-stage)|[BВ]G?H?$")
+# What begins a line of results in the text of a paper; the "B" of Zhang 2020 is Cyrillic there.
+LABEL = re.compile("(PSNR|SSIM|MSE|Runtime|Time|Size|Nah|Jin|Pan|Purohit|Ours|BIN|[12]-stage)|[B\u0412]G?H?$")
 
 
 @pytest.fixture(scope="module")
@@ -109,12 +109,26 @@ def test_what_may_be_compared(entries):
     }
 
 
-ROW = dict(
-    **dict(paper="p2020", table="Table 1", name="Me, 2020", variant="", data="D", conditions="", metric="PSNR", value="30.10", unit="dB"),
-    **dict(
-        dataset="wild", split="test", samples="15", protocol="noroozi2017", column="psnr", method="", comparable="no", reason="why", note=""
-    ),
-)
+ROW = {
+    "paper": "p2020",
+    "table": "Table 1",
+    "name": "Me, 2020",
+    "variant": "",
+    "data": "D",
+    "conditions": "",
+    "metric": "PSNR",
+    "value": "30.10",
+    "unit": "dB",
+    "dataset": "wild",
+    "split": "test",
+    "samples": "15",
+    "protocol": "noroozi2017",
+    "column": "psnr",
+    "method": "",
+    "comparable": "no",
+    "reason": "why",
+    "note": "",
+}
 
 
 def file(tmp_path, *rows, header=published.HEADER):

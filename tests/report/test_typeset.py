@@ -19,8 +19,17 @@ NAMES = st.one_of(
 )
 BACK = {
     **{rf"\{sign}": sign for sign in "&%$#_{}"},
-    **{r"\textbackslash{}": "\\", r"\textasciitilde{}": "~", r"\textasciicircum{}": "^", r"\textless{}": "<", r"\textgreater{}": ">"},
-    **{r"\textbar{}": "|", r"\textquotedbl{}": '"', r"\textasciigrave{}": "`", r"$\geq$": "≥", r"\textdagger{}": "†", "-{}-": "--"},
+    r"\textbackslash{}": "\\",
+    r"\textasciitilde{}": "~",
+    r"\textasciicircum{}": "^",
+    r"\textless{}": "<",
+    r"\textgreater{}": ">",
+    r"\textbar{}": "|",
+    r"\textquotedbl{}": '"',
+    r"\textasciigrave{}": "`",
+    r"$\geq$": "≥",
+    r"\textdagger{}": "†",
+    "-{}-": "--",
 }
 
 
@@ -28,6 +37,8 @@ def cells(text):
     """The tables of Markdown as GitHub reads it, by another program: rows of cells as plain text."""
     rows, table = [], MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
     for token in table:
+        if token.type == "table_close":
+            break
         if token.type == "tr_open":
             rows.append([])
         elif token.type == "inline" and rows:
