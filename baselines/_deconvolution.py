@@ -7,7 +7,7 @@ the kernel reaches, and what lies out there is estimated with the rest (Bertero 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,10 @@ from blurbench.synth.kernels import kernel as line
 from blurbench.types import F32, F64
 
 Spectrum = NDArray[np.complex64]
+DIFFERENCES: tuple[F64, F64] = np.array([[1.0, -1.0, 0.0]]), np.array([[1.0], [-1.0], [0.0]])
+"""A pixel's difference to its left and to its upper neighbour, as kernels."""
 _LEAST = np.float32(1e-6)
+"""What is divided by is at least this, in units of the pictures."""
 
 
 class Blur(Protocol):
@@ -74,14 +77,15 @@ class LinearBlur:
     def __init__(self, motion: F64) -> None:
         height, width = motion.shape[:2]
         codes, members = np.unique(motion.reshape(-1, 2), axis=0, return_inverse=True)
+        members = members.ravel()  # some versions of NumPy return a column
         kernels = [_taps(float(u), float(v)) for u, v in codes]
         self.margin = max(int(np.abs(offsets).max()) for offsets, _ in kernels)
         self.size = (height + 2 * self.margin, width + 2 * self.margin)
-        counts = np.array([len(weights) for _, weights in kernels])[members.ravel()]
+        # The matrix is filled in place, all pixels of one kernel at a time: a row for each pixel, from starts[pixel] on.
+        counts = np.array([len(weights) for _, weights in kernels])[members]
         starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32 if counts.sum() < 2**31 else np.int64)
         columns, shares = np.empty(starts[-1], starts.dtype), np.empty(starts[-1], np.float32)
-        order = np.argsort(members.ravel(), kind="stable")
-        ends = np.cumsum(np.bincount(members.ravel(), minlength=len(codes)))
+        order, ends = np.argsort(members, kind="stable"), np.cumsum(np.bincount(members))
         for (offsets, weights), pixels in zip(kernels, np.split(order, ends[:-1]), strict=True):
             places = starts[pixels][:, None] + np.arange(len(weights), dtype=starts.dtype)
             rows, across = pixels // width + self.margin, pixels % width + self.margin
@@ -124,13 +128,13 @@ class _Circular:
     def __init__(self, blurry: F32, kernel: F64) -> None:
         self.picture, self.inner = taper(blurry, kernel)
         self.size = self.picture.shape[:2]
-        self.kernel = self._of([*kernel])
-        self.gradients = [self._of([[1, -1, 0]]), self._of([[1], [-1], [0]])]
+        self.kernel = self._of(kernel)
+        self.gradients = [self._of(difference) for difference in DIFFERENCES]
         self.power = np.abs(self.kernel) ** 2
         self.roughness = sum(np.abs(gradient) ** 2 for gradient in self.gradients)
 
-    def _of(self, kernel: list[Any]) -> Spectrum:
-        return fft.rfft2(centred(np.array(kernel, np.float64), self.size)).astype(np.complex64)[..., None]
+    def _of(self, kernel: F64) -> Spectrum:
+        return fft.rfft2(centred(kernel, self.size)).astype(np.complex64)[..., None]
 
     def to(self, image: F32) -> Spectrum:
         spectrum: Spectrum = fft.rfft2(image, axes=(0, 1))
@@ -151,8 +155,8 @@ class _Circular:
 
 
 def wiener(blurry: F32, kernel: F64, balance: float, rounds: int = 10) -> F32:
-    """(H, W, 3) to (H, W, 3): X = K* Y / (|K|^2 + balance |L|^2), L the Laplacian's square root (gradients); noise over signal rises with
-    frequency as natural pictures fall. Each round also corrects what lies outside the picture.
+    """(H, W, 3) to (H, W, 3): X = K* Y / (|K|^2 + balance |D|^2), D the differences between neighbours: noise over signal is taken to rise
+    with frequency as natural pictures fall. Each round also corrects what lies outside the picture.
     """
     frame = _Circular(blurry, kernel)
     sharp = frame.to(frame.picture)

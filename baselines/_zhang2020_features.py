@@ -3,13 +3,15 @@
 `vgg19` is the network of the paper, read from where torch keeps torchvision's weights; nothing is downloaded here. `random` stands in where
 weights must not be needed, as for those that ship: four convolutions with fixed random filters. Random filters separate textures nearly as
 well as learned ones do (Ustyuzhaninov et al., "What does it take to generate natural textures?", ICLR 2017; He, Wang, Hopcroft, "A Powerful
-Generative Model Using Random Weights for the Deep Image Representation", NIPS 2016), and unlike a second sum over pixels they see neighbours.
+Generative Model Using Random Weights for the Deep Image Representation", NIPS 2016), and unlike a second sum over pixels they see
+neighbours.
 
 Flow is by any model of `blurbench.video.flow`, as a constant: `ptlflow:pwcnet` is the paper's, `dis-medium` (OpenCV) the substitute.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, get_args
@@ -86,18 +88,23 @@ class RandomFeatures(nn.Module):
         return self.layers(grey)  # type: ignore[no-any-return]
 
 
+@cache
 def load_features(name: str, device: torch.device | str = "cpu") -> Features:
     """`vgg19` or `random`, frozen. Raises RecipeError for another name, WeightsError where the file of VGG19 is missing."""
     if name not in get_args(FeatureName):
         raise RecipeError(f"features is {name!r}, expected one of {', '.join(get_args(FeatureName))}; change it")
-    network = _vgg19() if name == "vgg19" else RandomFeatures()
+    # Layers start at random before they get their values; training must not be moved by that. And what is made while predicting would
+    # serve no gradient later.
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
+        network = _vgg19() if name == "vgg19" else RandomFeatures()
     return network.to(device).eval().requires_grad_(False)
 
 
 def _vgg19() -> Vgg19:
     path = Path(torch.hub.get_dir()) / "checkpoints" / VGG19_FILE
     if not path.is_file():
-        raise WeightsError(f"{VGG19_FILE} is not in {path.parent}; put it there ({VGG19_URL}), or train with features = \"random\"")
+        mend = f"put it there ({VGG19_URL}), or train zhang2020, whose recipe does without (vgg19 = 0)"
+        raise WeightsError(f"{VGG19_FILE} is not in {path.parent}; {mend}")
     network = Vgg19()
     weights.fit(network, trunk_of(weights.read(path)), path)
     return network
@@ -121,6 +128,7 @@ def _pictures(grey: torch.Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uin
     return levels.permute(0, 2, 3, 1).expand(-1, -1, -1, 3).contiguous().numpy()
 
 
+@cache
 def load_flow(name: str) -> FlowBetween:
     """A flow model by name, `ptlflow:pwcnet` or `dis-medium`. Raises what `blurbench.video.flow.load` raises."""
     return ConstantFlow(name)

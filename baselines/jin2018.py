@@ -26,8 +26,9 @@ Which of the two directions of time comes out is the network's guess. The weight
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 import torch
@@ -37,6 +38,8 @@ from torch.nn import functional as F
 from blurbench import weights as files
 from blurbench.errors import WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
+from blurbench.train.losses import centre, pair_loss, squared
+from blurbench.train.recipe import Batch, Networks, Settings, Stage, Training, alone
 from blurbench.types import F32
 
 
@@ -164,7 +167,8 @@ class Sequence(nn.Module):
         for part, network in zip(STEMS, NETWORKS.values(), strict=True):
             self.add_module(part, network())
 
-    def forward(self, blurry: torch.Tensor) -> torch.Tensor:
+    def forward(self, blurry: torch.Tensor, distance: int = 3) -> torch.Tensor:
+        """distance: how many frames on each side of the middle; 3 gives all seven."""
         third, fifth, outer, outermost = (
             self.get_submodule(name)
             for name in ("F35.generateFrame3", "F35.generateFrame5", "F26.generateFrame2_6", "F17.generateFrame1_7")
@@ -172,9 +176,31 @@ class Sequence(nn.Module):
         f4 = self.get_submodule("centre")(blurry)
         f3 = third(blurry, f4, f4)
         f5 = fifth(blurry, f3, f4)
+        if distance == 1:
+            return torch.stack([f3, f4, f5], dim=1)
         f2, f6 = outer(blurry, f4, f3), outer(blurry, f4, f5)
+        if distance == 2:
+            return torch.stack([f2, f3, f4, f5, f6], dim=1)
         f1, f7 = outermost(blurry, f3, f2), outermost(blurry, f5, f6)
         return torch.stack([f1, f2, f3, f4, f5, f6, f7], dim=1)
+
+
+def centre_stage(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
+    """Mean squared error of the middle frame (the pixel term of the paper's loss)."""
+    return {"centre": squared(networks["network"].get_submodule("centre")(batch["blurry"]).float(), centre(batch["sharp"]))}
+
+
+def pair_stage(networks: Networks, batch: Batch, settings: Settings, distance: int) -> dict[str, torch.Tensor]:
+    """The ordering-invariant loss of the pair at this distance from the middle frame."""
+    made, target = cast(Sequence, networks["network"])(batch["blurry"], distance).float(), batch["sharp"]
+    middle = target.shape[1] // 2
+    return {"pair": pair_loss(made[:, [0, -1]], target[:, [middle - distance, middle + distance]])}
+
+
+_STAGES = {"centre": Stage(alone(centre_stage, "network.centre"))} | {
+    part: Stage(alone(partial(pair_stage, distance=distance), f"network.{part}")) for distance, part in enumerate(("F35", "F26", "F17"), 1)
+}
+"""What was learnt before stays as it is, for each network sees the frames of those before it."""
 
 
 def _convolution(inputs: int, outputs: int, size: int, dilation: int = 1) -> nn.Conv2d:
@@ -208,6 +234,7 @@ class Jin2018(Method):
         released=_ORIGIN,
     )
     capabilities = Capabilities(frames=7, multiple=20, resources=Resources(gpu=True, memory_gb=3.0))
+    training = Training(network=Sequence, recipe="jin2018", stages=_STAGES, frames=7)
 
     def __init__(self, network: Sequence, device: str = "cpu") -> None:
         layout = torch.channels_last if device == "cpu" else torch.contiguous_format

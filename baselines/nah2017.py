@@ -20,7 +20,8 @@ repository, and cannot ship; `Nah2017.load` takes the file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -31,6 +32,8 @@ from torch.nn import functional as F
 
 from blurbench import weights as files
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
+from blurbench.train.losses import centre
+from blurbench.train.recipe import Batch, Networks, Settings, Stage, Training, alone
 from blurbench.types import F32
 
 SCALES = 3
@@ -53,9 +56,9 @@ class Block(nn.Module):
 class Body(nn.Module):
     """One scale: (B, inputs, H, W) to (B, 3, H, W)."""
 
-    def __init__(self, inputs: int) -> None:
+    def __init__(self, inputs: int, width: int = 64, blocks: int = 19) -> None:
         super().__init__()
-        self.body = nn.Sequential(_convolution(inputs, 64), *(Block(64) for _ in range(19)), _convolution(64, 3))
+        self.body = nn.Sequential(_convolution(inputs, width), *(Block(width) for _ in range(blocks)), _convolution(width, 3))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         image: torch.Tensor = self.body(x)
@@ -77,12 +80,12 @@ class Enlarge(nn.Module):
 class MSResNet(nn.Module):
     """All scales: blurry images in [0, 255], finest first, (B, 3, H, W), (B, 3, H/2, W/2), ..., to sharp ones in the same order.
 
-    Nothing is clamped. 11,721,321 parameters.
+    Nothing is clamped. 11,721,321 parameters. width, blocks: channels and residual blocks of a body; others than the authors' are ours.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 64, blocks: int = 19) -> None:
         super().__init__()
-        self.body_models = nn.ModuleList([*(Body(6) for _ in range(SCALES - 1)), Body(3)])
+        self.body_models = nn.ModuleList([*(Body(6, width, blocks) for _ in range(SCALES - 1)), Body(3, width, blocks)])
         # From each scale to the finer one; the finest has none, and keeps its place in the names.
         self.conv_end_models = nn.ModuleDict({str(scale): Enlarge() for scale in range(1, SCALES)})
 
@@ -130,6 +133,21 @@ def _smooth(image: torch.Tensor, axis: int) -> torch.Tensor:
     return total
 
 
+def _sized(state: Mapping[str, torch.Tensor]) -> MSResNet:
+    """A network of the width and depth of a checkpoint; that of the authors where it does not say."""
+    first = state.get("body_models.0.body.0.weight")
+    layers = {int(found[1]) for key in state if (found := re.match(r"body_models\.0\.body\.(\d+)\.", key))}
+    return MSResNet() if first is None or len(layers) < 3 else MSResNet(len(first), len(layers) - 2)
+
+
+def deblurring(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
+    """The error of each scale against the reduced sharp centre frame, added up, in levels of 0 to 255; `norm`: l1 or l2."""
+    norm = {"l1": F.l1_loss, "l2": F.mse_loss}[settings["norm"]]
+    blurry, sharp = (pyramid(image * (2 * MIDDLE)) for image in (batch["blurry"], centre(batch["sharp"])))
+    made = networks["network"](blurry)
+    return {f"scale{scale}": norm(image.float(), target) for scale, (image, target) in enumerate(zip(made, sharp, strict=True))}
+
+
 _ORIGIN = "GOPRO_L1/models/model-1000.pt (or another model-EPOCH.pt) by the demo links of github.com/SeungjunNah/DeepDeblur-PyTorch"
 
 
@@ -152,6 +170,7 @@ class Nah2017(Method):
         released=_ORIGIN,
     )
     capabilities = Capabilities(frames=1, multiple=2 ** (SCALES - 1), resources=Resources(gpu=True, memory_gb=3.0))
+    training = Training(network=MSResNet, recipe="nah2017", stages={"deblur": Stage(alone(deblurring), settings=("norm",))})
 
     def __init__(self, network: MSResNet, device: str = "cpu") -> None:
         layout = torch.channels_last if device == "cpu" else torch.contiguous_format
@@ -163,8 +182,8 @@ class Nah2017(Method):
         """From a checkpoint or safetensors file. Raises WeightsError, also for None: no weights are shipped."""
         if weights is None:
             raise files.absent(cls.card.id, f"get {_ORIGIN}")
-        network = MSResNet()
         state = {key.removeprefix("module."): value.float() for key, value in files.read(weights, under="G").items()}
+        network = _sized(state)
         files.fit(network, state, weights)
         method = cls(network, device)
         method.weights = files.describe([weights], "given")

@@ -30,7 +30,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -40,6 +40,8 @@ from torch.nn import functional as F
 from blurbench import weights as files
 from blurbench.errors import WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
+from blurbench.train.losses import centre, over_scales
+from blurbench.train.recipe import Batch, Networks, Settings, Stage, Training, alone
 from blurbench.types import F32
 
 SCALES = 3
@@ -222,11 +224,26 @@ def _card(name: str, title: str, model: str) -> MethodCard:
     )
 
 
+def deblurring(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
+    """Mean squared error of each size, added up. Targets are reduced as the blurry picture is; grey variants take colours one by one."""
+    network = cast(ScaleRecurrent, networks["network"])
+    blurry, sharp = batch["blurry"], centre(batch["sharp"])
+    if cast(SameConv, network.enc1[0]).in_channels == 2:
+        blurry, sharp = blurry.flatten(0, 1)[:, None], sharp.flatten(0, 1)[:, None]
+    targets = [sharp[..., :: 2**level, :: 2**level] for level in reversed(range(SCALES))]
+    return {"squared": over_scales([made.float() for made in network(blurry)], targets)}
+
+
+def _training(name: str) -> Training:
+    return Training(network=NETWORKS[name], recipe="tao2018", stages={"deblur": Stage(alone(deblurring))})
+
+
 class Tao2018(Method):
     """SRN with the LSTM, which the authors' numbers are of."""
 
     card: ClassVar[MethodCard] = _card("tao2018", "SRN (LSTM)", "lstm")
     capabilities = Capabilities(frames=1, multiple=16, resources=Resources(gpu=True, memory_gb=6.0))
+    training: ClassVar[Training] = _training("tao2018")
 
     def __init__(self, network: ScaleRecurrent, device: str = "cpu") -> None:
         self.network = network.eval().to(device)
@@ -263,12 +280,14 @@ class Tao2018Gray(Tao2018):
     """SRN on R, G and B one by one, without the LSTM."""
 
     card = _card("tao2018-gray", "SRN (grey, no LSTM)", "gray")
+    training = _training("tao2018-gray")
 
 
 class Tao2018Color(Tao2018):
     """SRN on all three colours together, without the LSTM."""
 
     card = _card("tao2018-color", "SRN (colour, no LSTM)", "color")
+    training = _training("tao2018-color")
 
 
 def _variant(state: dict[str, torch.Tensor]) -> str | None:

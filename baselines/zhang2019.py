@@ -29,6 +29,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Self
 
@@ -39,6 +40,8 @@ from torch import nn
 from blurbench import weights as files
 from blurbench.errors import WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
+from blurbench.train.losses import centre, squared
+from blurbench.train.recipe import Batch, Networks, Settings, Stage, Training, alone
 from blurbench.types import F32
 
 CUTS = ((2, 1), (1, 2), (2, 1))
@@ -219,6 +222,11 @@ def _card(suffix: str, title: str, origin: str) -> MethodCard:
     )
 
 
+def deblurring(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
+    """Mean squared error of the image of level 1 against the sharp centre frame."""
+    return {"squared": squared(networks["network"](batch["blurry"]).float(), centre(batch["sharp"]))}
+
+
 class Zhang2019(Method):
     """DMPHN(1-2-4) with the official weights, or any in their format."""
 
@@ -228,6 +236,7 @@ class Zhang2019(Method):
     card: ClassVar[MethodCard] = _card("", "DMPHN (1-2-4)", origin)
     capabilities: ClassVar[Capabilities] = Capabilities(frames=1, multiple=8, resources=Resources(gpu=True, memory_gb=2.0))
     build: ClassVar[Callable[[], nn.Module]] = MultiPatch
+    training: ClassVar[Training | None] = Training(network=MultiPatch, recipe="zhang2019", stages={"deblur": Stage(alone(deblurring))})
 
     def __init__(self, network: nn.Module, device: str = "cpu") -> None:
         # On a CPU the layout with channels last is a quarter to a third faster.
@@ -284,6 +293,8 @@ class Zhang2019Deeper(Zhang2019):
     def build() -> nn.Module:
         return MultiPatch(4)
 
+    training = Training(network=partial(MultiPatch, 4), recipe="zhang2019", stages={"deblur": Stage(alone(deblurring))})
+
 
 class Zhang2019Stack(Zhang2019):
     """Stack(4)-DMPHN: four 1-2-4 networks in a row."""
@@ -293,3 +304,4 @@ class Zhang2019Stack(Zhang2019):
     card = _card("-stack4", "Stack(4)-DMPHN", origin)
     capabilities = Capabilities(frames=1, multiple=8, resources=Resources(gpu=True, memory_gb=3.0))
     build = Stack
+    training = None  # its loss, of every network of the row, is not written

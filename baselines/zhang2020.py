@@ -1,8 +1,11 @@
 """Every Moment Matters: Detail-Aware Networks to Bring a Blurry Image Alive (K. Zhang et al., ACM MM 2020).
 
 One encoder-decoder of 30 convolutions takes the luminance of the blurry image, (B, 1, H, W) in [0, 1], and returns seven sharp luminance
-frames, (B, 7, H, W), in one pass. Here: the generator, trained with the content losses of stage 1 (Eq. 1 and 2), variant "B" of
-Table 1 without its adversarial and flow terms.
+frames, (B, 7, H, W), in one pass. It is trained in three stages that share its weights, the rows of Table 1: B (BaseGAN), BG (GramGAN), BGH
+(HeptaGAN). Here: the generator, and a method for the weights of each. Losses: `_zhang2020_losses.py`; stages: `_zhang2020_stages.py`.
+
+`zhang2020` has shipped weights. `zhang2020-bg` and `zhang2020-bgh` are the same network with your own weights of these stages: a method a
+row, so that a board has a row for each. `zhang2020-iterated` is `zhang2020` applied to averages of its own frames, for more of them.
 
 The paper fixes the number of convolutions, the luminance input, the seven outputs, N(0, 0.01) initial weights, crops of 128 with
 left-right flips, and a learning rate falling from 1e-4 to 1e-5. What it leaves open, and the choice made here:
@@ -10,18 +13,17 @@ left-right flips, and a learning rate falling from 1e-4 to 1e-5. What it leaves 
 - widths and layout: 16, 32, 64, 128 channels at full, half, quarter and eighth size; 6 convolutions down, nine residual blocks (18) at
   1/8, 6 up, with additive skips between equal sizes; ReLU; no normalisation;
 - global skip: the network predicts what is added to the blurry luminance, so that an untrained network copies the blur;
+- initial weights: by He with a last layer of N(0, 0.01), because N(0, 0.01) throughout is too slow to learn from;
 - colour: luminance is BT.601 full-range; the change of luminance is added to R, G and B, i.e. chrominance is that of the blur;
 - norms of Eq. 1 and 2: absolute differences. Eq. 2 as printed is signed (unbounded below) and squares sums and differences; the
   canonical form of `blurbench.train.losses.pair_loss` has neither;
-- the perceptual term of Eq. 1 needs VGG19 weights, which cannot ship; the shipped weights are trained without it;
-- the shipped weights: He initialisation with a last layer of N(0, 0.01), batches of 16, 65 minutes on two cores (8,159 steps) at a rate
-  from 1e-3, because N(0, 0.01) throughout and 1e-4 are too slow for that time; besides flips, quarter turns, softening and less contrast.
-  They sharpen most pictures a little, and lose against a copy of the blur on some fine textures and where almost nothing moved.
+- the shipped weights: content losses (Eq. 1 without features, Eq. 2) alone, since VGG19 and PWC-Net cannot ship; batches of 16, 65 minutes
+  on two cores (8,159 steps) at a rate from 1e-3, because 1e-4 is too slow for that time; besides flips, quarter turns, softening and less
+  contrast. They sharpen most pictures a little, and lose against a copy of the blur on some fine textures and where almost nothing moved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -30,14 +32,12 @@ import torch
 from torch import nn
 
 from blurbench import weights as files
+from blurbench.baselines._zhang2020_iterate import iterated, nearest, rounds_for
+from blurbench.baselines._zhang2020_losses import FRAMES, luminance
+from blurbench.baselines._zhang2020_stages import CONTENT, adversarial_stage
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
-from blurbench.store.augment import Augmentation
-from blurbench.train.losses import centre_loss, pair_loss
 from blurbench.train.recipe import Training
 from blurbench.types import F32
-
-FRAMES = 7
-_LUMINANCE = (0.299, 0.587, 0.114)
 
 
 class Residual(nn.Module):
@@ -95,55 +95,49 @@ def _up(inputs: int, outputs: int) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)
 
 
-def luminance(rgb: torch.Tensor) -> torch.Tensor:
-    """BT.601 luminance of (..., 3, H, W), as (..., H, W)."""
-    return torch.einsum("...chw,c->...hw", rgb, rgb.new_tensor(_LUMINANCE))
-
-
-def stage_one_loss(network: nn.Module, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The content losses of stage 1: centre (Eq. 1, pixel term) and pairs (Eq. 2). batch: blurry (B,3,H,W), sharp (B,7,3,H,W)."""
-    predicted = network(luminance(batch["blurry"])[:, None])[:, :, None]
-    target = luminance(batch["sharp"])[:, :, None]
-    return {"centre": centre_loss(predicted, target), "pairs": pair_loss(predicted, target)}
-
-
-class Zhang2020(Method):
-    """The generator with shipped weights, or those of `blurbench train --method zhang2020`."""
-
-    card = MethodCard(
-        id="zhang2020",
-        title="Every Moment Matters (stage 1, content losses)",
-        paper="K. Zhang, W. Luo, B. Stenger, W. Ren, L. Ma, H. Li: Every Moment Matters: "
-        "Detail-Aware Networks to Bring a Blurry Image Alive, ACM MM 2020",
-        licence="Apache-2.0 (re-implemented from the paper; the authors released no code)",
-        citation="""@inproceedings{zhang2020every,
+_STAGES = {name: adversarial_stage() for name in ("b", "bg", "bgh")}
+_CITATION = """@inproceedings{zhang2020every,
   title = {Every Moment Matters: Detail-Aware Networks to Bring a Blurry Image Alive},
   author = {Zhang, Kaihao and Luo, Wenhan and Stenger, Bj\\"orn and Ren, Wenqi and Ma, Lin and Li, Hongdong},
   booktitle = {ACM Multimedia},
   year = {2020}
-}""",
-        training_data="genblur recipe on rendered footage (training clips)",
-        weights="shipped; the authors never released theirs",
+}"""
+
+
+def _card(name: str, title: str, weights: str, training_data: str, weights_of: str = "") -> MethodCard:
+    return MethodCard(
+        id=name,
+        title=f"Every Moment Matters ({title})",
+        paper="K. Zhang, W. Luo, B. Stenger, W. Ren, L. Ma, H. Li: Every Moment Matters: "
+        "Detail-Aware Networks to Bring a Blurry Image Alive, ACM MM 2020",
+        licence="Apache-2.0 (re-implemented from the paper; the authors released no code)",
+        citation=_CITATION,
+        training_data=training_data,
+        weights=weights,
         released="never",
+        weights_of=weights_of,
     )
+
+
+_SHIPPED = "shipped; the authors never released theirs"
+_TRAIN = "not shipped, the authors never released theirs; `blurbench train --method zhang2020-bgh` makes them, stage by stage"
+_DATA = "genblur recipe on rendered footage (training clips)"
+
+
+class _Seven(Method):
+    """Seven frames in one pass, for weights of any stage."""
+
     capabilities = Capabilities(frames=FRAMES, multiple=8, resources=Resources(gpu=True, memory_gb=2.0))
-    training = Training(
-        frames=FRAMES,
-        network=Generator,
-        loss=stage_one_loss,
-        batch=16,
-        crop=128,
-        learning_rate=1e-3,
-        final_learning_rate=1e-5,
-        augmentation=Augmentation(flip=0.5, turns=True, contrast=0.3, soften=1.5),
-    )
 
     def __init__(self, network: Generator) -> None:
         self.network = network
 
     @classmethod
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
-        path = weights or files.shipped("zhang2020.safetensors")
+        name = cls.card.keeper
+        path = weights or files.shipped_file(name)
+        if path is None:
+            raise files.absent(name, "train it by `blurbench train --method zhang2020-bgh`")
         network = Generator()
         files.fit(network, {key: value.float() for key, value in files.read(path).items()}, path)
         method = cls(network.to(device).eval())
@@ -154,6 +148,46 @@ class Zhang2020(Method):
     def predict(self, blurry: F32, request: Request) -> F32:
         image = torch.from_numpy(np.ascontiguousarray(blurry.transpose(2, 0, 1)))[None].to(self.device)
         grey = luminance(image)
-        change = self.network(grey[:, None])[0] - grey
+        change = self._frames(grey, request) - grey
         frames = (image + change[:, None]).clamp(0, 1)
         return frames.permute(0, 2, 3, 1)[None].cpu().numpy()
+
+    def _frames(self, grey: torch.Tensor, request: Request) -> torch.Tensor:
+        """Sharp luminance (T, H, W) of the blurry (1, H, W)."""
+        return self.network(grey[:, None])[0]  # type: ignore[no-any-return]
+
+
+class Zhang2020(_Seven):
+    """The generator with shipped weights, or those of `blurbench train --method zhang2020`.
+
+    Its training needs no file of anybody: content losses first, which is what shipped weights have seen, then the three stages with random
+    features for VGG19 and OpenCV's flow for PWC-Net. For the training of the paper see `Zhang2020BGH`.
+    """
+
+    card = _card("zhang2020", "B, content losses", _SHIPPED, _DATA)
+    training = Training(network=Generator, recipe="zhang2020-shipped", frames=FRAMES, stages={"content": CONTENT, **_STAGES})
+
+
+class Zhang2020BG(_Seven):
+    """The generator after BaseGAN and GramGAN, row BG of Table 1. Stage `bg` of the training of `Zhang2020BGH`."""
+
+    card = _card("zhang2020-bg", "BG, after two stages", _TRAIN, "your own")
+
+
+class Zhang2020BGH(_Seven):
+    """The generator after all three stages, row BGH of Table 1. Its training is that of the paper, with VGG19 and PWC-Net."""
+
+    card = _card("zhang2020-bgh", "BGH, after three stages", _TRAIN, "your own")
+    training = Training(network=Generator, recipe="zhang2020", frames=FRAMES, stages=_STAGES)
+
+
+class Zhang2020Iterated(_Seven):
+    """As many frames as asked: 7, 42, 252, ... by iterated application (Sec. 4.3), or those nearest to the times asked for."""
+
+    card = _card("zhang2020-iterated", "iterated", _SHIPPED, _DATA, weights_of="zhang2020")
+    capabilities = Capabilities(multiple=8, resources=Resources(gpu=True, memory_gb=2.0))
+
+    def _frames(self, grey: torch.Tensor, request: Request) -> torch.Tensor:
+        count = len(request.times)
+        frames, times = iterated(lambda blurry: self.network(blurry[None, None])[0], grey[0], rounds_for(count))
+        return frames if len(frames) == count else frames[nearest(times, torch.from_numpy(request.times)).to(frames.device)]

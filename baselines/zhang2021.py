@@ -29,8 +29,9 @@ In both:
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self, cast
 
 import numpy as np
 import torch
@@ -38,10 +39,23 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
-from blurbench.baselines._zhang2021_offsets import COUNT, GRID, OffsetNetwork, load_offsets, offsets, reblur, released_order, state_of, warp
+from blurbench.baselines._zhang2021_offsets import (
+    COUNT,
+    GRID,
+    OffsetNetwork,
+    load_offsets,
+    offsets,
+    reblur,
+    reblurring,
+    released_order,
+    state_of,
+    warp,
+)
 from blurbench.baselines.zhang2019 import Encoder, Residual, _join, _split
 from blurbench.errors import WeightsError
 from blurbench.methods import Answer, Capabilities, Method, MethodCard, Request, Resources
+from blurbench.train.losses import centre, squared
+from blurbench.train.recipe import Batch, Networks, Settings, Stage, Training, alone
 from blurbench.types import F32, F64
 
 __all__ = ["NETWORKS", "MotionAware", "OffsetNetwork", "Zhang2021", "Zhang2021Paper", "load_offsets", "offsets", "reblur", "warp"]
@@ -183,6 +197,37 @@ class MotionETR(nn.Module):
         self.deblur = MotionAware(as_released)
 
 
+def offset_stage(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
+    """The self-supervised loss of the offset network: the sharp centre frame, blurred along its curves, against the blurry picture."""
+    network = cast(MotionETR, networks["network"])
+    return reblurring(network.offset, batch["blurry"], centre(batch["sharp"]), settings)
+
+
+def deblur_stage(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
+    """Mean squared error of the deblurred picture; the offset network inside learns with it."""
+    network = cast(MotionETR, networks["network"])
+    return {"squared": squared(network.deblur(batch["blurry"]).float(), centre(batch["sharp"]))}
+
+
+def begin_deblurring(networks: Networks) -> None:
+    """The offset network inside the deblurring network starts as what the separate one has learnt."""
+    network = cast(MotionETR, networks["network"])
+    network.deblur.offset_net.load_state_dict(network.offset.state_dict())
+
+
+def once(network: nn.Module) -> dict[str, torch.Tensor]:
+    """The state without the second names of bottleneck layers, which `state_of` gives them."""
+    return {key: value for key, value in network.state_dict().items() if ".model." not in key}
+
+
+def _training(as_released: bool) -> Training:
+    stages = {
+        "offset": Stage(alone(offset_stage, "network.offset"), settings=("structure", "smoothness", "size")),
+        "deblur": Stage(alone(deblur_stage, "network.deblur"), prepare=begin_deblurring),
+    }
+    return Training(network=partial(MotionETR, as_released), recipe="zhang2021", stages=stages, state=once)
+
+
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "etr_offset_quad": OffsetNetwork,
     "etr_offset_lin": lambda: OffsetNetwork("linear"),
@@ -216,6 +261,7 @@ class Zhang2021(Method):
     )
     capabilities = Capabilities(multiple=8, resources=Resources(gpu=True, memory_gb=6.0))
     as_released: ClassVar[bool] = True
+    training: ClassVar[Training] = _training(True)
     origin: ClassVar[str] = f"put into one folder {ORIGIN}"
 
     def __init__(self, network: MotionETR, device: str = "cpu") -> None:
@@ -237,7 +283,7 @@ class Zhang2021(Method):
 
     def state(self) -> dict[str, torch.Tensor]:
         """Without the second names of bottleneck layers, which `state_of` gives them."""
-        return {key: value for key, value in self.network.state_dict().items() if ".model." not in key}
+        return once(self.network)
 
     @classmethod
     def _fit(cls, network: MotionETR, given: Path) -> list[Path]:
@@ -294,6 +340,7 @@ class Zhang2021Paper(Zhang2021):
         released="never",
     )
     as_released = False
+    training = _training(False)
     origin = f"nobody released any; put into one folder {_FILES} of your own training"
 
 

@@ -28,8 +28,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -41,6 +42,9 @@ from blurbench import weights as files
 from blurbench.baselines._zhong2022_networks import FRAMES, LATENT, SIDE, Decomposer, Discriminator, Encoder, Generator, Stage
 from blurbench.errors import PredictionError, WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
+from blurbench.train.losses import squared
+from blurbench.train.recipe import Batch, Networks, Settings, Training, alone
+from blurbench.train.recipe import Stage as TrainingStage
 from blurbench.types import F32
 
 I8 = NDArray[np.int8]
@@ -75,6 +79,14 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 """Networks that have published checkpoints, by the name of their key list. E and D serve training only."""
 
 _REPOSITORY = "github.com/zzh-tech/Animation-from-Blur"
+
+
+def decomposing(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
+    """Mean squared errors of what stage 1 and both stages give, not clamped. Guidance at half resolution is enlarged as in `predict`."""
+    blurry, sharp = batch["blurry"], batch["sharp"]
+    guidance = F.interpolate(batch["guidance"].float(), blurry.shape[-2:], mode="nearest")
+    rough, refined = cast(Animation, networks["network"]).decomposer(blurry, guidance)
+    return {"rough": squared(rough.float(), sharp), "refined": squared(refined.float(), sharp)}
 
 
 def _and(names: list[str]) -> str:
@@ -240,6 +252,12 @@ class Zhong2022Annotated(Guided):
 
     card = _card("-annotated", "guidance of the data set", Guided.parts)
     capabilities = Capabilities(frames=FRAMES, multiple=4, needs=frozenset({"guidance"}), resources=Resources(gpu=True, memory_gb=6.0))
+    training = Training(
+        network=partial(Animation, predicting=False),
+        recipe="zhong2022",
+        stages={"decomposer": TrainingStage(alone(decomposing), extras=("guidance",))},
+        frames=FRAMES,
+    )
 
     def guidances(self, blurry: F32, request: Request) -> Iterator[I8]:
         if request.guidance is None:

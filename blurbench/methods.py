@@ -6,10 +6,13 @@ answer back, times it, and refuses what no scorer could use (wrong shape, NaN); 
 
 from __future__ import annotations
 
+import re
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
@@ -17,7 +20,7 @@ from numpy.typing import NDArray
 
 from blurbench import device as devices
 from blurbench import weights as files
-from blurbench.errors import PredictionError, RecipeError, WeightsError
+from blurbench.errors import PredictionError, RecipeError, UnknownNameError, WeightsError
 from blurbench.registry import METHODS
 from blurbench.types import F32, F64, U8, Prediction, Sample
 from blurbench.weights import Weights
@@ -113,8 +116,17 @@ class Method(ABC):
 
     card: ClassVar[MethodCard]
     capabilities: ClassVar[Capabilities]
+    options: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """What `load` takes besides, by the name that `--option` has for it, and what it is; `deblur-with` is the argument `deblur_with`."""
     weights: Weights | None = None
     device: str = "cpu"
+    chosen: Mapping[str, str] = MappingProxyType({})
+    """The options that it was loaded with."""
+
+    @property
+    def label(self) -> str:
+        """The card's id, and the options chosen, so that runs with others have other names: `purohit2019+deblur-with-dmphn`."""
+        return "".join([self.card.id, *(f"+{key}-{re.sub(r'[^A-Za-z0-9.-]+', '_', value)}" for key, value in sorted(self.chosen.items()))])
 
     @classmethod
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
@@ -146,20 +158,33 @@ def method_class(name: str) -> type[Method]:
     return cls
 
 
-def load_method(name: str, weights: Path | str | None = None, device: str = "cpu") -> Method:
+def load_method(name: str, weights: Path | str | None = None, device: str = "cpu", options: Mapping[str, str] | None = None) -> Method:
     """A method by name or alias (`zhang2019`, `dmphn`) or from a file (`my_method.py:MyMethod`), ready to predict.
 
     weights: a file or folder; None for the shipped ones, else for those that the user keeps at `blurbench.weights.place`.
-    Raises UnknownNameError, BrokenPluginError, WeightsError, and BlurbenchError for a device that cannot be used.
+    options: of those that the method declares, by name. Raises UnknownNameError, BrokenPluginError, WeightsError, RecipeError for options
+    of a method without any, and BlurbenchError for a device that cannot be used.
     """
     cls = method_class(name)
+    chosen = dict(options or {})
+    _check_options(cls, chosen)
     found = files.found(cls.card.keeper) if weights is None and cls.card.wants_weights else None
     given = Path(weights) if weights is not None else found
-    method = cls.load(given, devices.check(device))
+    load: Callable[..., Method] = cls.load  # each method has options of its own
+    method = load(given, devices.check(device), **{key.replace("-", "_"): value for key, value in chosen.items()})
+    method.chosen = chosen
     if found and method.weights:
         method.weights = replace(method.weights, origin="found")
     method.device = device
     return method
+
+
+def _check_options(cls: type[Method], chosen: Mapping[str, str]) -> None:
+    if chosen and not cls.options:
+        given = ", ".join(f"{key}={value}" for key, value in chosen.items())
+        raise RecipeError(f"{cls.card.id} takes no options, but --option {given} was given; leave it out")
+    if unknown := [key for key in chosen if key not in cls.options]:
+        raise UnknownNameError("option", unknown[0], cls.options, cls.card.id)
 
 
 def predict(method: Method, sample: Sample, samples: int = 1, seed: int = 0) -> Prediction:

@@ -11,7 +11,7 @@ from blurbench import __version__
 from blurbench.errors import BlurbenchError
 
 _COMMANDS = (
-    *("demo", "make-dataset", "import", "verify", "inspect", "evaluate", "predict", "score", "animate", "compare", "leaderboard", "train"),
+    *("demo", "make-dataset", "import", "verify", "inspect", "evaluate", "predict", "score", "animate", "view", "compare", "leaderboard", "plot", "train"),
     *("pack", "weights", "convert-weights", "ls", "doctor"),
 )
 

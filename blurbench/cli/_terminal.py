@@ -9,12 +9,37 @@ from typing import Any
 
 import click
 
+from blurbench.errors import BlurbenchError
+
 dataset_option = click.option("--dataset", required=True, help="A made data set: its name (below ./data or $BLURBENCH_DATA) or folder.")
 method_option = click.option("--method", required=True, help="A method's name or alias, or FILE.py:Class. See `blurbench ls methods`.")
 weights_option = click.option(
     "--weights",
     type=click.Path(),
     help="Weights file or folder instead of the shipped ones. `blurbench ls methods -v` says where to get them.",
+)
+
+
+def _pairs(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """KEY=VALUE texts as a dictionary. Raises BlurbenchError for another text, or a key given twice."""
+    pairs: dict[str, str] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not (key and equals and value):
+            raise BlurbenchError(f"--option is {text!r}, expected KEY=VALUE, as deblur-with=dmphn")
+        if key in pairs:
+            raise BlurbenchError(f"--option {key} is given twice, as {pairs[key]!r} and {value!r}; keep one")
+        pairs[key] = value
+    return pairs
+
+
+options_option = click.option(
+    "--option",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=_pairs,
+    help="What the method takes besides, where it takes anything; may be given several times.",
 )
 device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
 split_option = click.option("--split", default="test", show_default=True)

@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from blurbench.cli._terminal import device_option, method_option, progress, say, seed_option, weights_option
+from blurbench.cli._terminal import device_option, method_option, options_option, progress, say, seed_option, weights_option
 
 
 @click.command()
 @click.argument("image", required=False, type=click.Path(path_type=Path))
 @method_option
 @weights_option
+@options_option
 @click.option("--guidance", metavar="HINT", help="What moved where, or how many solutions to draw; see above.")
 @click.option("--dataset", help="Instead of IMAGE: a made data set, by name or folder, …")
 @click.option("--sample", help="… and the id of one of its samples, as VIDEO/00000.")

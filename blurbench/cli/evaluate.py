@@ -9,6 +9,7 @@ from blurbench.cli._terminal import (
     device_option,
     failures_option,
     method_option,
+    options_option,
     protocol_option,
     runs_option,
     seed_option,
@@ -21,6 +22,7 @@ from blurbench.cli._terminal import (
 @method_option
 @dataset_option
 @weights_option
+@options_option
 @split_option
 @protocol_option
 @runs_option
@@ -33,6 +35,7 @@ def evaluate(
     method: str,
     dataset: str,
     weights: str | None,
+    options: dict[str, str],
     split: str,
     protocol: tuple[str, ...],
     out: str,
@@ -49,6 +52,7 @@ def evaluate(
         method,
         dataset,
         weights=weights,
+        options=options,
         split=split,
         protocol=protocol,
         out=out,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
 
 from blurbench.cli._terminal import dataset_option, progress, say, table
@@ -35,18 +38,46 @@ def leaderboard() -> None:
 @runs_option
 @click.option("--out", default="leaderboards", show_default=True, type=click.Path(), help="Folder for the boards.")
 @click.option(
-    "--format", "formats", multiple=True, default=("csv",), show_default=True, help="csv, markdown or latex; several times for several."
+    "--format",
+    "formats",
+    multiple=True,
+    help="csv, markdown, latex or html (the site); several times for several.  [default: csv; with --out also html]",
 )
 @click.option("--intervals", is_flag=True, help="95 % intervals in Markdown and LaTeX too; the CSV always has them.")
 @click.option("--papers", is_flag=True, help="Also boards of published numbers that nobody has measured here.")
-def build(runs: str, out: str, formats: tuple[str, ...], intervals: bool, papers: bool) -> None:
-    """Build the boards from all run records and what papers printed: a file for each data set and protocol."""
+@click.option("--dataset", help="For sample pages in the site: the made data set of the predictions.")
+@click.option("--predictions", multiple=True, type=click.Path(), help="For sample pages: a folder of stored predictions; several times.")
+@click.option("--sample", "samples", multiple=True, help="Also show this sample, by its id; several times.")
+@click.pass_context
+def build(ctx: click.Context, /, runs: str, out: str, formats: tuple[str, ...], intervals: bool, papers: bool, **shown: Any) -> None:
+    """Build the boards from all run records and what papers printed: a file for each data set and protocol.
+
+    With --out also a site to look at: open its index.html, no server is needed. Best, median and worst samples are shown where
+    --dataset and --predictions are given.
+    """
     from blurbench.cli._show import show_board
     from blurbench.report.table import leaderboard as build
 
-    for path, board in build(runs, out, formats=formats, intervals=intervals, alone=papers, tell=say):
+    given = ctx.get_parameter_source("out") is not click.core.ParameterSource.DEFAULT
+    site = "html" in formats or bool(given and not formats)
+    left_out: list[str] = []
+
+    def tell(line: str) -> None:
+        say(line)
+        left_out.append(line.removeprefix("left out: "))
+
+    tables = [name for name in formats if name != "html"] or ["csv"]
+    folder = Path(out) / "boards" if site else out
+    written = build(runs, folder, formats=tables, intervals=intervals, alone=papers, tell=tell)
+    for path, board in written:
         show_board(board)
         say(f"wrote {path}\n")
+    if site:
+        from blurbench.report.site import build_site
+
+        built = build_site([board for _, board in written], out, runs=runs, left_out=left_out, tell=say, **shown)
+        counts = built.counts
+        say(f"wrote {built.index}: {counts.written} files written, {counts.kept} as they were, {counts.removed} removed")
 
 
 @leaderboard.command()

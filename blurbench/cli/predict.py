@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from blurbench.cli._terminal import device_option, method_option, progress, say, seed_option, split_option, weights_option
+from blurbench.cli._terminal import device_option, method_option, options_option, progress, say, seed_option, split_option, weights_option
 
 
 @click.command()
 @click.argument("images", nargs=-1, type=click.Path())
 @method_option
 @weights_option
+@options_option
 @click.option("--dataset", help="Instead of images: a made data set. Writes predictions for `blurbench score`.")
 @split_option
 @click.option("--out", type=click.Path(), help="Folder to write to. Default: predictions, below it METHOD-DATASET-SPLIT for a data set.")
@@ -26,6 +27,7 @@ def predict(
     images: tuple[str, ...],
     method: str,
     weights: str | None,
+    options: dict[str, str],
     dataset: str | None,
     split: str,
     out: str | None,
@@ -38,7 +40,7 @@ def predict(
     """Run a method on photographs (IMAGES: files, or folders of them) and write PNGs; or on a data set, to score it elsewhere."""
     if bool(images) == (dataset is not None):
         raise click.UsageError("expected either IMAGES or --dataset")
-    shared: dict[str, Any] = {"weights": weights, "device": device, "seed": seed}
+    shared: dict[str, Any] = {"weights": weights, "options": options, "device": device, "seed": seed}
     if dataset is not None:
         folder = out or f"predictions/{method}-{Path(dataset).stem}-{split}"
         _dataset(method, dataset, folder, split=split, draws=draws, store=store, **shared)

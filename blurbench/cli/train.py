@@ -11,39 +11,71 @@ from blurbench.cli._terminal import dataset_option, device_option, method_option
 @method_option
 @dataset_option
 @click.option("--out", type=click.Path(), help="Weights file to write.  [default: <method>.safetensors]")
-@click.option("--budget", default="4000", show_default=True, help="Steps (4000), minutes (25m) or hours (2h).")
+@click.option("--stage", help="Only this stage of the recipe.  [default: all, in order]")
+@click.option("--budget", help="Steps (4000), minutes (25m) or hours (2h) for all stages together.  [default: those of the recipe]")
+@click.option("--resume", is_flag=True, help="Go on with the training whose state lies in <out>.training.")
+@click.option("--size", type=click.Choice(["paper", "small"]), default="paper", show_default=True, help="Width of the network.")
 @click.option("--precision", default="float32", show_default=True, help="float32, or bfloat16 where the hardware has it.")
-@click.option("--start", type=click.Path(), help="Weights to go on from, with half the learning rate.")
+@click.option(
+    "--devices", type=click.IntRange(min=1), default=1, show_default=True, help="How many of this machine; they share each batch."
+)
+@click.option("--nodes", type=click.IntRange(min=1), default=1, show_default=True, help="Machines, of a job of Slurm, LSF or torchrun.")
+@click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="Processes that read crops, for each device.")
+@click.option("--save-every", type=click.FloatRange(min=0), default=5.0, show_default=True, help="Minutes between saved states.")
+@click.option("--start", type=click.Path(), help="Weights to begin with.")
 @device_option
 @seed_option
-def train(method: str, dataset: str, out: str | None, budget: str, precision: str, start: str | None, device: str, seed: int) -> None:
+def train(
+    method: str,
+    dataset: str,
+    out: str | None,
+    stage: str | None,
+    budget: str | None,
+    resume: bool,
+    size: str,
+    precision: str,
+    devices: int,
+    nodes: int,
+    workers: int,
+    save_every: float,
+    start: str | None,
+    device: str,
+    seed: int,
+) -> None:
     """Train a method on the training split of a made data set.
 
-    Ctrl-C ends the training early and keeps what was learned.
+    Ctrl-C ends the training early and keeps what was learned; --resume goes on from there, or from a crash.
     """
     from blurbench.train.trainer import train as run
 
-    done = 0
-    with progress(f"training {method}", 1000, "‰") as advance:
+    done = -1
+    with progress(f"training {method}", None, "samples") as advance:
 
-        def tell(spent: float, step: int, loss: float) -> None:
+        def tell(spent: float, step: int, loss: float, crops: int) -> None:
             nonlocal done
-            permille = int(spent * 1000)
-            advance(permille - done)
-            if permille // 50 > done // 50:
-                say(f"step {step}: loss {loss:.4f}")
-            done = permille
+            advance(crops)
+            if int(spent * 20) != done:
+                done = int(spent * 20)
+                say(f"{5 * done:3d} % of the stage, step {step}: loss {loss:.4f}")
 
         result = run(
             method,
             dataset,
             out or f"{method}.safetensors",
+            stage=stage,
             budget=budget,
+            resume=resume,
             seed=seed,
             device=device,
+            devices=devices,
+            nodes=nodes,
             precision=precision,
+            size=size,
             start=start,
+            workers=workers,
+            save_seconds=60 * save_every,
             progress=tell,
+            note=say,
         )
-    say(f"{result.steps} steps in {result.seconds / 60:.1f} minutes, validation loss {result.validation:.4f}; wrote {result.weights}")
+    say(f"{result.steps} steps in {result.seconds / 60:.1f} minutes, best validation {result.validation:.4f}; wrote {result.weights}")
     say(f"next: blurbench evaluate --method {method} --weights {result.weights} --dataset {dataset}")

@@ -78,6 +78,7 @@ def animate(
     dataset: str | Path | None = None,
     sample: str | None = None,
     weights: Path | str | None = None,
+    options: Mapping[str, str] | None = None,
     guidance: str | None = None,
     frames: int | None = None,
     format: str = "webp",
@@ -91,6 +92,7 @@ def animate(
 
     image: of the photograph; or dataset and sample (its id), from which guidance, neighbours and truth are taken. guidance: see
     `Hint.parse`; what it gives goes before what the sample has. A method that names another for it in `variants` makes room for that one.
+    options: of the method, see `methods.load_method`.
     frames: how many to ask for, 7 by default; a sample has its own number. format: one of `blurbench.report.animation.FORMATS`.
     bounce: run to the last frame and back to the first, as nothing in one picture tells the direction.
     progress: called with the solutions written and their total. Raises BlurbenchError.
@@ -109,10 +111,10 @@ def animate(
     seen = replace(seen, extras={**seen.extras, **_extras(hint, seen, cls.capabilities)})
     if weights is None and name != method and files.found(cls.card.keeper) is None:
         weights = files.found(methods.method_class(method).card.keeper)  # a variant has the weights of what was asked for
-    runner = methods.load_method(name, weights, device)
+    runner = methods.load_method(name, weights, device, options)
     prediction = methods.predict(runner, seen, samples=hint.samples or 1, seed=seed)
     solutions = [quantise(one, "round") for one in prediction.frames]
-    stem = f"{seen.id}-{cls.card.id}".replace("/", "-")
+    stem = f"{seen.id}-{runner.label}".replace("/", "-")
     paths = []
     for number, shown in enumerate(solutions, 1):
         paths.append(out / (f"{stem}-{number}.{format}" if len(solutions) > 1 else f"{stem}.{format}"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from blurbench.run.checks import colour_order
 from blurbench.run.journal import Journal, Outcome
 from blurbench.run.measure import Meter
 from blurbench.run.predictions import Header, Predictions, Writer
-from blurbench.run.record import RunRecord, command_line
+from blurbench.run.record import RunRecord, command_line, pairs
 from blurbench.run.runner import describe, predict_all
 from blurbench.store.reader import open_dataset
 from blurbench.types import Prediction, Sample
@@ -35,6 +35,7 @@ def evaluate(
     dataset: str | Path,
     *,
     weights: Path | str | None = None,
+    options: Mapping[str, str] | None = None,
     split: str = "test",
     protocol: str | Sequence[str] = DEFAULT_PROTOCOLS,
     out: Path | str = "runs",
@@ -48,6 +49,7 @@ def evaluate(
 ) -> list[RunRecord]:
     """Evaluate a method and write `<out>/<name>.json` and `<out>/<name>.parquet` for each protocol; several share one pass.
 
+    options: of the method, see `methods.load_method`.
     predictions: a folder to keep them in. workers: threads that score while the method predicts; 0 scores between predictions, which is
     the default on a CPU, where the time of a prediction is only fair when nothing else runs. A stopped run goes on where it was.
     A sample that cannot be predicted or scored ends the run, and nothing is published; with `allow_failures` the run goes on, and the
@@ -56,10 +58,18 @@ def evaluate(
     names = [protocol] if isinstance(protocol, str) else list(protocol)
     rules = [protocols.load(name) for name in names]
     data = open_dataset(dataset)
-    runner = methods.load_method(method, weights, device)
+    runner = methods.load_method(method, weights, device, options)
     draws = max(each.samples for each in rules) if runner.capabilities.stochastic else 1
     command = command_line(
-        "evaluate", method=method, dataset=dataset, weights=weights, split=split, protocol=names, device=device, seed=seed
+        "evaluate",
+        method=method,
+        dataset=dataset,
+        weights=weights,
+        option=pairs(options),
+        split=split,
+        protocol=names,
+        device=device,
+        seed=seed,
     )
     header = describe(runner, data, split, draws, seed, command)
     writer = Writer(Path(predictions), header) if predictions is not None else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ def predict_images(
     out: Path,
     *,
     weights: Path | str | None = None,
+    options: Mapping[str, str] | None = None,
     frames: int = 7,
     device: str = "cpu",
     seed: int = 0,
@@ -27,9 +28,10 @@ def predict_images(
 ) -> list[Path]:
     """Run a method on images (files or folders of them) and write PNGs: `<stem>.png` for one frame, `<stem>/<frame>.png` for several.
 
+    options: of the method, see `methods.load_method`.
     frames: how many are asked of a method that lets one choose. Raises SourceError, also for a method that needs the sharp frames.
     """
-    runner = methods.load_method(method, weights, device)
+    runner = methods.load_method(method, weights, device, options)
     if runner.capabilities.needs:
         raise SourceError(f"{runner.card.id} needs {', '.join(runner.capabilities.needs)} frames, which plain images do not have")
     images = _expand(inputs)

@@ -7,7 +7,7 @@ import math
 import platform
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from importlib import metadata
@@ -139,6 +139,11 @@ def scores(path: Path) -> pd.DataFrame:
 def file_name(label: str) -> str:
     """A data set's label as part of a file name: without the changed keys in brackets, which the fingerprint stands for."""
     return re.sub(r"[^\w.-]+", "_", label.partition("[")[0])
+
+
+def pairs(options: Mapping[str, str] | None) -> list[str]:
+    """Options of a method as `command_line` takes them: KEY=VALUE."""
+    return [f"{key}={value}" for key, value in (options or {}).items()]
 
 
 def command_line(command: str, /, **options: object) -> str:

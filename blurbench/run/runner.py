@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from blurbench.errors import PredictionError
 from blurbench.methods import Method
 from blurbench.run.measure import Meter
 from blurbench.run.predictions import Header, Predictions, Store, Writer
-from blurbench.run.record import command_line
+from blurbench.run.record import command_line, pairs
 from blurbench.store.reader import MadeDataSet, open_dataset
 from blurbench.types import Prediction, Sample
 
@@ -23,6 +23,7 @@ def predict_dataset(
     out: Path | str,
     *,
     weights: Path | str | None = None,
+    options: Mapping[str, str] | None = None,
     split: str = "test",
     draws: int = 1,
     store: Store = "float32",
@@ -32,15 +33,17 @@ def predict_dataset(
 ) -> Path:
     """Write the predictions of a method on a split to the folder `out`, to be scored anywhere; returns it.
 
+    options: of the method, see `methods.load_method`.
     draws: of a stochastic method. store: float32 as they are, or rounded to uint8, a quarter of the size. A stopped run goes on with the
     video where it was. Raises BlurbenchError.
     """
     data = open_dataset(dataset)
-    runner = methods.load_method(method, weights, device)
+    runner = methods.load_method(method, weights, device, options)
     if draws > 1 and not runner.capabilities.stochastic:
         raise PredictionError(f"--draws is {draws}, but {runner.card.id} is deterministic; leave it out")
-    options = {"method": method, "dataset": dataset, "weights": weights, "split": split, "draws": draws, "store": store}
-    header = describe(runner, data, split, draws, seed, command_line("predict", **options, device=device, seed=seed))
+    given = {"method": method, "dataset": dataset, "weights": weights, "option": pairs(options)}
+    command = command_line("predict", **given, split=split, draws=draws, store=store, device=device, seed=seed)
+    header = describe(runner, data, split, draws, seed, command)
     writer = Writer(Path(out), replace(header, store=store))
     meter = Meter(runner)
     total = data.count(split)
@@ -54,7 +57,7 @@ def describe(runner: Method, data: MadeDataSet, split: str, draws: int, seed: in
     """What predictions of this method on these data say of themselves. Raises UnknownNameError for a split that the data lack."""
     data.entries(split)
     return Header(
-        method=runner.card.id,
+        method=runner.label,
         title=runner.card.title,
         dataset=data.manifest.label,
         split=split,

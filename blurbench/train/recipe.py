@@ -1,7 +1,7 @@
 """What a trainable method declares (code), and the recipe that says how it is trained (one TOML a method, read strictly).
 
-A method class carries `training = Training(...)`: the network, and for each stage of the paper the losses. All numbers (rates, steps, crops,
-augmentation, weights of the loss terms) stand in `baselines/training/<recipe>.toml`; the stages there are those of the code, in order.
+A method class carries `training = Training(...)`: the network, and for each stage of the paper the losses. All numbers (rates, steps,
+crops, augmentation, weights of the terms) stand in `baselines/training/<recipe>.toml`; the stages there are those of the code, in order.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ Networks = Mapping[str, "nn.Module"]
 Batch = Mapping[str, "torch.Tensor"]
 """`blurry` (B, 3, h, w) and `sharp` (B, T, 3, h, w), float32 RGB in [0, 1], and the extras that the stage asks for, see `BlurDataset`."""
 
-Settings = Mapping[str, float]
-"""The numbers of a stage's losses, from the TOML table `[stage.settings]`."""
+Settings = Mapping[str, Any]
+"""The numbers (and names) of a stage's losses, from the TOML table `[stage.settings]`."""
 
 Loss = Callable[[Networks, Batch, Settings], "dict[str, torch.Tensor]"]
 """Named scalar terms, weighted already: their sum is minimised."""
@@ -55,7 +55,7 @@ class Stage:
     """One stage. Its players take their turns in each step, in order: discriminators, then generators, or one alone.
 
     helpers: networks that the method itself does without (discriminators, encoders, pretrained features), by name; they are built when
-    the stage begins and lie in its checkpoints, and what no player trains is frozen. extras: what the losses need of a sample beside the pictures.
+    the stage begins and lie in its checkpoints; what no player trains is frozen. extras: what the losses need of a sample beside pictures.
     settings: names of the numbers that the losses take; the TOML gives each. prepare: called once, on the networks as the stage before
     left them. frozen_statistics: normalisation keeps its running statistics (networks are in evaluation mode).
     """
@@ -68,11 +68,16 @@ class Stage:
     frozen_statistics: bool = False
 
 
+def alone(loss: Loss, *trains: str) -> tuple[Player, ...]:
+    """The players of a stage without adversaries: one, who changes what `trains` names, or the whole network."""
+    return (Player(loss, trains or ("network",)),)
+
+
 @dataclass(frozen=True)
 class Training:
     """How a method is trained, as far as it is code.
 
-    network: makes the method's network, whose state the method's `load` takes; gets the keys of the TOML table `[small]` with `--size small`.
+    network: makes the method's network, whose state the method's `load` takes; gets the keys of the table `[small]` with `--size small`.
     stages: in the order of training. recipe: the TOML's name in `baselines/training`, or a path beside a method in a file of its own.
     frames: target frames a sample must have; None: any. state: the tensors that go into the weights file; by default `state_dict`.
     """
@@ -91,9 +96,9 @@ class Schedule:
     steps: optimiser steps of the paper; `--budget` shortens them, and all that is a share of them. batch: crops a step, over all devices.
     crop: their side in pixels. learning_rate falls to final_learning_rate over the stage: `constant`; `linear` or `cosine`, after the
     share `hold`; `power`: (1 - share)^power; `steps`: times `factor` at each share in `milestones`, or each time a share of `every`
-    is gone; `plateau`: times `factor` when `patience` validations have not been better. rates: other first rates, by the beginning of parameter
-    names. clip: largest norm of the gradient; 0: any. protocol, score: validation by a column of this protocol on held-out training
-    videos; without a protocol by the loss. validations: how many in the stage. settings: of the losses.
+    is gone; `plateau`: times `factor` when more than `patience` validations in a row were not better. rates: other first rates, by the
+    beginning of parameter names. clip: largest norm of the gradient; 0: any. protocol, score: validation by a column of this protocol on
+    held-out training videos; without a protocol by the loss. validations: how many in the stage. settings: of the losses.
     """
 
     name: str
@@ -118,7 +123,7 @@ class Schedule:
     score: str = ""
     validations: int = 20
     augmentation: Augmentation = field(default_factory=Augmentation)
-    settings: dict[str, float] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raises RecipeError for a value out of range."""
@@ -128,7 +133,9 @@ class Schedule:
         require(where, "learning_rate", self.learning_rate, self.learning_rate > 0, "more than 0")
         one_of(where, "schedule", self.schedule, Decline)
         one_of(where, "optimiser", self.optimiser, Optimiser)
-        require(where, "betas", self.betas, len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas), "two numbers from 0 to below 1")
+        require(
+            where, "betas", self.betas, len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas), "two numbers from 0 to below 1"
+        )
         require(where, "milestones", self.milestones, all(0 < share < 1 for share in self.milestones), "shares between 0 and 1")
         require(where, "hold", self.hold, 0 <= self.hold < 1, "0 to below 1")
         if self.schedule == "steps":
@@ -178,8 +185,8 @@ def _schedule(table: Any, path: Path) -> Schedule:
     return strict.build(Schedule, table, where)
 
 
-def _names_match(where: str, given: Mapping[str, float], expected: tuple[str, ...]) -> None:
+def _names_match(where: str, given: Mapping[str, Any], expected: tuple[str, ...]) -> None:
     if unknown := [key for key in given if key not in expected]:
         raise RecipeError(str(UnknownNameError("setting", unknown[0], expected, where)))
     if missing := [key for key in expected if key not in given]:
-        raise RecipeError(f"{where}: the setting {missing[0]!r} is missing, expected a number in [stage.settings]")
+        raise RecipeError(f"{where}: the setting {missing[0]!r} is missing, expected a value in [stage.settings]")

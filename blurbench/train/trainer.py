@@ -1,62 +1,34 @@
-"""Training a method on the training split of a made data set, within a budget of steps or minutes."""
+"""Training a method on the training split of a made data set, stage by stage, on Lightning Fabric."""
 
 from __future__ import annotations
 
-import csv
-import math
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-from torch.utils.data import DataLoader
 
 import blurbench
-from blurbench import device as devices
+from blurbench import device as devices_
 from blurbench import weights
-from blurbench.errors import BlurbenchError, RecipeError
-from blurbench.registry import METHODS
+from blurbench.errors import RecipeError, UnknownNameError
+from blurbench.methods import Method, method_class
 from blurbench.run.record import command_line
-from blurbench.store.dataset import BlurDataset, Draws
-from blurbench.store.disk import replacing
 from blurbench.store.reader import MadeDataSet, open_dataset
-from blurbench.train.recipe import Training
+from blurbench.train import checkpoint, recipe
+from blurbench.train.budget import Budget
+from blurbench.train.feed import split_videos
+from blurbench.train.recipe import Recipe, Training
+from blurbench.train.run import Place, Run
 
-_LOG_EVERY = 50
-_HELD_OUT = 0.05  # share of the training videos kept for the validation loss; test clips are never looked at
-_VALIDATION_CROPS = 64
-
-
-@dataclass(frozen=True)
-class Budget:
-    """When to stop: after so many steps, or so many seconds (the one that is given)."""
-
-    steps: int | None = None
-    seconds: float | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Budget:
-        """`4000` steps, `25m` minutes, `2h` hours. Raises RecipeError."""
-        number, unit = (text[:-1], text[-1:]) if text[-1:] in "mh" else (text, "")
-        try:
-            value = float(number)
-        except ValueError:
-            value = -1
-        if value <= 0 or (not unit and value != int(value)):
-            raise RecipeError(f"--budget is {text!r}, expected a number of steps (4000), minutes (25m) or hours (2h)")
-        return cls(steps=int(value)) if not unit else cls(seconds=value * (60 if unit == "m" else 3600))
-
-    def spent(self, step: int, seconds: float) -> float:
-        """The share of the budget that is used up, 1 at its end."""
-        return step / self.steps if self.steps else seconds / (self.seconds or 1)
+Progress = Callable[[float, int, float, int], None]
+"""Called after each step with the share of the stage's budget spent, the step, the smoothed loss, and the crops of the step."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training run left: the weights file, the steps taken, and the last validation loss."""
+    """What a training run left: the weights file, the steps of its stages together, their seconds, and the last stage's best validation."""
 
     weights: Path
     steps: int
@@ -64,8 +36,50 @@ class Trained:
     validation: float
 
 
-Progress = Callable[[float, int, float], None]
-"""Called with the share of the budget spent, the step and the smoothed loss."""
+@dataclass(frozen=True)
+class Plan:
+    """What is trained on what: all that decides on the result, beside the number of devices."""
+
+    method: str
+    cls: type[Method]
+    training: Training
+    recipe: Recipe
+    data: MadeDataSet
+    stages: tuple[str, ...]
+    budget: str | None
+    seed: int
+    precision: str
+    size: str
+    start: Path | None
+
+    def settings(self) -> dict[str, Any]:
+        """What must not have changed when the training is resumed."""
+        return {
+            "method": self.cls.card.id,
+            "dataset": self.data.manifest.fingerprint("train"),
+            "stages": ", ".join(self.stages),
+            "budget": self.budget,
+            "seed": self.seed,
+            "precision": self.precision,
+            "size": self.size,
+            "start": weights.describe([self.start], "given").sha256 if self.start else None,
+            "small": self.recipe.small if self.size == "small" else {},
+            "recipe": {name: asdict(self.recipe.stages[name]) for name in self.stages},
+        }
+
+    def network(self) -> torch.nn.Module:
+        """A new network, from the seed, or the weights to start from. Raises WeightsError."""
+        torch.manual_seed(self.seed)
+        network = self.training.network(**(self.recipe.small if self.size == "small" else {}))
+        if self.start is not None:
+            given = {key: value.float() for key, value in weights.read(self.start).items()}
+            own = network.state_dict()
+            # A file has each tensor once; the network may have it under several names.
+            there = {own[key].data_ptr() for key in given if key in own}
+            twins = {key: value for key, value in own.items() if key not in given and value.data_ptr() in there}
+            weights.fit(network, {**twins, **given}, self.start)
+            network.load_state_dict(given, strict=False)
+        return network
 
 
 def train(
@@ -73,132 +87,112 @@ def train(
     dataset: str | Path,
     out: Path | str,
     *,
-    budget: str = "4000",
+    stage: str | None = None,
+    budget: str | None = None,
+    resume: bool = False,
     seed: int = 0,
     device: str = "cpu",
+    devices: int = 1,
+    nodes: int = 1,
     precision: str = "float32",
-    half: bool = True,
+    size: str = "paper",
     start: Path | str | None = None,
-    progress: Progress = lambda spent, step, loss: None,
+    half: bool = True,
+    workers: int = 1,
+    save_seconds: float = 300.0,
+    progress: Progress = lambda spent, step, loss, crops: None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Trained:
-    """Train a method's network and write it as safetensors (half precision unless `half` is False) with its history inside.
+    """Train a method's stages, or one, and write its weights as safetensors (half precision unless `half` is False) with their history.
 
-    precision: float32 or bfloat16 (autocast). start: weights to go on from, with half the learning rate.
-    A CSV with the loss terms is written beside the weights. Ctrl-C ends the training early and keeps what was learned.
-    Raises RecipeError for a method without training, DataSetError for a data set without a training split, and
-    BlurbenchError when the loss is no longer finite.
+    The folder `<out>.training` beside it holds the state (written every `save_seconds`, at each validation and at the end of a stage), the
+    best weights by validation, and the loss curves. resume: go on from that state; on a CPU what comes out is bit for bit what an
+    undisturbed run gives, but for a budget in minutes. budget: steps or minutes for all stages together, in proportion to the recipe's.
+    devices, nodes: how many a machine, and how many machines. precision: float32 or bfloat16 (autocast). size: paper, or small. start:
+    weights to begin with. Ctrl-C ends the training early and keeps what was learned. note: called with remarks.
+    Raises RecipeError for a method without training and for a resume with other settings, DataSetError for a data set without a
+    training split or crops larger than its pictures, and BlurbenchError when the loss is no longer finite.
     """
-    cls = METHODS.get(method)
-    recipe = getattr(cls, "training", None)
-    if not isinstance(recipe, Training):
-        raise RecipeError(f"method {method!r} has nothing to train")
+    plan = _plan(method, dataset, stage, budget, seed, precision, size, start)
+    place = Place(Path(out), resume, save_seconds, workers)
+    place.check(plan.settings())
+    fabric = launch(device, devices, nodes, precision, max(len(plan.training.stages[name].players) for name in plan.stages))
+    run = Run(plan, place, fabric, progress, note)
+    steps, seconds, validation = run.all(Budget.parse(budget).share([plan.recipe.stages[name] for name in plan.stages]))
+    if fabric.global_rank == 0:
+        card = {
+            "method": plan.cls.card.id,
+            "dataset": plan.data.manifest.label,
+            "fingerprint": plan.data.manifest.fingerprint("train"),
+            "command": command_line(
+                "train", method=method, dataset=dataset, stage=stage, budget=budget, seed=seed, precision=precision, size=size, start=start
+            ),
+            "steps": str(steps),
+            "minutes": f"{seconds / 60:.1f}",
+            "seed": str(seed),
+            "precision": precision,
+            "size": size,
+            "validation": f"{validation:.6f}",
+            "validated_by": run.validated_by,
+            "machine": f"{fabric.world_size} x {torch.cuda.get_device_name() if device.startswith('cuda') else 'cpu'}",
+            "blurbench": blurbench.__version__,
+            "torch": torch.__version__,
+        }
+        state = weights.read(place.best) if place.best.is_file() else run.exported()
+        checkpoint.put(
+            Path(out),
+            weights.packed({key: value.half() if half and value.is_floating_point() else value for key, value in state.items()}, card),
+        )
+    fabric.barrier()
+    return Trained(Path(out), steps, seconds, validation)
+
+
+def launch(device: str, devices: int, nodes: int, precision: str, players: int) -> Any:
+    """Fabric on the devices asked for; with several, it starts the other processes. Raises BlurbenchError for what this machine lacks."""
+    devices_.check(device)
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
+    kind, _, index = device.partition(":")
+    several = devices * nodes > 1
+    if several and index:
+        raise RecipeError(f"--device {device} names one device, but --devices is {devices}; give --device {kind}")
+    fabric = Fabric(
+        accelerator=kind,
+        devices=[int(index)] if index else devices,
+        num_nodes=nodes,
+        # A player's turn leaves the others' parameters without gradient.
+        strategy=DDPStrategy(find_unused_parameters=players > 1) if several else "auto",
+        precision="bf16-mixed" if precision == "bfloat16" else "32-true",
+    )
+    fabric.launch()
+    return fabric
+
+
+def _plan(
+    method: str, dataset: str | Path, stage: str | None, budget: str | None, seed: int, precision: str, size: str, start: Path | str | None
+) -> Plan:
+    cls = method_class(method)
+    training = getattr(cls, "training", None)
+    if not isinstance(training, Training):
+        raise RecipeError(f"method {method!r} has nothing to train; expected one with `training`, see docs/training.md")
     if precision not in ("float32", "bfloat16"):
         raise RecipeError(f"--precision is {precision!r}, expected float32 or bfloat16")
+    rules = recipe.find(training)
+    if size not in ("paper", "small") or (size == "small" and not rules.small):
+        raise RecipeError(
+            f"--size is {size!r}, expected {'paper or small' if rules.small else f'paper: {rules.path} has no [small] table'}"
+        )
+    stages = list(training.stages)
+    if stage is not None and stage not in stages:
+        raise UnknownNameError("stage", stage, stages, f"method {cls.card.id}")
+    if stage is not None and stage != stages[0] and start is None:
+        before = stages[stages.index(stage) - 1]
+        raise RecipeError(
+            f"stage {stage!r} goes on from weights of stage {before!r}, but there are none; give them by --start FILE, or leave out --stage"
+        )
+    Budget.parse(budget)
     data = open_dataset(dataset)
-    torch.manual_seed(seed)
-    if start is not None:
-        recipe = replace(recipe, learning_rate=recipe.learning_rate / 2)
-    run = _Run(recipe, data, Budget.parse(budget), seed, torch.device(devices.check(device)), precision)
-    if start is not None:
-        weights.fit(run.network, {key: value.float() for key, value in weights.read(Path(start)).items()}, Path(start))
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    run.loop(out.with_suffix(".csv"), progress)
-    card = {
-        "method": cls.card.id,
-        "dataset": data.manifest.label,
-        "fingerprint": data.manifest.fingerprint("train"),
-        "command": command_line("train", method=method, dataset=dataset, budget=budget, seed=seed, precision=precision, start=start),
-        "steps": str(run.step),
-        "minutes": f"{run.seconds / 60:.1f}",
-        "seed": str(seed),
-        "precision": precision,
-        "validation_loss": f"{run.validation:.6f}",
-        "blurbench": blurbench.__version__,
-        "torch": torch.__version__,
-    }
-    state = {key: (value.half() if half else value).contiguous().cpu() for key, value in run.network.state_dict().items()}
-    with replacing(out) as part:
-        part.write_bytes(weights.packed(state, card))
-    return Trained(out, run.step, run.seconds, run.validation)
-
-
-class _Run:
-    """One training run's state."""
-
-    def __init__(self, recipe: Training, data: MadeDataSet, budget: Budget, seed: int, device: torch.device, precision: str) -> None:
-        self.recipe, self.budget, self.device = recipe, budget, device
-        learn, held = _split_videos(data)
-        self.data = BlurDataset(data, "train", recipe.crop, seed, learn, recipe.augmentation)
-        self.held = BlurDataset(data, "train", recipe.crop, seed + 1, held, recipe.augmentation)
-        first = self.held[0]["sharp"]
-        if len(first) != recipe.frames:
-            raise RecipeError(f"the method is trained on {recipe.frames} target frames, {data.folder} has {len(first)}")
-        # channels_last and bfloat16 halve the time of a step on CPUs that have AVX-512 bfloat16.
-        self.network: nn.Module = recipe.network().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=recipe.learning_rate)
-        self.half = precision == "bfloat16"
-        self.step, self.seconds, self.validation = 0, 0.0, math.nan
-
-    def loop(self, log: Path, progress: Progress) -> None:
-        loader = DataLoader(self.data, batch_size=self.recipe.batch, sampler=Draws(), num_workers=1, persistent_workers=True)
-        batches = iter(loader)
-        start, smooth = time.perf_counter(), math.nan
-        with log.open("w", newline="") as file:
-            table = csv.writer(file)
-            try:
-                while (spent := self.budget.spent(self.step, self.seconds)) < 1:
-                    terms = self._learn(next(batches), spent)
-                    total = sum(terms.values())
-                    if not math.isfinite(total):
-                        raise BlurbenchError(f"the loss is {total} at step {self.step}; lower the learning rate or use --precision float32")
-                    smooth = total if math.isnan(smooth) else 0.98 * smooth + 0.02 * total
-                    if self.step == 0:
-                        table.writerow(["step", "seconds", *terms, "validation"])
-                    self.step += 1
-                    self.seconds = time.perf_counter() - start
-                    if self.step % _LOG_EVERY == 0:
-                        validated = self.step % (10 * _LOG_EVERY) == 0
-                        table.writerow([self.step, f"{self.seconds:.1f}", *terms.values(), self.validate() if validated else ""])
-                        file.flush()
-                    progress(spent, self.step, smooth)
-            except KeyboardInterrupt:
-                if not self.step:
-                    raise
-        self.validate()
-
-    def _learn(self, batch: dict[str, torch.Tensor], spent: float) -> dict[str, float]:
-        low, high = self.recipe.final_learning_rate, self.recipe.learning_rate
-        for group in self.optimiser.param_groups:
-            group["lr"] = low + (high - low) * 0.5 * (1 + math.cos(math.pi * min(spent, 1)))
-        terms = self._loss(batch)
-        self.optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
-        return {name: float(value.detach()) for name, value in terms.items()}
-
-    def _loss(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        moved = {name: value.to(self.device) for name, value in batch.items()}
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            return self.recipe.loss(self.network, moved)
-
-    @torch.inference_mode()
-    def validate(self) -> float:
-        """Mean loss over a fixed set of crops of the held-out training videos."""
-        items: list[dict[str, Any]] = [self.held[draw] for draw in range(_VALIDATION_CROPS)]
-        totals = []
-        for first in range(0, len(items), self.recipe.batch):
-            group = items[first : first + self.recipe.batch]
-            batch = {name: torch.stack([item[name] for item in group]) for name in group[0]}
-            totals.append(float(sum(value.item() for value in self._loss(batch).values())) * len(group))
-        self.validation = sum(totals) / len(items)
-        return self.validation
-
-
-def _split_videos(data: MadeDataSet) -> tuple[frozenset[str], frozenset[str]]:
-    """Training videos to learn from and to validate on. Raises UnknownNameError for a data set without a training split."""
-    videos = [shard.video for shard in data.shards("train")]
-    if len(videos) < 2:
-        raise RecipeError(f"{data.folder} has {len(videos)} training video, expected at least 2: one is kept for validation")
-    count = max(1, round(len(videos) * _HELD_OUT))
-    return frozenset(videos[:-count]), frozenset(videos[-count:])
+    split_videos(data)
+    chosen: Sequence[str] = stages if stage is None else [stage]
+    return Plan(method, cls, training, rules, data, tuple(chosen), budget, seed, precision, size, Path(start) if start else None)

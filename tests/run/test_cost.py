@@ -42,15 +42,14 @@ def test_products_added_in_place_count_like_others(rows, inner, columns, batch):
 
 
 def met(network, *inputs):
-    """Multiply-adds from the shapes that convolutions see: each weight once for each place."""
+    """Multiply-adds from the shapes that convolutions see."""
     total = 0
 
     def see(layer, given, made):
         nonlocal total
-        if isinstance(layer, MotionAwareConvolution) or isinstance(layer, nn.ConvTranspose2d):
-            total += given[0].shape[0] * given[0].shape[2:].numel() * layer.weight.numel()
-        else:
-            total += made.shape[0] * made.shape[2:].numel() * layer.weight.numel()
+        # Each weight is met once for each place: of the input where it is spread, of the output where it is gathered.
+        places = made if isinstance(layer, nn.Conv2d) else given[0]
+        total += places.shape[0] * places.shape[2:].numel() * layer.weight.numel()
 
     kinds = (nn.Conv2d, nn.ConvTranspose2d, MotionAwareConvolution)
     hooks = [layer.register_forward_hook(see) for layer in network.modules() if isinstance(layer, kinds)]

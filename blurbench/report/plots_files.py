@@ -1,0 +1,107 @@
+"""Figures of run records as files, kind by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from blurbench.errors import BlurbenchError, RecordError, UnknownNameError
+from blurbench.metrics.protocol import Column
+from blurbench.report import plots, plots_data
+from blurbench.report.board import Board, Row, boards, collect
+from blurbench.report.plots_style import Files
+from blurbench.store.disk import replacing
+from blurbench.store.reader import MadeDataSet, open_dataset
+
+KINDS = ("seconds", "parameters", "ladder", "forest", "blur-size", "best-of")
+COSTS: dict[str, tuple[str, Callable[[Row], float | None]]] = {
+    "seconds": ("seconds a sample", lambda row: row.seconds),
+    "parameters": ("parameters", lambda row: row.parameters),
+}
+"""Costs of which there are figures: words for the axis, and the number of a row."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a figure of a board is drawn from besides the board. runs: folder of the records; reference: a method, for `forest`."""
+
+    runs: Path
+    reference: str | None = None
+    data: MadeDataSet | None = None
+    folders: Sequence[Path] = ()
+
+
+def plot(
+    kind: str,
+    runs: Path | str = "runs",
+    out: Path | str = "plots",
+    *,
+    protocol: str | None = None,
+    column: str | None = None,
+    reference: str | None = None,
+    dataset: Path | str | None = None,
+    predictions: Sequence[Path | str] = (),
+    tell: Callable[[str], None] = lambda text: None,
+) -> list[Path]:
+    """Write `<board>-<kind>.png` and `.svg` for each board that has the numbers; returns the paths.
+
+    kind: one of KINDS. protocol: only its boards. column: which quality, by default the one that ranks. The others: see `Inputs`.
+    tell: called with a line for each record or board that is left out. Raises UnknownNameError for a kind, RecordError where nothing can be
+    drawn, PredictionError for data that are wanted and were not given, other BlurbenchErrors for what cannot be read.
+    """
+    if kind not in KINDS:
+        raise UnknownNameError("kind of figure", kind, KINDS)
+    if kind in ("blur-size", "best-of") and dataset is None:
+        raise BlurbenchError(f"a figure of {kind} was asked for without the data, expected the made data set of the runs; add --dataset")
+    if kind == "best-of" and not predictions:
+        raise BlurbenchError("a figure of best-of was asked for without predictions, expected folders of several draws; add --predictions")
+    found, left_out = collect(runs)
+    for line in left_out:
+        tell(f"left out: {line}")
+    chosen = [board for board in boards(found) if protocol in (None, board.rules.id)]
+    if not chosen:
+        raise RecordError(f"no run records{f' of protocol {protocol}' if protocol else ''} in {runs}/; `blurbench evaluate` writes them")
+    inputs = Inputs(Path(runs), reference, open_dataset(dataset) if dataset is not None else None, [Path(folder) for folder in predictions])
+    written = []
+    for board in chosen:
+        try:
+            figure = draw(kind, board, plots_data.column_of(board, column), inputs)
+        except BlurbenchError as error:
+            if len(chosen) == 1:
+                raise
+            tell(f"{board.name}: {error}")
+            continue
+        if figure is None:
+            tell(f"{board.name}: no numbers for a figure of {kind}")
+            continue
+        for suffix, data in ((".png", figure.png), (".svg", figure.svg)):
+            written.append(Path(out) / f"{board.name}-{kind}{suffix}")
+            with replacing(written[-1]) as part:
+                part.write_bytes(data)
+    if not written:
+        raise RecordError(f"none of {len(chosen)} boards in {runs}/ has the numbers for a figure of {kind}; see the lines above")
+    return written
+
+
+def draw(kind: str, board: Board, column: Column, inputs: Inputs) -> Files | None:
+    """A figure of a board, None where the board has no numbers for it. Raises BlurbenchErrors for what cannot be read."""
+    title = f"{board.dataset}, {board.split}, protocol {board.rules.id}"
+    if kind in COSTS:
+        words, cost = COSTS[kind]
+        points = plots_data.tradeoff(board, cost, column)
+        return plots.tradeoff(points, column, words, title, plots_data.trivial(board, column)) if points else None
+    if kind == "ladder":
+        lines = plots_data.ladders(board)
+        return plots.ladder(lines, plots_data.ladder(board.rules), title) if lines else None
+    if kind == "forest":
+        name, found = plots_data.differences(board, inputs.runs, column, inputs.reference)
+        return plots.forest(found, name, column, title) if found else None
+    data = inputs.data
+    if data is None or not plots_data.same_data(board, data):
+        return None
+    if kind == "blur-size":
+        lines = plots_data.by_blur_size(board, inputs.runs, plots_data.blur_sizes(data, board.split), column)
+        return plots.blur_size(lines, column, title) if lines else None
+    curves = [plots_data.best_of(folder, data, board.rules, column) for folder in inputs.folders]
+    return plots.best_of(curves, column, title) if curves else None

@@ -1,0 +1,73 @@
+"""One sample and what methods made of it: a contact sheet and an animation, without a site."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from blurbench.errors import PredictionError
+from blurbench.metrics.psnr import psnr
+from blurbench.metrics.select import quantise, reversed_is_better
+from blurbench.report import animation
+from blurbench.report.figures import below, beside, framed, label, resized, sample_sheet, title
+from blurbench.report.samples import find
+from blurbench.run.predictions import Predictions
+from blurbench.store.disk import telling
+from blurbench.store.reader import open_dataset
+from blurbench.types import U8, Sample
+from blurbench.video.images import write_rgb
+
+_ROW = 4  # pictures beside each other in the animation
+
+
+def view(
+    dataset: Path | str, sample: str, runs: Sequence[Path | str] = (), out: Path | str = "views", *, format: str = "webp", fps: float = 6.0
+) -> list[Path]:
+    """Write `<sample>-sheet.png` and `<sample>.<format>` and return their paths.
+
+    The sheet has the first, middle and last frame of the truth and of each run, the animation all of them side by side. runs: folders of
+    stored predictions, of which the first draw is shown, in the better direction of the clip by PSNR pooled over its frames.
+    format, fps: see `blurbench.report.animation.write_moving`. Raises UnknownNameError for a sample, PredictionError for predictions that
+    are missing or of other pictures, other BlurbenchErrors.
+    """
+    animation.check(format, fps)
+    seen = find(open_dataset(dataset), sample)
+    clips: dict[str, U8] = {}
+    for folder in map(Path, runs):
+        name, frames = _clip(Predictions(folder), seen)
+        clips[name if name not in clips else f"{name} ({folder})"] = frames
+    stem = sample.replace("/", "-")
+    paths = [Path(out) / f"{stem}-sheet.png", Path(out) / f"{stem}.{format}"]
+    with telling(Path(out)):
+        Path(out).mkdir(parents=True, exist_ok=True)
+    write_rgb(paths[0], sample_sheet(seen, clips))
+    animation.write_moving(paths[1], moving(seen, clips), fps)
+    return paths
+
+
+def moving(sample: Sample, clips: dict[str, U8], width: int = 320) -> list[U8]:
+    """Frames (H', W', 3) uint8 of the blurry picture, the truth and each clip side by side, each `width` wide, with labels.
+
+    A clip of fewer frames than another stands still on its last.
+    """
+    shown = {"blurry input": sample.blurry[None], "truth": sample.sharp, **clips}
+    count = max(map(len, shown.values()))
+    return [_frame(sample.id, shown, step, count, width) for step in range(count)]
+
+
+def _frame(id: str, shown: dict[str, U8], step: int, count: int, width: int) -> U8:
+    cells = [label(resized(frames[min(step, len(frames) - 1)], width), name) for name, frames in shown.items()]
+    rows = below([beside(cells[start : start + _ROW]) for start in range(0, len(cells), _ROW)])
+    return framed(below([title(id, f"frame {step + 1} of {count}", rows.shape[1]), rows]))
+
+
+def _clip(stored: Predictions, sample: Sample) -> tuple[str, U8]:
+    """The name and frames of the first draw, turned where that is nearer to the truth."""
+    frames = quantise(stored.get(sample).frames[0], "round")
+    name = stored.header.method if stored.header else stored.folder.name
+    if frames.shape[1:] != sample.blurry.shape:
+        size, wanted = (f"{shape[1]}x{shape[0]}" for shape in (frames.shape[1:], sample.blurry.shape))
+        raise PredictionError(f"{stored.folder} has frames of {size} for {sample.id}, expected {wanted} (width x height); predict again")
+    if len(frames) == len(sample.sharp) and reversed_is_better(psnr(frames, sample.sharp), psnr(frames[::-1], sample.sharp)):
+        return f"{name}, turned", frames[::-1]
+    return name, frames

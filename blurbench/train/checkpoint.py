@@ -1,0 +1,81 @@
+"""The state of a training run in one safetensors file, written whole or not at all.
+
+The file holds the tensors of all networks (`networks.…`) and optimisers (`optimisers.<player>.<parameter>.<name>`), and as its card
+the step, what else the run must know, and the settings that it was started with. Generators have no state: each step seeds its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from blurbench import weights
+from blurbench.errors import RecipeError, WeightsError
+from blurbench.store.disk import replacing
+
+
+def tensors(networks: nn.Module) -> dict[str, torch.Tensor]:
+    """Parameters and buffers by name, each once even where several modules share it."""
+    return {f"networks.{name}": value.detach() for name, value in (*networks.named_parameters(), *networks.named_buffers())}
+
+
+def write(path: Path, networks: nn.Module, optimisers: Sequence[torch.optim.Optimizer], card: Mapping[str, Any]) -> None:
+    """Write atomically: after a failure (full disk, kill) the file from before is still there. Raises DataSetError."""
+    state = tensors(networks)
+    for player, optimiser in enumerate(optimisers):
+        for index, values in optimiser.state_dict()["state"].items():
+            state |= {f"optimisers.{player}.{index}.{name}": value for name, value in values.items()}
+    put(path, weights.packed(state, card))
+
+
+def put(path: Path, content: bytes) -> None:
+    """Bytes under a temporary name, flushed to disk, then renamed. Raises DataSetError."""
+    with replacing(path) as part:
+        part.write_bytes(content)
+
+
+def restore(path: Path, networks: nn.Module, optimisers: Sequence[torch.optim.Optimizer]) -> None:
+    """Fill networks and optimisers, in place, from a file that `write` made of the same ones. Raises WeightsError."""
+    given = weights.read(path)
+    own = tensors(networks)
+    for name, value in own.items():
+        if name not in given or given[name].shape != value.shape:
+            raise WeightsError(f"{path} is not the state of this training run: {name!r} is missing or of another shape")
+    with torch.no_grad():
+        for name, value in own.items():
+            value.copy_(given[name])
+    for player, optimiser in enumerate(optimisers):
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in given.items():
+            kind, _, rest = key.partition(".")
+            number, _, rest = rest.partition(".")
+            if kind == "optimisers" and int(number) == player:
+                index, _, name = rest.partition(".")
+                state.setdefault(int(index), {})[name] = value
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+
+
+def require_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raises RecipeError naming the first setting that is not what the run was started with."""
+    old, new = _flat(before), _flat(now)
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) != new.get(key):
+            raise RecipeError(
+                f"{path} was started with {key} = {old.get(key)!r}, now it is {new.get(key)!r}; expected the same to go on with --resume: "
+                "set it back, or train into another --out"
+            )
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            # As JSON has it: tuples are lists there.
+            flat[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
+    return flat

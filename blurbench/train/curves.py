@@ -1,0 +1,82 @@
+"""Loss curves: a CSV that survives a resume, TensorBoard where it is installed, and a picture."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from blurbench.store.disk import replacing, telling
+
+HEADER = ("stage", "step", "seconds", "rate", "term", "value")
+"""Of the CSV: one line a term. Terms are those of the losses, `total`, and `validation`."""
+
+
+class Curves:
+    """`losses.csv` in a folder, and beside it TensorBoard's events."""
+
+    def __init__(self, folder: Path, keep: Callable[[str, int], bool], note: Callable[[str], None]) -> None:
+        """keep: whether a line of an earlier run, by its stage and step, is from before the state that is resumed.
+
+        note: told once where TensorBoard is not installed. Raises DataSetError when the file cannot be written.
+        """
+        self.path = folder / "losses.csv"
+        kept = [row for row in read(self.path) if keep(row[0], int(row[1]))]
+        with replacing(self.path) as part, part.open("w", newline="") as file:
+            csv.writer(file).writerows([HEADER, *kept])
+        self.file = self.path.open("a", newline="")
+        self.table = csv.writer(self.file)
+        self.board: Any = None
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.board = SummaryWriter(str(folder / "tensorboard"))
+        except ImportError:
+            note("tensorboard is not installed: loss curves go to CSV and PNG only; `pip install tensorboard` for both")
+
+    def add(self, stage: str, step: int, seconds: float, rate: float, terms: Mapping[str, float]) -> None:
+        """Raises DataSetError when it cannot be written."""
+        with telling(self.path):
+            self.table.writerows([stage, step, f"{seconds:.1f}", f"{rate:.6g}", name, f"{value:.9g}"] for name, value in terms.items())
+            self.file.flush()
+        if self.board is not None:
+            for name, value in terms.items():
+                self.board.add_scalar(f"{stage}/{name}", value, step)
+
+    def close(self) -> None:
+        """Flush everything, and draw the picture where matplotlib is installed."""
+        self.file.close()
+        if self.board is not None:
+            self.board.close()
+        draw(read(self.path), self.path.with_suffix(".png"))
+
+
+def read(path: Path) -> list[list[str]]:
+    """The whole lines of a CSV of curves, without its header; a line that a kill cut short is left out."""
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        return [row for row in csv.reader(file) if len(row) == len(HEADER) and row[1].isdigit() and row[5]]
+
+
+def draw(rows: Sequence[Sequence[str]], path: Path) -> None:
+    """A picture of the curves, a panel a stage, logarithmic; nothing where there are none or matplotlib is not installed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return
+    stages = list(dict.fromkeys(row[0] for row in rows))
+    if not stages:
+        return
+    figure = Figure(figsize=(6.4 * len(stages), 4), layout="constrained")
+    for axes, stage in zip(figure.subplots(1, len(stages), squeeze=False)[0], stages, strict=True):
+        for term in dict.fromkeys(row[4] for row in rows if row[0] == stage):
+            points = [(int(row[1]), float(row[5])) for row in rows if row[0] == stage and row[4] == term]
+            places, values = zip(*((step, value) for step, value in points if math.isfinite(value)), strict=True)
+            axes.plot(places, values, label=term, marker="." if len(places) < 30 else "")
+        axes.set(title=stage, xlabel="step", yscale="symlog" if any(float(row[5]) <= 0 for row in rows) else "log")
+        axes.legend()
+    with replacing(path) as part, part.open("wb") as file:
+        figure.savefig(file, format="png", dpi=100)

@@ -1,0 +1,248 @@
+"""A training run under way: its stages, its state on disk, and what is noted on the way."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from blurbench import weights
+from blurbench.errors import RecipeError
+from blurbench.store.dataset import BlurDataset
+from blurbench.train import checkpoint, validate
+from blurbench.train.budget import Budget
+from blurbench.train.curves import Curves
+from blurbench.train.feed import Batches, loader, split_videos
+from blurbench.train.rates import Plateau
+from blurbench.train.turns import Diverged, Turns
+
+if TYPE_CHECKING:
+    from blurbench.train.trainer import Plan
+
+_LOG_EVERY = 50
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run keeps its state, and how."""
+
+    out: Path
+    resume: bool
+    save_seconds: float
+    workers: int
+
+    @property
+    def folder(self) -> Path:
+        return self.out.with_suffix(".training")
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state.safetensors"
+
+    @property
+    def best(self) -> Path:
+        return self.folder / "best.safetensors"
+
+    def card(self) -> dict[str, Any] | None:
+        """What the state says of itself, where there is one to go on from. Raises WeightsError."""
+        return weights.card(self.state) if self.resume and self.state.is_file() else None
+
+    def check(self, settings: Mapping[str, Any]) -> None:
+        """Raises RecipeError for a run that is there and not to be resumed, or has other settings."""
+        if not self.resume and self.state.is_file():
+            raise RecipeError(f"{self.folder} holds a training run; --resume goes on with it, another --out leaves it alone")
+        if card := self.card():
+            checkpoint.require_same(self.state, card["settings"], settings)
+
+
+class Run:
+    """All that the stages share."""
+
+    def __init__(
+        self, plan: Plan, place: Place, fabric: Any, progress: Callable[[float, int, float, int], None], note: Callable[[str], None]
+    ) -> None:
+        self.plan, self.place, self.fabric, self.progress, self.note = plan, place, fabric, progress, note
+        self.learn, self.held = split_videos(plan.data)
+        can = plan.cls.capabilities
+        scored = fabric.global_rank == 0 and any(plan.recipe.stages[name].protocol for name in plan.stages)
+        self.scored = validate.Held(plan.data, self.held, can.before, can.after) if scored else None
+        self.curves: Curves | None = None
+        self.step, self.seconds, self.done, self.best = 0, 0.0, 0, math.nan
+        self.validated_by = ""
+        self.plateau = Plateau(0)
+        self.networks = nn.ModuleDict()
+        self.turns: Turns | None = None
+        self.stage = plan.stages[0]
+
+    def all(self, budgets: list[Budget]) -> tuple[int, float, float]:
+        """Every stage from where the run stopped; returns steps, seconds and the best validation."""
+        card = self.place.card()
+        at = self.plan.stages.index(card["stage"]) if card else 0
+        self._open_curves(card)
+        # Layout as the convolutions of a CPU with AVX-512 want it.
+        network = self.plan.network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.networks = nn.ModuleDict({"network": network})
+        try:
+            for number, (name, budget) in enumerate(zip(self.plan.stages, budgets, strict=True)):
+                if number >= at and not self._one(name, budget, card if number == at else None):
+                    break
+        finally:
+            if self.curves:
+                self.curves.close()
+        return self.done, self.seconds, self.best
+
+    def exported(self) -> dict[str, torch.Tensor]:
+        """What goes into a weights file."""
+        state = self.plan.training.state
+        network = self.networks["network"]
+        return state(network) if state else network.state_dict()
+
+    def _one(self, name: str, budget: Budget, card: Mapping[str, Any] | None) -> bool:
+        """One stage; False when the person stopped it."""
+        stage, schedule = self.plan.training.stages[name], self.plan.recipe.stages[name]
+        self.stage, self.step, self.best, self.plateau = name, 0, math.nan, Plateau(schedule.patience)
+        self.validated_by = f"{schedule.protocol} {schedule.score}" if schedule.protocol else "loss"
+        self._build(name)
+        if stage.prepare and not card:
+            stage.prepare(self.networks)  # type: ignore[arg-type]
+        self.turns = Turns(self.fabric, self.networks, stage, schedule)
+        began = 0.0
+        if card:
+            checkpoint.restore(self.place.state, self.networks, [each.optimizer for each in self.turns.optimisers])
+            self.step, self.done, self.best = card["step"], card["done"], math.nan if card["best"] is None else card["best"]
+            self.seconds, began = card["seconds"], card["began"]
+            self.plateau = Plateau(schedule.patience, *card["plateau"])
+        else:
+            began = self.seconds
+            if self.fabric.global_rank == 0:
+                self.place.best.unlink(missing_ok=True)
+        try:
+            self._loop(budget, began)
+        except KeyboardInterrupt:
+            if not self.step:
+                raise
+            self._save(began)
+            return False
+        except Diverged:
+            self._save(began)
+            raise
+        return True
+
+    def _build(self, name: str) -> None:
+        helpers = self.plan.training.stages[name].helpers
+        kept = {key: value for key, value in self.networks.items() if key == "network" or key in helpers}
+        torch.manual_seed(self.plan.seed)
+        made = {key: factory() for key, factory in helpers.items() if key not in kept}
+        self.networks = nn.ModuleDict({**kept, **made})
+
+    def _loop(self, budget: Budget, began: float) -> None:
+        assert self.turns is not None
+        stage, schedule = self.plan.training.stages[self.stage], self.plan.recipe.stages[self.stage]
+        seed = self.plan.seed
+        data = BlurDataset(self.plan.data, "train", schedule.crop, seed, self.learn, schedule.augmentation, stage.extras)
+        held = BlurDataset(self.plan.data, "train", schedule.crop, seed + 1, self.held, schedule.augmentation, stage.extras)
+        self._require_frames(held)
+        crops = Batches(self.step, schedule.batch, self.fabric.global_rank, self.fabric.world_size)
+        batches = loader(data, crops, self.place.workers, pinned=self.fabric.device.type == "cuda")
+        clock, saved, smooth = time.perf_counter() - self.seconds, time.perf_counter(), math.nan
+        while (share := self._share(budget, began)) < 1:
+            rate = self.turns.rate(share, self.plateau.lowered)
+            # Each step seeds its own draws, so a state holds no generator, and the devices draw differently.
+            torch.manual_seed((seed * 1_000_003 + self.step) * 4096 + self.fabric.global_rank)
+            batch = self.fabric.to_device(next(batches))
+            terms = self.turns.step(batch, self.step)
+            self.step, self.done = self.step + 1, self.done + 1
+            self.seconds = time.perf_counter() - clock
+            now = self._share(budget, began)
+            due = math.floor(now * schedule.validations + 1e-9) > math.floor(share * schedule.validations + 1e-9) or now >= 1
+            if self.step % _LOG_EVERY == 0 or due or self.step == 1:
+                values = {key: float(value) for key, value in terms.items()}
+                smooth = sum(values.values()) if math.isnan(smooth) else 0.5 * smooth + 0.5 * sum(values.values())
+                self._log(rate, {**values, "total": sum(values.values())})
+            if due:
+                self._validate(held, rate)
+            if due or time.perf_counter() - saved >= self.place.save_seconds:
+                self._save(began)
+                saved = time.perf_counter()
+            self.progress(now, self.step, smooth, schedule.batch)
+
+    def _share(self, budget: Budget, began: float) -> float:
+        seconds = self.seconds - began
+        # The clocks of several devices differ; that of the first counts.
+        return budget.spent(self.step, seconds if budget.steps else float(self.fabric.broadcast(seconds)))
+
+    def _require_frames(self, held: BlurDataset) -> None:
+        wanted, found = self.plan.training.frames, len(held[0]["sharp"])
+        if wanted is not None and found != wanted:
+            raise RecipeError(
+                f"{self.plan.method} is trained on {wanted} target frames, {self.plan.data.folder} has {found}; make one that has them"
+            )
+
+    def _validate(self, held: BlurDataset, rate: float) -> None:
+        """Score, keep the weights if they are the best so far, and let a plateau lower the rate."""
+        schedule = self.plan.recipe.stages[self.stage]
+        value, better = math.nan, False
+        if self.fabric.global_rank == 0:
+            candidate = self.place.folder / "candidate.safetensors"
+            card = {"method": self.plan.cls.card.id, "stage": self.stage, "step": self.step}
+            if self.scored and schedule.protocol:
+                checkpoint.put(candidate, weights.packed(self.exported(), card))
+                value = self.scored.mean(self.plan.cls, candidate, str(self.fabric.device), schedule.protocol, schedule.score)
+                candidate.unlink()
+                higher = validate.column_of(schedule.protocol, schedule.score)[1].better == "higher"
+            else:
+                value, higher = self._loss(held), False
+            better = math.isnan(self.best) or (value > self.best if higher else value < self.best)
+            if better:
+                checkpoint.put(self.place.best, weights.packed(self.exported(), {**card, "validation": value}))
+        value, better = self.fabric.broadcast((value, better))
+        self.best = value if better else self.best
+        self.plateau.see(better)
+        self._log(rate, {"validation": value})
+
+    @torch.no_grad()
+    def _loss(self, held: BlurDataset) -> float:
+        """The mean loss of the last player over held-out crops, in evaluation mode."""
+        assert self.turns is not None
+        losses, total, count = self.turns.losses, 0.0, 0
+        self.networks.eval()
+        torch.manual_seed(self.plan.seed)
+        for batch in validate.batches(held, self.plan.recipe.stages[self.stage].batch):
+            size = len(batch["blurry"])
+            with self.fabric.autocast():
+                terms = losses(self.fabric.to_device(batch), len(losses.stage.players) - 1)
+            total, count = total + size * sum(float(value) for value in terms.values()), count + size
+        self.turns.train()
+        return total / count
+
+    def _save(self, began: float) -> None:
+        if self.fabric.global_rank == 0 and self.turns is not None:
+            card = {
+                "stage": self.stage,
+                "step": self.step,
+                "done": self.done,
+                "seconds": self.seconds,
+                "began": began,
+                "best": None if math.isnan(self.best) else self.best,
+                "plateau": [self.plateau.waited, self.plateau.lowered],
+                "settings": self.plan.settings(),
+            }
+            checkpoint.write(self.place.state, self.networks, [each.optimizer for each in self.turns.optimisers], card)
+
+    def _open_curves(self, card: Mapping[str, Any] | None) -> None:
+        if self.fabric.global_rank:
+            return
+        self.place.folder.mkdir(parents=True, exist_ok=True)
+        stages = self.plan.stages
+        at = (stages.index(card["stage"]), card["step"]) if card else (0, 0)
+        self.curves = Curves(self.place.folder, lambda stage, step: stage in stages and (stages.index(stage), step) <= at, self.note)
+
+    def _log(self, rate: float, terms: Mapping[str, float]) -> None:
+        if self.curves:
+            self.curves.add(self.stage, self.step, self.seconds, rate, terms)

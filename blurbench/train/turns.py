@@ -1,0 +1,98 @@
+"""One training step: the players of a stage in turn, on one device or many."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import nn
+
+from blurbench.errors import BlurbenchError
+from blurbench.train.rates import named, optimiser, rate
+from blurbench.train.recipe import Batch, Networks, Schedule, Stage
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+class Diverged(BlurbenchError):
+    """The loss is no longer a finite number."""
+
+
+class Losses(nn.Module):
+    """All networks of a stage, with the losses of its players as `forward`, as data-parallel training wants them."""
+
+    def __init__(self, networks: nn.ModuleDict, stage: Stage, schedule: Schedule) -> None:
+        super().__init__()
+        self.networks = networks
+        self.stage, self.schedule = stage, schedule
+
+    def forward(self, batch: Batch, player: int) -> dict[str, torch.Tensor]:
+        return self.stage.players[player].loss(cast(Networks, self.networks), batch, self.schedule.settings)
+
+
+class Turns:
+    """The networks of a stage, set up on their devices, and an optimiser a player."""
+
+    def __init__(self, fabric: Fabric, networks: nn.ModuleDict, stage: Stage, schedule: Schedule) -> None:
+        self.fabric, self.stage, self.schedule, self.networks = fabric, stage, schedule, networks
+        self.learnt = [named(networks, player.trains) for player in stage.players]
+        learnt = {id(value) for parameters in self.learnt for value in parameters.values()}
+        for value in networks.parameters():
+            value.requires_grad_(id(value) in learnt)
+        self.losses = Losses(networks, stage, schedule)
+        self.module: Any = fabric.setup_module(self.losses)
+        self.optimisers: list[Any] = []
+        for parameters in self.learnt:
+            made = fabric.setup_optimizers(optimiser(schedule, parameters))
+            self.optimisers.append(made)
+        self.train()
+
+    def train(self) -> None:
+        """Networks that learn into training mode, unless their statistics are frozen; the others into evaluation mode."""
+        for network in self.networks.values():
+            learns = any(value.requires_grad for value in network.parameters())
+            network.train(learns and not self.stage.frozen_statistics)
+
+    def rate(self, share: float, lowered: int) -> float:
+        """Set all learning rates to those at a share of the stage; returns the first."""
+        for each in self.optimisers:
+            for group in each.param_groups:
+                group["lr"] = rate(self.schedule, share, group["first"], lowered)
+        return float(self.optimisers[-1].param_groups[0]["lr"])
+
+    def step(self, batch: Batch, step: int) -> dict[str, torch.Tensor]:
+        """Every player's turn, in order; returns the terms of all, detached. Raises Diverged before weights are touched by NaN."""
+        seen: dict[str, torch.Tensor] = {}
+        for number, (player, each) in enumerate(zip(self.stage.players, self.optimisers, strict=True)):
+            if step % player.every:
+                continue
+            self._only(number)
+            terms = self.module(batch, number)
+            total = torch.stack([term.float() for term in terms.values()]).sum()
+            self._require_finite(total, step)
+            each.zero_grad(set_to_none=True)
+            self.fabric.backward(total)
+            if self.schedule.clip:
+                nn.utils.clip_grad_norm_(self.learnt[number].values(), self.schedule.clip)
+            each.step()
+            seen |= {name: term.detach() for name, term in terms.items()}
+        self._only(None)
+        return seen
+
+    def _only(self, player: int | None) -> None:
+        """Let only this player's parameters get gradients; None: those of all."""
+        if len(self.learnt) == 1:
+            return
+        for number, parameters in enumerate(self.learnt):
+            for value in parameters.values():
+                value.requires_grad_(player is None or number == player)
+
+    def _require_finite(self, total: torch.Tensor, step: int) -> None:
+        # All devices must stop at the same step; a NaN of one is one of the mean.
+        value = float(cast(torch.Tensor, self.fabric.all_reduce(total.detach())))
+        if not math.isfinite(value):
+            raise Diverged(
+                f"the loss is {value} at step {step}, expected a finite number; lower the learning rate or use --precision float32"
+            )

@@ -1,0 +1,64 @@
+"""Scores of a network in training on held-out training videos; test clips are never looked at."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+
+from blurbench import methods
+from blurbench.errors import UnknownNameError
+from blurbench.methods import Method
+from blurbench.metrics import protocol as protocols
+from blurbench.metrics.protocol import Column, Protocol
+from blurbench.metrics.score import score
+from blurbench.store.dataset import BlurDataset
+from blurbench.store.reader import MadeDataSet
+from blurbench.types import Sample
+
+SAMPLES = 8
+"""Whole pictures that are scored under a protocol."""
+CROPS = 64
+"""Crops over which the loss is averaged."""
+
+
+def column_of(protocol: str, name: str) -> tuple[Protocol, Column]:
+    """A column of a protocol. Raises UnknownNameError."""
+    rules = protocols.load(protocol)
+    found = {column.name: column for column in rules.columns}
+    if name not in found:
+        raise UnknownNameError("column", name, found, f"protocol {protocol}")
+    return rules, found[name]
+
+
+class Held:
+    """The held-out samples that are scored: `SAMPLES` of them, evenly over the videos."""
+
+    def __init__(self, data: MadeDataSet, videos: frozenset[str], before: int, after: int) -> None:
+        entries = [entry for entry in data.entries("train") if entry.video in videos]
+        places = [(entry.video, index) for entry in entries for index in range(entry.samples)]
+        chosen = {places[number * len(places) // SAMPLES] for number in range(SAMPLES)} if len(places) > SAMPLES else set(places)
+        self.samples: list[Sample] = []
+        for entry in entries:
+            shard = data.shard(entry)
+            wanted = {index for video, index in chosen if video == entry.video}
+            self.samples += [sample for index, sample in enumerate(shard.samples(before, after)) if index in wanted]
+            shard.close()
+
+    def mean(self, cls: type[Method], weights: Path, device: str, protocol: str, name: str) -> float:
+        """The mean of a column with these weights, loaded as any user's are. NaN where no sample fills it. Raises BlurbenchError."""
+        rules, column = column_of(protocol, name)
+        method = cls.load(weights, device)
+        method.device = device
+        with torch.random.fork_rng():
+            scored = [score(rules, methods.predict(method, sample), sample).values[column.name] for sample in self.samples]
+        values = [value for value in scored if value is not None]
+        return sum(values) / len(values) if values else math.nan
+
+
+def batches(data: BlurDataset, size: int) -> list[dict[str, torch.Tensor]]:
+    """The same `CROPS` crops each time, in batches of `size`."""
+    items = [data[draw] for draw in range(CROPS)]
+    groups = [items[first : first + size] for first in range(0, len(items), size)]
+    return [{name: torch.stack([item[name] for item in group]) for name in group[0]} for group in groups]

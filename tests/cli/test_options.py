@@ -1,0 +1,115 @@
+"""`--option KEY=VALUE`: to the method, into the record and into names; mistakes are one line."""
+
+import re
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from blurbench.cli import blurbench
+from blurbench.errors import BlurbenchError
+from blurbench.methods import load_method, predict
+from blurbench.run import record
+from blurbench.run.predict import photograph
+from blurbench.video.images import read_rgb, write_rgb
+from tests.baselines.official import picture
+from tests.conftest import command
+
+TOY = """
+import numpy as np
+from blurbench.errors import BlurbenchError
+from blurbench.methods import Capabilities, Method, MethodCard
+
+class Dim(Method):
+    card = MethodCard(id="dim", title="t", paper="p", licence="l")
+    capabilities = Capabilities(frames=1)
+    options = {"left-over": "share of the light that is left", "tint": "a colour"}
+
+    def __init__(self, share):
+        self.share = share
+
+    @classmethod
+    def load(cls, weights=None, device="cpu", left_over="1", tint=""):
+        return cls(np.float32(left_over))
+
+    def predict(self, blurry, request):
+        return blurry[None, None] * self.share
+"""
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    (tmp_path / "toy.py").write_text(TOY)
+    write_rgb(tmp_path / "a.png", picture(16, 24))
+    monkeypatch.chdir(tmp_path)
+    return "toy.py:Dim"
+
+
+def blurbench_(*arguments):
+    """Run a command in this process; mistakes are raised."""
+    return CliRunner().invoke(blurbench, list(map(str, arguments)), catch_exceptions=False, standalone_mode=False)
+
+
+def test_predict_and_animate_hand_options_on(toy, tmp_path):
+    assert blurbench_("predict", "a.png", "--method", toy, "--option", "left-over=0.4").exit_code == 0
+    np.testing.assert_array_equal(read_rgb(tmp_path / "predictions/a.png"), np.rint(picture(16, 24).astype(np.float32) / 255 * 0.4 * 255))
+    done = blurbench_("animate", "a.png", "--method", toy, "--option", "left-over=0.4", "--option", "tint=red=0/blue")
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "animations/a-dim+left-over-0.4+tint-red_0_blue-sheet.png").is_file()
+
+
+def test_options_are_in_the_record_and_in_its_name(toy, made, tmp_path):
+    """Runs with and without do not meet, neither in files nor in numbers."""
+    shared = ("--method", toy, "--dataset", made / "data/genblur", "--out", "runs")
+    for options in ((), ("--option", "left-over=0.4")):
+        done = blurbench_("evaluate", *shared, *options)
+        assert done.exit_code == 0, done.output
+    runs = {run.method: run for run in map(record.read, (tmp_path / "runs").glob("*.json"))}
+    assert runs.keys() == {"dim", "dim+left-over-0.4"}
+    assert "--option left-over=0.4" in runs["dim+left-over-0.4"].command and "--option" not in runs["dim"].command
+    assert runs["dim+left-over-0.4"].values["psnr-centre"].mean < runs["dim"].values["psnr-centre"].mean - 1
+
+
+def test_stored_predictions_say_their_options(toy, made, tmp_path):
+    done = blurbench_("predict", "--dataset", made / "data/genblur", "--method", toy, "--out", "there", "--option", "tint=red")
+    assert done.exit_code == 0, done.output
+    texts = [path.read_text() for path in (tmp_path / "there").glob("*.json")]
+    assert any("--option tint=red" in text and '"dim+tint-red"' in text for text in texts)
+
+
+def test_labels():
+    """Only letters that any file system takes; the card's id alone where nothing was chosen."""
+    method = load_method("copy-blur")
+    assert method.label == "copy-blur" and not method.chosen
+    method.chosen = {"b": "x/../y z", "a": "1"}
+    assert method.label == "copy-blur+a-1+b-x_.._y_z"
+    assert re.fullmatch(r"[\w.+-]+", method.label)
+
+
+def test_options_by_function(toy, tmp_path):
+    sample = photograph(tmp_path / "a.png", 1)
+    half = predict(load_method(toy, options={"left-over": "0.5"}), sample).frames
+    np.testing.assert_array_equal(half, predict(load_method(toy), sample).frames * np.float32(0.5))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("left-over",), "--option is 'left-over', expected KEY=VALUE, as deblur-with=dmphn"),
+        (("=3",), "--option is '=3', expected KEY=VALUE, as deblur-with=dmphn"),
+        (("tint=",), "--option is 'tint=', expected KEY=VALUE, as deblur-with=dmphn"),
+        (("tint=a", "tint=b"), "--option tint is given twice, as 'a' and 'b'; keep one"),
+        (("left_over=1",), "unknown option 'left_over' in dim; did you mean 'left-over'? known: left-over, tint"),
+    ],
+)
+@pytest.mark.parametrize("name", ["predict", "animate"])
+def test_mistakes_are_one_line(toy, name, options, told):
+    with pytest.raises(BlurbenchError) as caught:
+        blurbench_(name, "a.png", "--method", toy, *(word for option in options for word in ("--option", option)))
+    assert str(caught.value) == told
+
+
+def test_exit_code(toy, tmp_path):
+    done = command("predict", "a.png", "--method", "copy-blur", "--option", "tint=red", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "error: copy-blur takes no options, but --option tint=red was given; leave it out"

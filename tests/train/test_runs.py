@@ -1,0 +1,220 @@
+"""Whole training runs: exact resume after a kill, several processes, rivals, and what goes wrong."""
+
+import csv
+import itertools
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from blurbench import weights
+from blurbench.cli import main
+from blurbench.errors import BlurbenchError, DataSetError, RecipeError
+from blurbench.store import disk
+from blurbench.train import checkpoint
+from blurbench.train.trainer import train
+from tests.conftest import ROOT
+from tests.train.tiny import HERE, Network
+
+TINY, RIVALS, EXPLODING = (f"{HERE / 'tiny.py'}:{name}" for name in ("Tiny", "Rivals", "Exploding"))
+
+
+@pytest.fixture(scope="module")
+def data(made):
+    return made / "data/genblur"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("undisturbed") / "w.safetensors"
+    return train(TINY, data, out, budget="40", seed=3, workers=0, half=False)
+
+
+def state_of(out):
+    return weights.read(out.with_suffix(".training") / "state.safetensors")
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def without_seconds(out):
+    with (out.with_suffix(".training") / "losses.csv").open() as file:
+        return [[row[0], row[1], *row[3:]] for row in csv.reader(file)]
+
+
+def start(data, out, *more, steps=40):
+    words = ["train", "--method", TINY, "--dataset", data, "--out", out, "--budget", steps, "--seed", 3, "--workers", 0, "--save-every", 0]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "blurbench.cli", *map(str, words), *more]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, cwd=ROOT)
+
+
+def test_killed_at_random_and_resumed_is_undisturbed(data, undisturbed, tmp_path):
+    out = tmp_path / "w.safetensors"
+    rng, kills = random.Random(0), 0
+    for attempt in range(20):
+        process = start(data, out, *(["--resume"] if attempt else []))
+        state, before = out.with_suffix(".training") / "state.safetensors", 0
+        before = state.stat().st_mtime_ns if state.is_file() else 0
+        wait = rng.uniform(0.05, 0.5)
+        while process.poll() is None and kills < 2:
+            if state.is_file() and state.stat().st_mtime_ns != before:
+                time.sleep(wait)
+                process.send_signal(signal.SIGKILL)
+                kills += process.wait() == -signal.SIGKILL
+        if process.wait() == 0:
+            break
+        process.stderr.close()
+    assert kills == 2
+    assert same(state_of(out), state_of(undisturbed.weights))
+    mine, theirs = (weights.card(path.with_suffix(".training") / "state.safetensors") for path in (out, undisturbed.weights))
+    assert {**mine, "seconds": 0, "began": 0} == {**theirs, "seconds": 0, "began": 0}
+    curves = [without_seconds(path) for path in (out, undisturbed.weights)]
+    # Lines of the last resume are the same; none is there twice.
+    assert curves[0] == curves[1]
+
+
+def test_what_a_run_leaves(data, undisturbed):
+    folder = undisturbed.weights.with_suffix(".training")
+    assert {path.name for path in folder.iterdir()} >= {"state.safetensors", "best.safetensors", "losses.csv"}
+    card = weights.card(undisturbed.weights)
+    assert (card["steps"], card["seed"], card["validated_by"]) == ("40", "3", "loss")
+    assert "--budget 40" in card["command"] and card["fingerprint"]
+    with (folder / "losses.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    first = [row for row in rows if row["stage"] == "first"]
+    assert len([row for row in first if row["term"] == "validation"]) == 3
+    assert float(first[0]["rate"]) == pytest.approx(1e-2) and {row["term"] for row in rows} == {
+        "squared",
+        "absolute",
+        "total",
+        "validation",
+    }
+    for row, again in itertools.pairwise(rows):
+        if row["term"] == "squared" and again["term"] == "total":
+            assert row["value"] == again["value"]
+
+
+def test_training_lowers_the_loss(data, tmp_path):
+    out = train(TINY, data, tmp_path / "w.safetensors", budget="120", stage="first", workers=0).weights
+    with (out.with_suffix(".training") / "losses.csv").open() as file:
+        scores = [float(row["value"]) for row in csv.DictReader(file) if row["term"] == "validation"]
+    assert len(scores) == 3 and max(scores) == scores[-1] > scores[0]
+    assert weights.card(out)["validated_by"] == "blurbench-1 psnr-centre"
+
+
+def test_resume_of_a_finished_run_changes_nothing(data, undisturbed, tmp_path):
+    before = state_of(undisturbed.weights)
+    again = train(TINY, data, undisturbed.weights, budget="40", seed=3, workers=0, half=False, resume=True)
+    assert again.steps == 40 and same(before, state_of(undisturbed.weights))
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"seed": 4}, "seed = 3, now it is 4"),
+        ({"budget": "50"}, "budget = '40', now it is '50'"),
+        ({"size": "small"}, "size = 'paper', now it is 'small'|small.width = None, now it is 2"),
+        ({"resume": False}, "holds a training run; --resume goes on"),
+    ],
+)
+def test_resume_with_other_settings(data, undisturbed, changed, told):
+    with pytest.raises(RecipeError, match=told):
+        train(TINY, data, undisturbed.weights, **{"budget": "40", "seed": 3, "resume": True, **changed})
+
+
+def test_small_and_started(data, tmp_path):
+    out = train(TINY, data, tmp_path / "a.safetensors", budget="2", size="small", stage="first", workers=0).weights
+    assert weights.read(out)["enter.bias"].shape == (2,) and weights.read(out)["enter.bias"].dtype == torch.float16
+    with pytest.raises(BlurbenchError, match="not a checkpoint of Network"):
+        train(TINY, data, tmp_path / "b.safetensors", budget="2", stage="second", start=out)
+    train(TINY, data, tmp_path / "b.safetensors", budget="2", size="small", stage="second", start=out, workers=0)
+
+
+def test_two_processes_learn_what_one_does(data, tmp_path):
+    """The batch is shared, so the mean gradient of both is that of one, but for the order of sums."""
+    outs = [tmp_path / f"{devices}.safetensors" for devices in (1, 2)]
+    for out, devices in zip(outs, "12", strict=True):
+        process = start(data, out, "--devices", devices, "--stage", "second", "--start", base(tmp_path), steps=4)
+        _, told = process.communicate(timeout=120)
+        assert process.returncode == 0, told.decode()
+    one, two = map(state_of, outs)
+    assert one.keys() == two.keys()
+    for key in one:
+        torch.testing.assert_close(one[key], two[key], rtol=1e-4, atol=1e-6)
+
+
+def base(folder):
+    path = folder / "base.safetensors"
+    if not path.is_file():
+        torch.manual_seed(1)
+        path.write_bytes(weights.packed(Network().state_dict(), {}))
+    return str(path)
+
+
+def test_rivals_leave_each_other_alone(data, tmp_path):
+    states = [state_of(train(RIVALS, data, tmp_path / f"{n}.safetensors", budget=str(n), workers=0).weights) for n in (1, 2)]
+    assert not torch.equal(states[0]["networks.network.enter.weight"], states[1]["networks.network.enter.weight"])
+    # The judge acts in every second step: the first, not the second. What nobody trains stays as it was.
+    assert torch.equal(states[0]["networks.judge.weight"], states[1]["networks.judge.weight"])
+    assert float(states[1]["optimisers.0.0.step"]) == 1 and float(states[1]["optimisers.1.0.step"]) == 2
+    assert torch.equal(states[1]["networks.idle.weight"], torch.ones(3)) and int(states[1]["networks.idle.num_batches_tracked"]) == 0
+
+
+def test_nan_stops_saves_and_says_where(data, tmp_path):
+    out = tmp_path / "w.safetensors"
+    with pytest.raises(BlurbenchError, match="the loss is nan at step 1, expected a finite number"):
+        train(EXPLODING, data, out, budget="9", workers=0)
+    state = state_of(out)
+    assert weights.card(out.with_suffix(".training") / "state.safetensors")["step"] == 1
+    assert all(torch.isfinite(value).all() for value in state.values())
+
+
+def test_a_full_disk_leaves_the_state_before(data, tmp_path, monkeypatch):
+    out = tmp_path / "w.safetensors"
+    train(TINY, data, out, budget="8", seed=3, workers=0)
+    before = (out.with_suffix(".training") / "state.safetensors").read_bytes()
+
+    def full(part, path):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(disk, "finish", full)
+    network = torch.nn.ModuleDict({"network": Network()})
+    with pytest.raises(DataSetError, match="the disk or quota is full"):
+        checkpoint.write(out.with_suffix(".training") / "state.safetensors", network, [], {})
+    assert (out.with_suffix(".training") / "state.safetensors").read_bytes() == before
+    assert not list(out.with_suffix(".training").glob(".*.part"))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--budget", "soon"], "expected a number of steps"),
+        (["--stage", "thrid"], "unknown stage 'thrid'"),
+        (["--stage", "second"], "goes on from weights of stage 'first'"),
+        (["--precision", "half"], "--precision is 'half'"),
+        (["--devices", "3", "--device", "cuda:1"], "cuda:1"),
+    ],
+)
+def test_mistakes_are_one_line(data, tmp_path, monkeypatch, capsys, words, told):
+    out = tmp_path / "w.safetensors"
+    monkeypatch.setattr(sys, "argv", ["blurbench", "train", "--method", TINY, "--dataset", str(data), "--out", str(out), *words])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    error = capsys.readouterr().err.strip().splitlines()
+    assert error[-1].startswith("error: ") and told in error[-1] and len(error) <= 2
+    assert not out.exists()
+
+
+def test_no_training_split(tmp_path):
+    from blurbench.synth.pipeline import make_dataset
+
+    make_dataset("genblur", out=tmp_path, clips={"train": 0, "test": 1}, size=(64, 96))
+    with pytest.raises(DataSetError, match="has no training split \\(its splits: test\\)"):
+        train(TINY, tmp_path, tmp_path / "w.safetensors")

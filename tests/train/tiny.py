@@ -1,0 +1,94 @@
+"""A method of one convolution with a recipe beside it, for tests of training: `tiny.py:Tiny`, and others that go wrong or have rivals."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from blurbench import weights as files
+from blurbench.methods import Capabilities, Method, MethodCard
+from blurbench.train.losses import centre, squared
+from blurbench.train.recipe import Player, Stage, Training, alone
+
+HERE = Path(__file__).parent
+
+
+class Network(nn.Module):
+    def __init__(self, width=4):
+        super().__init__()
+        self.enter, self.leave = nn.Conv2d(3, width, 3, padding=1), nn.Conv2d(width, 3, 3, padding=1)
+
+    def forward(self, x):
+        return x + self.leave(torch.relu(self.enter(x)))
+
+
+def first(networks, batch, settings):
+    noise = settings["noise"] * torch.randn_like(batch["blurry"])
+    return {"squared": squared(networks["network"](batch["blurry"] + noise), centre(batch["sharp"]))}
+
+
+def second(networks, batch, settings):
+    return {"absolute": (networks["network"](batch["blurry"]) - centre(batch["sharp"])).abs().mean()}
+
+
+def judged(networks, batch, settings):
+    with torch.no_grad():
+        made = networks["network"](batch["blurry"])
+    return {"judge": networks["judge"](made).mean() - networks["judge"](centre(batch["sharp"])).mean()}
+
+
+def deceiving(networks, batch, settings):
+    return {"deceive": -networks["judge"](networks["network"](batch["blurry"])).mean()}
+
+
+class Tiny(Method):
+    card = MethodCard(id="tiny", title="one convolution", paper="none", licence="Apache-2.0", weights="not shipped")
+    capabilities = Capabilities(frames=1)
+    training = Training(
+        network=Network,
+        recipe=HERE / "tiny.toml",
+        stages={"first": Stage(alone(first), settings=("noise",)), "second": Stage(alone(second))},
+    )
+
+    def __init__(self, network):
+        self.network = network
+
+    @classmethod
+    def load(cls, weights=None, device="cpu"):
+        state = {key: value.float() for key, value in files.read(weights).items()}
+        network = Network(len(state["enter.bias"]))
+        files.fit(network, state, weights)
+        return cls(network.eval())
+
+    @torch.inference_mode()
+    def predict(self, blurry, request):
+        image = torch.from_numpy(blurry.transpose(2, 0, 1).copy())[None]
+        return self.network(image).clamp(0, 1).permute(0, 2, 3, 1)[None].numpy()
+
+
+class Rivals(Tiny):
+    """Two players."""
+
+    training = Training(
+        network=Network,
+        recipe=HERE / "rivals.toml",
+        stages={
+            "rivals": Stage(
+                (Player(judged, ("judge",), every=2), Player(deceiving)),
+                helpers={"judge": lambda: nn.Conv2d(3, 1, 3), "idle": lambda: nn.BatchNorm2d(3)},
+            )
+        },
+    )
+
+
+def explode(networks, batch, settings):
+    return {
+        "squared": squared(networks["network"](batch["blurry"]), centre(batch["sharp"]))
+        * float("nan" if networks["network"].enter.bias.grad is not None else 1)
+    }
+
+
+class Exploding(Tiny):
+    """NaN from the second step on."""
+
+    training = Training(network=Network, recipe=HERE / "exploding.toml", stages={"only": Stage(alone(explode))})
