@@ -50,7 +50,7 @@ def scaled(channels: int, width: float) -> int:
 
 
 def he(module: nn.Module) -> None:
-    """Give all convolutions of a module the initial weights of He et al., ICCV 2015: those of PyTorch let the signal die out behind ReLUs."""
+    """Give all convolutions the initial weights of He et al., ICCV 2015: those of PyTorch let the signal die out behind ReLUs."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")

@@ -191,7 +191,7 @@ _ROWS = 48
 
 
 def reblurring(network: OffsetNetwork, blurry: torch.Tensor, sharp: torch.Tensor, settings: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """The terms that an offset network learns from, without any true motion (Eq. 5 to 7, and the code's terms).
+    """The terms that an offset network learns from, without any true motion (Eq. 6 to 10).
 
     blurry, sharp (the centre frame): (B, 3, H, W) in [0, 1]. settings: the weights `structure` of 1 - MS-SSIM, `smoothness` of the total
     variation of the offsets, `size` of their mean square. Multi-scale SSIM is the canonical one; the authors' package raises the last

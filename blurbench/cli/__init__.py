@@ -11,8 +11,9 @@ from blurbench import __version__
 from blurbench.errors import BlurbenchError
 
 _COMMANDS = (
-    *("demo", "make-dataset", "import", "verify", "inspect", "evaluate", "predict", "score", "animate", "view", "compare", "leaderboard", "plot", "train"),
-    *("pack", "weights", "convert-weights", "ls", "doctor"),
+    *("demo", "make-dataset", "import", "verify", "inspect", "pack"),
+    *("evaluate", "predict", "score", "animate", "view", "compare", "leaderboard", "plot", "train"),
+    *("weights", "convert-weights", "ls", "doctor"),
 )
 
 

@@ -155,7 +155,8 @@ def error_key(width: int = 192, height: int = 24) -> U8:
     """The colours of `error_map`, from 0 at the left to `ERROR_TOP` at the right."""
     levels = np.rint(np.linspace(0, ERROR_TOP, width)).astype(np.uint8)
     grey = np.broadcast_to(levels[None, None, :, None], (1, height, width, 3))
-    return error_map(np.ascontiguousarray(grey), np.zeros((1, height, width, 3), np.uint8))[0]
+    key: U8 = error_map(np.ascontiguousarray(grey), np.zeros((1, height, width, 3), np.uint8))[0]
+    return key
 
 
 def flow_colours(flow: F32 | F64, top: float) -> U8:

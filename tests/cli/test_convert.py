@@ -18,7 +18,7 @@ from torch import nn
 
 import blurbench
 from blurbench import weights
-from blurbench.baselines import gong2017, jin2018, nah2017, shen2020, zhang2019, zhang2020, zhang2021, zhong2022
+from blurbench.baselines import gong2017, jin2018, nah2017, noroozi2017, purohit2019, shen2020, zhang2019, zhang2020, zhang2021, zhong2022
 from blurbench.convert import _tensors, convert
 from blurbench.errors import BrokenPluginError, DataSetError, UnknownNameError, WeightsError
 from blurbench.methods import load_method
@@ -105,8 +105,11 @@ def trained_zhang2020(folder):
     save_file(state, folder / "mine.safetensors", metadata={"card": json.dumps({"dataset": "gopro7"})})
 
 
-def trained_gong2017(folder):
-    torch.save(small_state(gong2017.MotionFlow()), folder / "mine.pth")
+def trained(network):
+    def write(folder):
+        torch.save(small_state(network()), folder / "mine.pth")
+
+    return write
 
 
 FORMATS = {
@@ -120,11 +123,13 @@ FORMATS = {
     "zhang2019": official_zhang2019(zhang2019.Zhang2019),
     "zhang2019-1248": official_zhang2019(zhang2019.Zhang2019Deeper),
     "zhang2019-stack4": official_zhang2019(zhang2019.Zhang2019Stack),
-    "zhang2020": trained_zhang2020,
+    **{f"zhang2020{suffix}": trained_zhang2020 for suffix in ("", "-bg", "-bgh", "-iterated")},
+    **dict.fromkeys(("noroozi2017", "noroozi2017-si"), trained(noroozi2017.DeblurNet)),
+    "purohit2019": trained(purohit2019.BlurToVideo),
     "zhang2021": official_zhang2021(True),
     "zhang2021-reblur": official_zhang2021(True),
     "zhang2021-paper": official_zhang2021(False),
-    "gong2017": trained_gong2017,
+    "gong2017": trained(gong2017.MotionFlow),
     **{f"zhong2022{suffix}": official_zhong2022 for suffix in ("", "-deterministic", "-video", "-annotated")},
 }
 

@@ -139,7 +139,9 @@ def test_withheld_targets_are_an_error(tmp_path):
     assert import_dataset("reds", root, tmp_path / "out", changes=gamma, splits=("val",)).splits.keys() == {"val"}
 
 
-@pytest.mark.parametrize(("changes", "offsets"), [([], [-4, 0, 4]), (["window.targets=centre"], [0]), (["window.targets=all"], range(-5, 6))])
+@pytest.mark.parametrize(
+    ("changes", "offsets"), [([], [-4, 0, 4]), (["window.targets=centre"], [0]), (["window.targets=all"], range(-5, 6))]
+)
 def test_adobe240(tmp_path, changes, offsets):
     root = trees.adobe(tmp_path / "tree")
     import_dataset("adobe240-bin", root, tmp_path / "out", changes=changes)

