@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 from blurbench.metrics.protocol import Column
 from blurbench.report import site_words
 from blurbench.report.plots_data import Difference, Line, Point
-from blurbench.report.plots_style import FAINT, SIZE, Files, canvas, files, label_ends, label_points, look, name_axes, plain
+from blurbench.report.plots_style import FAINT, SIZE, Files, canvas, files, ink, label_ends, label_points, look, name_axes, plain
 
 STEPS = {"as-is": "as returned", "best": "a clip", "frame": "a frame", "patch": "a patch", "pixel": "a pixel", "channel": "a channel"}
 """The steps of the ladder of directions: one choice for …"""
@@ -58,7 +58,7 @@ def ladder(lines: Sequence[Line], columns: Sequence[Column], title: str) -> File
         axes.plot(*_end(line), look(i)[1], color=look(i)[0], markersize=5)
     axes.xaxis.set_major_locator(FixedLocator(range(len(columns))))
     axes.set_xticklabels([f"{STEPS[column.direction]}\n{plain(column.name)}" for column in columns], fontsize=8)
-    label_ends(axes, [(*_end(line), line.label, look(i)[0]) for i, line in enumerate(lines)])
+    label_ends(axes, _ends(lines))
     name_axes(
         axes,
         "direction of time chosen once for …" + (" (a frame: apart, it may show one twice)" if apart else ""),
@@ -75,7 +75,7 @@ def blur_size(lines: Sequence[Line], column: Column, title: str) -> Files:
     figure, axes = canvas(height=4.8)
     _draw(axes, lines, intervals=True)
     _focus(axes, lines)
-    label_ends(axes, [(*_end(line), line.label, look(i)[0]) for i, line in enumerate(lines)])
+    label_ends(axes, _ends(lines))
     name_axes(axes, "blur: median displacement in a sample over the exposure, pixels", quality(column), title)
     return files(figure, f"{column.name} against blur size of {len(lines)} methods. {_falls(lines)}")
 
@@ -86,7 +86,7 @@ def best_of(lines: Sequence[Line], column: Column, title: str) -> Files:
     _draw(axes, lines, intervals=True)
     _focus(axes, lines)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    label_ends(axes, [(*_end(line), line.label, look(i)[0]) for i, line in enumerate(lines)])
+    label_ends(axes, _ends(lines))
     name_axes(axes, "draws of which the best counts", quality(column), title)
     return files(figure, f"{column.name} of the best of several draws, of {len(lines)} methods. {_falls(lines)}")
 
@@ -101,7 +101,7 @@ def forest(found: Sequence[Difference], reference: str, column: Column, title: s
         axes.plot(one.mean, place, {"better": "^", "worse": "v"}.get(one.verdict, "o"), color=colour, markersize=7)
         text = f"{one.mean:+.3g}  {one.verdict}"
         axes.annotate(
-            text, (1.01, place), xycoords=axes.get_yaxis_transform(), fontsize=8, va="center", color=colour, annotation_clip=False
+            text, (1.01, place), xycoords=axes.get_yaxis_transform(), fontsize=8, va="center", color=ink(colour), annotation_clip=False
         )
     axes.axvline(0, color="#000000", linewidth=0.8)
     axes.set_yticks(range(len(found)), [plain(one.label) for one in reversed(found)], fontsize=SIZE)
@@ -122,16 +122,26 @@ def quality(column: Column, name: str = "") -> str:
 
 def _draw(axes: Axes, lines: Sequence[Line], intervals: bool = False) -> None:
     """Lines with marks; their intervals stand a little beside each other, so that they can be told apart."""
-    places = [place for line in lines for place, _ in line.values]
-    step = (max(places) - min(places)) * 0.008
+    step = _step(lines) if intervals else 0.0
     for i, line in enumerate(lines):
         colour, mark, dashes = look(i)
-        shift = (i - (len(lines) - 1) / 2) * step if intervals and len(lines) < 10 else 0.0
-        x, y = [place + shift for place, _ in line.values], [value.mean for _, value in line.values]
-        axes.plot(x, y, dashes, marker=mark, color=colour, markersize=5, linewidth=1.5)
+        x = [place + (i - (len(lines) - 1) / 2) * step for place, _ in line.values]
+        axes.plot(x, [value.mean for _, value in line.values], dashes, marker=mark, color=colour, markersize=5, linewidth=1.5)
         for place, value in zip(x, [value for _, value in line.values], strict=True):
             if intervals and value.low is not None and value.high is not None:
                 axes.plot([place] * 2, [value.low, value.high], color=colour, alpha=0.45, linewidth=1)
+
+
+def _step(lines: Sequence[Line]) -> float:
+    """How far the intervals of neighbouring lines are apart; nothing where there are too many."""
+    places = [place for line in lines for place, _ in line.values]
+    return (max(places) - min(places)) * 0.008 if len(lines) < 10 else 0.0
+
+
+def _ends(lines: Sequence[Line]) -> list[tuple[float, float, str, str]]:
+    """Where lines end, beyond the marks, with labels in an ink dark enough to read."""
+    beyond = _step(lines) * (len(lines) - 1) / 2
+    return [(_end(line)[0] + beyond, _end(line)[1], line.label, ink(look(i)[0])) for i, line in enumerate(lines)]
 
 
 def _focus(axes: Axes, lines: Sequence[Line]) -> None:

@@ -67,6 +67,11 @@ def look(index: int) -> tuple[str, str, str]:
     return COLOURS[index % len(COLOURS)], MARKS[index % len(MARKS)], DASHES[(index // len(COLOURS)) % len(DASHES)]
 
 
+def ink(colour: str) -> str:
+    """The colour as text: darker, for letters are thinner than marks."""
+    return "#" + "".join(f"{round(int(colour[i : i + 2], 16) * 0.62):02x}" for i in (1, 3, 5))
+
+
 def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]]) -> None:
     """Write (x, y, text, colour) beside each point, where it covers no point and no other label; a thin line leads from far ones."""
     renderer = _renderer(axes)

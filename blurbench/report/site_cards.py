@@ -68,7 +68,7 @@ def method(id: str, boards: Sequence[Board]) -> Card:
     said += ["Trivial: it shows what a number is worth."] if id in TRIVIAL else []
     facts = [("paper", known.paper), ("licence", known.licence), ("weights", known.weights or "none needed")] if known else []
     facts += [("trained on", known.training_data), ("released", known.released)] if known and known.released else []
-    table = Table("Numbers", ["board", "weights", "column", "value", "record"], [_method_row(board, row) for board, row in rows])
+    table = Table("Numbers", ["board", "variant", "weights", "column", "value", "record"], [_method_row(board, row) for board, row in rows])
     return Card(
         f"methods/{page_name(id)}.html",
         id,
@@ -151,7 +151,7 @@ def _method_row(board: Board, row: Row) -> list[Cell]:
     unit = site_words.unit(column)
     link = f"records/{page_name(row.record.name)}.json" if row.record else ""
     last = Cell("record", link) if link else Cell(f"printed by {row.source}")
-    return [board_link(board), Cell(weights(row)), Cell(column.name), Cell(f"{value} {unit}".strip() if value else ""), last]
+    return [board_link(board), Cell(row.variant), Cell(weights(row)), Cell(column.name), Cell(f"{value} {unit}".strip() if value else ""), last]
 
 
 def _recipe(label: str) -> Recipe | None:

@@ -85,7 +85,7 @@ def test_true_kernel_gains_with_noise(photo, kernel):
 
 
 def test_gain_reaches_the_borders():
-    """Measured in the outer 12 pixels: Wiener 5.5 dB, Richardson-Lucy 4.4 dB; with zeros outside they would lose."""
+    """Measured in the outer 12 pixels: Wiener 4.2 dB, Richardson-Lucy 5.8 dB."""
     kernel = KERNELS["shake 18"]
     sharp, blurry = blurred("coffee", kernel)
     frame = np.ones((256, 288), bool)
@@ -227,7 +227,7 @@ def test_uniform_blur_is_a_convolution(size, rows, columns, seed):
     kernel = random_kernel(rows, columns, rng)
     blur = deconvolution.UniformBlur(kernel, size)
     sharp = rng.random((*blur.size, 3)).astype(np.float32)
-    np.testing.assert_allclose(blur.forward(sharp), convolve(sharp, kernel[..., None], mode="valid"), atol=2e-6)
+    np.testing.assert_allclose(blur.forward(sharp), convolve(sharp.astype(np.float64), kernel[..., None], mode="valid"), atol=2e-6)
 
 
 @settings(max_examples=30, deadline=None)
@@ -241,12 +241,12 @@ def test_linear_blur_of_one_line_is_uniform(size, u, v, seed):
 
 @pytest.mark.parametrize("strength", kernels.STRENGTHS)
 def test_linear_blur_is_that_of_the_data(strength):
-    """Measured: 4e-7."""
+    """Measured: the same to the bit."""
     image = photograph("coffee").astype(np.float32)[:96, :128]
     motion = kernels.field((96, 128), kernels.STRENGTHS[strength], np.random.default_rng(0))
     assert len(np.unique(motion.reshape(-1, 2), axis=0)) > 25
     blur = deconvolution.LinearBlur(motion)
-    np.testing.assert_allclose(blur.forward(blur.start(image)), kernels.blur(image, motion), atol=2e-6)
+    np.testing.assert_allclose(blur.forward(blur.start(image)), kernels.blur(image, motion), atol=1e-6)
 
 
 # Filters.
@@ -308,7 +308,6 @@ def test_sparse_gradients_lessen_their_energy():
     kernel = KERNELS["shake 18"]
     sharp, blurry = blurred("coffee", kernel)
     restored = deconvolution.sparse_gradients(unit(blurry), kernel, 1e-3)
-    inner = slice(25, -25), slice(25, -25)
 
     def energy(image):
         rest = convolve(image, kernel[..., None], mode="same") - unit(blurry)

@@ -41,7 +41,7 @@ def checkpoint(tmp_path_factory):
 def test_numbers_of_labels():
     assert (U_LABELS, V_LABELS, LARGEST) == (37, 73, 36)
     maxima = kernels.STRENGTHS["strong"]
-    assert LARGEST >= maxima.shift_x * (1 + maxima.gradient_x / 2), "what a strong shift gives"
+    assert maxima.shift_x * (1 + maxima.gradient_x / 2) <= LARGEST, "what a strong shift gives"
 
 
 @pytest.mark.parametrize(
@@ -131,14 +131,13 @@ def test_enlarging_begins_as_bilinear_interpolation(factor):
     torch.testing.assert_close(actual[inner], expected[inner], rtol=0, atol=1e-5)
 
 
-def test_scores_see_about_what_the_layers_reach(network):
-    """Three poolings below a change at one pixel, seven convolutions: it reaches scores up to 112 pixels away, and none beyond."""
+def test_scores_see_as_far_as_lines_are_long(network):
+    """A change at one pixel reaches the scores of pixels up to 69 away, so that a line of the largest label is seen, and none far away."""
     image = tensor(16, 320)
     changed = image.clone()
     changed[..., 8, 8] += 1
     difference = (run(network, changed) - run(network, image)).abs().amax(dim=(0, 1, 2))
-    reached = int(difference.nonzero().max())
-    assert 48 < reached < 160
+    assert difference.nonzero().max() - 8 == 69
     assert difference[8] > 0
 
 
@@ -158,10 +157,10 @@ class Knows(MotionFlow):
 
 @pytest.mark.parametrize("photo", ["astronaut", "coffee"])
 def test_known_motion_restores_a_photograph(photo):
-    """Blurred by a field of the published kind, in 8 bits. Measured: 5.3 and 5.1 dB."""
+    """Blurred by a field of the published kind, in 8 bits. Measured: 5.3 and 5.8 dB."""
     sharp = photograph(photo).astype(np.float32)
-    field = kernels.field(sharp.shape[:2], kernels.STRENGTHS["mild"], np.random.default_rng(2))
-    assert np.ptp(field, axis=(0, 1)).max() > 4
+    field = kernels.field(sharp.shape[:2], kernels.STRENGTHS["mild"], np.random.default_rng(0))
+    assert np.ptp(field, axis=(0, 1)).max() > 10
     blurry = np.rint(255 * kernels.blur(sharp, field)).astype(np.uint8)
     inner = slice(20, -20), slice(20, -20)  # the blurry border was made of repeated pixels
     restored = predict(Gong2017(Knows(field)), make_sample(blurry)).frames[0, 0]

@@ -108,14 +108,15 @@ def test_inspect_and_ls_and_doctor(made):
 
 
 def test_train_then_evaluate(made):
-    done = command("train", "--method", "zhang2020", "--dataset", "genblur", "--budget", "2", "--out", "w.safetensors", cwd=made)
+    arguments = ("train", "--method", "zhang2020", "--stage", "content", "--dataset", "genblur", "--budget", "2", "--out", "w.safetensors")
+    done = command(*arguments, cwd=made)
     assert done.returncode != 0 and "crop is 128" in done.stderr
     env = {"BLURBENCH_DATA": str(made / "big")}
     assert (
         command("make-dataset", "genblur", "--clips", "train=2", "--clips", "test=0", "--size", "160x128", cwd=made, env=env).returncode
         == 0
     )
-    done = command("train", "--method", "zhang2020", "--dataset", "genblur", "--budget", "2", "--out", "w.safetensors", cwd=made, env=env)
+    done = command(*arguments, cwd=made, env=env)
     assert done.returncode == 0, done.stderr
     done = command("evaluate", "--method", "zhang2020", "--weights", "w.safetensors", "--dataset", "genblur", "--out", "own", cwd=made)
     assert done.returncode == 0, done.stderr
@@ -161,7 +162,7 @@ def test_a_stopped_run_goes_on(tmp_path, kind):
 
 def test_dry_run_makes_nothing(tmp_path):
     done = command("make-dataset", "genblur", "--dry-run", cwd=tmp_path)
-    assert done.returncode == 0 and "8 test" in done.stderr
+    assert done.returncode == 0 and "16 test" in done.stderr
     assert not list(tmp_path.iterdir())
 
 

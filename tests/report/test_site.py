@@ -1,4 +1,4 @@
-"""The site as files: what its pages say and link to, what a hostile record can do, and what is written again. The browser's part: tests/browser."""
+"""The site as files: what pages say and link to, what a hostile record can do, what is written again. In a browser: tests/browser."""
 
 import csv
 import json
@@ -187,7 +187,7 @@ def test_a_missing_metric_is_a_dash_with_its_reason(tmp_path):
     page = board_page(tmp_path / "site")
     (row,) = page.rows()
     place = 3 + [column.name for column in protocols.load("blurbench-1").columns].index("psnr")
-    assert row[place][2] == ["–"] and "data-v" not in row[place][1]
+    assert row[place][2] == [chr(0x2013)] and "data-v" not in row[place][1]
     assert "the method gives the centre frame only (mine)" in page.path.read_text()
 
 
@@ -270,7 +270,7 @@ def test_names_of_pages_are_plain_and_never_shared(texts):
 def test_every_protocol_has_words(name):
     rules = protocols.load(name)
     said = " ".join(site_words.sentences(rules))
-    assert f"ranked by {rules.rank_by}" in said and "8 bits" in said or rules.quantise == "float"
+    assert (f"ranked by {rules.rank_by}" in said and "8 bits" in said) or rules.quantise == "float"
     for column in rules.columns:
         assert site_words.rule(column, rules) and site_words.metric(column)
 
@@ -291,7 +291,9 @@ def test_words_of_a_protocol():
 
 
 def test_a_board_of_200_rows_is_below_300_kb(tmp_path):
-    rows = [made(f"method-{i}", "blurbench-1", 20 + i / 100, command="blurbench evaluate --method m --dataset genblur " * 2) for i in range(200)]
+    rows = [
+        made(f"method-{i}", "blurbench-1", 20 + i / 100, command="blurbench evaluate --method m --dataset genblur " * 2) for i in range(200)
+    ]
     values = {column.name: Value(30.123456, 29.123456, 31.123456) for column in protocols.load("blurbench-1").columns}
     build_site(boards([replace(row, values=values) for row in rows]), tmp_path / "site")
     (path,) = (tmp_path / "site/boards").glob("*.html")

@@ -84,7 +84,14 @@ def test_error_map_is_viridis_of_the_mean_difference():
 def test_flow_colours():
     """Right is red, down (y grows) violet to blue, left cyan; half the length is half as strong; still is white."""
     field = np.array([[[2, 0], [-2, 0], [1, 0], [0, 0], [0, 2], [9, 0]]], np.float32)
-    assert samples.flow_colours(field, 2.0)[0].tolist() == [[255, 0, 0], [0, 255, 255], [255, 128, 128], [255, 255, 255], [128, 0, 255], [255, 0, 0]]
+    assert samples.flow_colours(field, 2.0)[0].tolist() == [
+        [255, 0, 0],
+        [0, 255, 255],
+        [255, 128, 128],
+        [255, 255, 255],
+        [128, 0, 255],
+        [255, 0, 0],
+    ]
     wheel = samples.wheel(97)
     assert wheel[48, 96].tolist() == [255, 0, 0] and wheel[48, 0].tolist() == [0, 255, 255] and wheel[0, 0].tolist() == [255, 255, 255]
 
@@ -115,7 +122,11 @@ def test_pages_of_real_runs(real, tmp_path):
     build(real, site)
     pages = sorted((site / "samples").rglob("*.html"))
     assert len(pages) == 3
-    scores = [records.scores(path).set_index("sample")["psnr-pooled"] for path in sorted((real / "runs").glob("*.json")) if "centre" not in path.name]
+    scores = [
+        records.scores(path).set_index("sample")["psnr-pooled"]
+        for path in sorted((real / "runs").glob("*.json"))
+        if "centre" not in path.name
+    ]
     means = (scores[0] + scores[1]) / 2
     best = next(page for page in pages if re.search("Chosen: best", page.read_text()))
     assert means.idxmax() in best.read_text()
@@ -156,7 +167,14 @@ def test_plain_pictures_of_others(real, tmp_path):
         for i, frame in enumerate(sample.sharp):
             write_rgb(tmp_path / "mine2026" / sample.id / f"{i}.png", 255 - frame)
     found, _ = collect(real / "runs")
-    build_site(boards(found), tmp_path / "site", runs=real / "runs", dataset=real / "data", predictions=[tmp_path / "mine2026"], samples=[data.ids("test")[0]])
+    build_site(
+        boards(found),
+        tmp_path / "site",
+        runs=real / "runs",
+        dataset=real / "data",
+        predictions=[tmp_path / "mine2026"],
+        samples=[data.ids("test")[0]],
+    )
     (page,) = (tmp_path / "site/samples").rglob("*.html")
     clips = {a["aria-label"].split(":")[0]: a for a, _ in Page(page).all("div") if "data-frames" in a}
     shown, true = (read_rgb((page.parent / clips[name]["data-pictures"]).resolve()).astype(int) for name in ("mine2026", "true frames"))
@@ -182,7 +200,12 @@ def test_missing_predictions_are_said_and_the_rest_is_shown(real, tmp_path):
     folders = [folder, real / "p/oracle-reversed"]
     build_site(boards(found), tmp_path / "site", runs=real / "runs", dataset=real / "data", predictions=folders, tell=said.append)
     assert any("predictions of that video are missing" in line for line in said)
-    names = {a["aria-label"].split(":")[0] for page in (tmp_path / "site/samples").rglob("*.html") for a, _ in Page(page).all("div") if "data-frames" in a}
+    names = {
+        a["aria-label"].split(":")[0]
+        for page in (tmp_path / "site/samples").rglob("*.html")
+        for a, _ in Page(page).all("div")
+        if "data-frames" in a
+    }
     assert names == {"blurry input", "true frames", "oracle-reversed"}
 
 
