@@ -151,7 +151,14 @@ def _method_row(board: Board, row: Row) -> list[Cell]:
     unit = site_words.unit(column)
     link = f"records/{page_name(row.record.name)}.json" if row.record else ""
     last = Cell("record", link) if link else Cell(f"printed by {row.source}")
-    return [board_link(board), Cell(row.variant), Cell(weights(row)), Cell(column.name), Cell(f"{value} {unit}".strip() if value else ""), last]
+    return [
+        board_link(board),
+        Cell(row.variant),
+        Cell(weights(row)),
+        Cell(column.name),
+        Cell(f"{value} {unit}".strip() if value else ""),
+        last,
+    ]
 
 
 def _recipe(label: str) -> Recipe | None:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from blurbench.errors import DataSetError
-from blurbench.store.disk import replacing, telling
+from blurbench.store.disk import part_of, telling
 from blurbench.store.manifest import write_json
 
 INDEX = ".site.json"
@@ -55,6 +55,7 @@ class SiteFiles:
         self.folder = folder
         self.counts = Counts()
         self._old, self._known = _read_index(folder / INDEX)
+        self._there = {path for path in self._old if (folder / path).is_file()}
         self._used: dict[str, Media] = {}
         self._files: set[str] = set()
 
@@ -66,8 +67,7 @@ class SiteFiles:
         if _holds(place, data):
             self.counts.kept += 1
             return path
-        with replacing(place) as part:
-            part.write_bytes(data)
+        _put(place, data)
         self.counts.written += 1
         return path
 
@@ -78,7 +78,7 @@ class SiteFiles:
         """
         name = digest(key)
         known = self._known.get(name)
-        if known and all((self.folder / path).is_file() for path in known.files.values()):
+        if known and all(path in self._there for path in known.files.values()):
             self._files.update(known.files.values())
             self.counts.kept += len(known.files)
             self._used[name] = known
@@ -121,6 +121,18 @@ def page_name(text: str) -> str:
         return text
     plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60]
     return f"{plain or 'x'}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+
+
+def _put(path: Path, data: bytes) -> None:
+    """The file appears whole or not at all. It is not forced to disk, which would take most of the time: a site is built again."""
+    with telling(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = part_of(path)
+        try:
+            part.write_bytes(data)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _holds(path: Path, data: bytes) -> bool:

@@ -17,7 +17,7 @@ from blurbench.report.board import Board, Row
 from blurbench.report.plots_data import label
 from blurbench.report.samples import Pick
 from blurbench.report.site_cards import Cell, board_link
-from blurbench.report.site_files import Made, Media, SiteFiles, page_name
+from blurbench.report.site_files import Made, Media, SiteFiles, digest, page_name
 from blurbench.run import record as records
 from blurbench.run.predictions import Predictions
 from blurbench.store.reader import MadeDataSet
@@ -79,6 +79,7 @@ class Stored:
     predictions: Predictions
     split: str
     rows: list[tuple[Board, Row]]
+    _videos: dict[str, object] = field(default_factory=dict)
 
     @property
     def place(self) -> tuple[bool, float, str]:
@@ -98,10 +99,17 @@ class Stored:
     def key(self, sample: str) -> object:
         """What changes when the stored prediction of a sample does: its files' sizes and times."""
         video = sample.rpartition("/")[0]
-        files = [self.folder / f"{video}.h5"] if self.predictions.header else sorted((self.folder / sample).rglob("*"))
-        states = [(path.name, path.stat()) for path in files if path.is_file()]
-        header = asdict(self.predictions.header) if self.predictions.header else self.folder.name
-        return [header, [(name, state.st_size, state.st_mtime_ns) for name, state in states]]
+        if not self.predictions.header:
+            return [self.folder.name, [_state(path) for path in sorted((self.folder / sample).rglob("*")) if path.is_file()]]
+        if video not in self._videos:
+            path = self.folder / f"{video}.h5"
+            self._videos[video] = [digest(asdict(self.predictions.header)), _state(path) if path.is_file() else None]
+        return self._videos[video]
+
+
+def _state(path: Path) -> list[object]:
+    state = path.stat()
+    return [path.name, state.st_size, state.st_mtime_ns]
 
 
 class SamplePages:
@@ -113,6 +121,7 @@ class SamplePages:
         self.data, self.boards, self.runs, self.site, self.tell = data, boards, runs, site, tell
         self.stored = sorted((_stored(folder, data, boards) for folder in folders), key=lambda each: each.place)
         self._tables: dict[str, pd.DataFrame | None] = {}
+        self._by_sample: dict[str, dict[str, dict[Hashable, Any]]] = {}
 
     def build(self, chosen: Sequence[str] = ()) -> list[SamplePage]:
         """All pages: chosen samples first, then those that the boards' ranking columns choose. Raises BlurbenchError for unknown ids."""
@@ -161,6 +170,15 @@ class SamplePages:
                 self.tell(str(error))
                 self._tables[name] = None
         return self._tables[name]
+
+    def _lines(self, row: Row) -> dict[str, dict[Hashable, Any]]:
+        """The scores of a run by sample."""
+        assert row.record
+        name = row.record.name
+        if name not in self._by_sample:
+            table = self._scores(row)
+            self._by_sample[name] = {} if table is None else {str(line["sample"]): line for line in table.to_dict("records")}
+        return self._by_sample[name]
 
     def _page(self, split: str, sample: str, why: str, boards: Sequence[Board]) -> SamplePage:
         lazy = _Lazy(self.data, sample)
@@ -221,9 +239,7 @@ class SamplePages:
         turned: list[bool] = []
         words = []
         for board, row in each.rows:
-            table = self._scores(row)
-            line = None if table is None else next(iter(table[table["sample"] == sample].to_dict("records")), None)
-            if line is None:
+            if (line := self._lines(row).get(sample)) is None:
                 continue
             draws += [] if _missing(line["draw"]) else [int(line["draw"])]
             turned += [] if _missing(line["reversed"]) else [bool(line["reversed"])]

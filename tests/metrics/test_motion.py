@@ -208,7 +208,7 @@ def test_scored_under_a_protocol():
         Column("free", "trajectory-error", "", options={"direction": "pixel"}),
     )
     rules = Protocol("own", 1, "", "", "round", 100.0, "as-is", "epe", columns)
-    prediction = Prediction("a", frames[None] / np.float32(255), 0.0, "cpu", predicted[None].astype(np.float32))
+    prediction = Prediction("a", frames[None] / np.float32(255), 0.0, "cpu", predicted[None].astype(np.float32), times)
     away = np.abs(times - 0.5).mean() * 10
     assert score(rules, prediction, sample).values == pytest.approx(
         # Over the 0.8 of an exposure between first and last target, the line is (4.8, -6.4).

@@ -32,7 +32,9 @@ function sortable(table) {
     });
     for (const each of heads) each.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", order);
-    body.append(...rows.map(([, row]) => row));
+    body.remove();  // moving rows outside of the page is several times as fast
+    body.replaceChildren(...rows.map(([, row]) => row));
+    table.append(body);
   }
 
   const empty = value => Number(value === "" || Number.isNaN(value));
