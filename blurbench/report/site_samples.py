@@ -88,7 +88,7 @@ class Stored:
         rank = row.rank if row and row.rank is not None else float("inf")
         return bool(row and row.trivial), rank, self.name
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The method, with its weights where a board has it twice; the folder where no board has it."""
         if self.rows:

@@ -32,31 +32,38 @@ function sortable(table) {
     });
     for (const each of heads) each.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", order);
-    body.remove();  // moving rows outside of the page is several times as fast
     body.replaceChildren(...rows.map(([, row]) => row));
-    table.append(body);
+    table.dispatchEvent(new Event("sorted"));
   }
 
   const empty = value => Number(value === "" || Number.isNaN(value));
 }
 
 function filtered(form) {
-  const rows = [...document.getElementById(form.dataset.filters).tBodies[0].rows];
-  const texts = rows.map(row => [row.cells[1], row.cells[2], row.cells[row.cells.length - 1]].map(cell => cell.textContent).join(" ").toLowerCase());
-  const [text, printed, count] = ["text", "printed", "count"].map(name => form.querySelector(`[data-filter=${name}]`));
+  const table = document.getElementById(form.dataset.filters), body = table.tBodies[0];
+  const described = row => [row.cells[1], row.cells[2], row.cells[row.cells.length - 1]].map(cell => cell.textContent).join(" ").toLowerCase();
+  const texts = new Map(Array.from(body.rows, row => [row, described(row)]));
+  const [text, printed, count, all] = ["text", "printed", "count", "all"].map(name => form.querySelector(`[data-filter=${name}]`));
+  let most = 250;  // rows at once: a browser takes a second to lay out thousands
 
   function apply() {
     const words = text.value.toLowerCase().split(/\s+/).filter(Boolean);
-    let shown = 0;
-    rows.forEach((row, index) => {
-      const fits = row.classList.contains("trivial") || words.every(word => texts[index].includes(word));
-      row.hidden = !fits || (printed && !printed.checked && row.classList.contains("printed"));
-      shown += !row.hidden;
-    });
-    count.textContent = shown === rows.length ? `${shown} rows` : `${shown} of ${rows.length} rows`;
+    let shown = 0, fitting = 0;
+    for (const row of body.rows) {
+      const trivial = row.classList.contains("trivial");
+      const fits = (trivial || words.every(word => texts.get(row).includes(word))) && !(printed && !printed.checked && row.classList.contains("printed"));
+      const show = fits && (trivial || shown < most);
+      if (row.hidden === show) row.hidden = !show;
+      fitting += fits;
+      shown += show;
+    }
+    count.textContent = shown === texts.size ? `${shown} rows` : `${shown} of ${texts.size} rows`;
+    all.hidden = shown === fitting;
   }
 
   form.addEventListener("input", apply);
+  table.addEventListener("sorted", apply);
+  all.addEventListener("click", () => { most = Infinity; apply(); });
   form.addEventListener("submit", event => event.preventDefault());
   apply();
 }
@@ -90,6 +97,7 @@ function player(form) {
       const kind = view === "error" && backwards && clip.data.turned ? "turned" : clip.data[view] ? view : "pictures";
       const source = clip.data[kind];
       if (clip.image.getAttribute("src") !== source) clip.image.src = source;
+      clip.over.classList.toggle("none", clip.compared && view !== "pictures" && kind === "pictures");
       const still = kind === "flow" || clip.frames === 1 || (kind !== "pictures" && "still" in clip.data);
       const index = still ? 0 : backwards && kind === "pictures" ? clip.frames - 1 - now : now;
       const columns = still ? 1 : clip.columns, rows = still ? 1 : Math.ceil(clip.frames / clip.columns);
