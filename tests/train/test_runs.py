@@ -29,8 +29,17 @@ def data(made):
     return made / "data/genblur"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """As the processes below: sums of several threads differ in their last bits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
-def undisturbed(data, tmp_path_factory):
+def undisturbed(one_thread, data, tmp_path_factory):
     out = tmp_path_factory.mktemp("undisturbed") / "w.safetensors"
     return train(TINY, data, out, budget="40", seed=3, workers=0, half=False)
 
