@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,10 @@ class Browser:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         self.driver.get(page.as_uri())
+        until = time.monotonic() + 20  # on pages from disk `get` may return before scripts have run
+        while (self.run("return [document.URL, document.readyState]")) != [page.as_uri(), "complete"]:
+            assert time.monotonic() < until, f"{page} does not finish loading"
+            time.sleep(0.01)
 
     def run(self, script: str, *arguments):
         return self.driver.execute_script(script, *arguments)
