@@ -41,7 +41,8 @@ def tradeoff(points: Sequence[Point], column: Column, cost: str, title: str, lin
         axes.annotate(
             plain(text), (0, value), (2, 3), xycoords=axes.get_yaxis_transform(), textcoords="offset points", fontsize=8, color=FAINT
         )
-    chosen = [*front, *sorted((p for p in points if not p.front), key=lambda p: -p.mean)][:_LABELLED]
+    sign = 1 if column.better == "higher" else -1
+    chosen = [*front, *sorted((p for p in points if not p.front), key=lambda p: -sign * p.mean)][:_LABELLED]
     label_points(axes, [(p.cost, p.mean, p.label, look(0)[0] if p.front else "#404040") for p in chosen])
     name_axes(axes, f"{cost}, log scale; less is better (left)", quality(column), title)
     _notes(axes, points, lines, shown, len(chosen))

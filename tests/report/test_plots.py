@@ -202,6 +202,22 @@ def test_text_can_be_read(kind, monkeypatch):
     assert made_once.png.startswith(b"\x89PNG") and b"<svg" in made_once.svg and len(made_once.alt) > 40
 
 
+@pytest.mark.parametrize(("column", "left_out"), [(PSNR, range(1, 7)), (EPE, range(14, 20))])
+def test_of_many_methods_the_best_have_labels(column, left_out, monkeypatch):
+    """Twenty methods, method-i with the value i: the best is the cheapest and alone on the front, the worst six have no label."""
+    drawn = []
+    keep = plots_style.files
+    monkeypatch.setattr(plots, "files", lambda figure, alt: drawn.append(figure) or keep(figure, alt))
+    best = 20 if column is PSNR else 0
+    points = [
+        Point(f"method-{i}", 1.0 if i == best else 2.0 + i, float(i), None, None, i == best) for i in (range(1, 21) if best else range(20))
+    ]
+    plots.tradeoff(points, column, "seconds a sample", "title")
+    labels = {text.get_text() for text in drawn[0].axes[0].texts}
+    assert {f"method-{i}" for i in left_out}.isdisjoint(labels) and len({label for label in labels if label.startswith("method-")}) == 14
+    assert "6 more methods without a label" in labels
+
+
 def test_colours_are_told_apart_by_the_colour_blind():
     """Okabe and Ito's colours stay apart when red and green receptors are lost (Viénot et al. 1999), in the linear light of the screen."""
     rgb = np.array([[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for colour in plots_style.COLOURS])
