@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -31,12 +32,9 @@ def read(path: Path) -> dict[str, Any]:
 
 def build(cls: type[T], table: Any, where: str) -> T:
     """A dataclass from a table. Raises RecipeError; for an unknown key it names the nearest."""
-    if not isinstance(table, dict):
-        raise RecipeError(f"{where} is {table!r}, expected a table of keys")
     known = {field.name: field for field in fields(cls)}  # type: ignore[arg-type]
+    known_keys(where, table, known)
     for key, value in table.items():
-        if key not in known:
-            raise RecipeError(str(UnknownNameError("key", key, known, where)))
         kind, expected = _KINDS.get(str(known[key].type), (object, ""))
         right = isinstance(value, kind) and (kind in (bool, object) or not isinstance(value, bool))
         blank = kind is str and right and not value.strip() and known[key].default != ""
@@ -45,6 +43,15 @@ def build(cls: type[T], table: Any, where: str) -> T:
         return cls(**table)
     except TypeError as error:
         raise RecipeError(f"{where}: {str(error).split('__init__() ')[-1]}") from error
+
+
+def known_keys(where: str, table: Any, known: Iterable[str], kind: str = "key") -> None:
+    """Raises RecipeError for what is no table, and for the first key that is not known; names the nearest."""
+    if not isinstance(table, dict):
+        raise RecipeError(f"{where} is {table!r}, expected a table of keys")
+    known = list(known)
+    if unknown := [key for key in table if key not in known]:
+        raise RecipeError(str(UnknownNameError(kind, unknown[0], known, where)))
 
 
 def require(where: str, key: str, value: Any, right: bool, expected: str) -> None:

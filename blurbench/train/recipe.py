@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from blurbench import strict
-from blurbench.errors import RecipeError, UnknownNameError
+from blurbench.errors import RecipeError
 from blurbench.store.augment import Augmentation
-from blurbench.strict import one_of, require
+from blurbench.strict import known_keys, one_of, require
 
 if TYPE_CHECKING:
     import torch
@@ -77,7 +77,7 @@ def alone(loss: Loss, *trains: str) -> tuple[Player, ...]:
 class Training:
     """How a method is trained, as far as it is code.
 
-    network: makes the method's network, whose state the method's `load` takes; gets the keys of the table `[small]` with `--size small`.
+    network: makes the method's network, whose state the method's `load` takes; gets `network` of the table `[small]` with `--size small`.
     stages: in the order of training. recipe: the TOML's name in `baselines/training`, or a path beside a method in a file of its own.
     frames: target frames a sample must have; None: any. state: the tensors that go into the weights file; by default `state_dict`.
     """
@@ -145,48 +145,67 @@ class Schedule:
         require(where, "score", self.score, bool(self.score) == bool(self.protocol), "a column together with `protocol`")
 
 
+Size = Literal["paper", "small"]
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """A whole TOML file. source: where the numbers come from. small: keyword arguments of the network with `--size small`."""
+    """A TOML file, read for one size of the network.
+
+    source: where the numbers come from. network: keyword arguments of the network. With `small` they are those of the table `[small]`, and
+    the keys of its `[small.stage.NAME]` stand for those of the stage: a narrow network learns in other steps than the paper's.
+    """
 
     path: Path
     source: str
     stages: dict[str, Schedule]
-    small: dict[str, float]
+    network: dict[str, Any]
 
     @classmethod
-    def read(cls, path: Path, training: Training) -> Recipe:
-        """Raises RecipeError for keys, stages or settings that the method does not have, or that are missing."""
+    def read(cls, path: Path, training: Training, size: str = "paper") -> Recipe:
+        """Raises RecipeError for keys, stages or settings that the method does not have, or that are missing, and for an unknown size."""
         table = strict.read(path)
-        if unknown := [key for key in table if key not in ("source", "stage", "small")]:
-            raise RecipeError(str(UnknownNameError("key", unknown[0], ("source", "stage", "small"), str(path))))
+        known_keys(str(path), table, ("source", "stage", "small"))
         require(str(path), "source", table.get("source"), isinstance(table.get("source"), str), "text: where the numbers come from")
-        given = table.get("stage")
-        require(str(path), "stage", given, isinstance(given, list) and bool(given), "[[stage]] tables")
-        stages = {schedule.name: schedule for schedule in (_schedule(entry, path) for entry in table["stage"])}
+        entries: Any = table.get("stage")
+        tables = isinstance(entries, list) and bool(entries) and all(isinstance(entry, dict) for entry in entries)
+        require(str(path), "stage", entries, tables, "[[stage]] tables")
+        small = _small(table, size, path)
+        own = small.get("stage", {})
+        known_keys(f"{path}, small", own, [entry.get("name") for entry in entries], "stage")
+        stages = {entry.get("name"): _schedule({**entry, **own.get(entry.get("name"), {})}, path) for entry in entries}
         if list(stages) != list(training.stages):
-            raise RecipeError(f"{path}: stages are {', '.join(stages)}, expected {', '.join(training.stages)}")
+            raise RecipeError(f"{path}: stages are {', '.join(map(str, stages))}, expected {', '.join(training.stages)}")
         for name, stage in training.stages.items():
             _names_match(f"{path}, stage {name!r}", stages[name].settings, stage.settings)
-        return cls(path, table["source"], stages, table.get("small", {}))
+        return cls(path, table["source"], stages, small.get("network", {}))
 
 
-def find(training: Training) -> Recipe:
+def find(training: Training, size: str = "paper") -> Recipe:
     """The recipe of a method. Raises RecipeError."""
     named = training.recipe
     path = named if isinstance(named, Path) else Path(str(resources.files("blurbench.baselines"))) / "training" / f"{named}.toml"
-    return Recipe.read(path, training)
+    return Recipe.read(path, training, size)
 
 
-def _schedule(table: Any, path: Path) -> Schedule:
-    where = f"{path}, stage {table.get('name', '?')!r}" if isinstance(table, dict) else str(path)
-    if isinstance(table, dict) and "augmentation" in table:
+def _small(table: dict[str, Any], size: str, path: Path) -> dict[str, Any]:
+    """The table `[small]`, empty for the paper's size."""
+    if size not in get_args(Size) or (size == "small" and "small" not in table):
+        expected = "paper or small" if "small" in table else f"paper: {path} has no [small] table"
+        raise RecipeError(f"--size is {size!r}, expected {expected}")
+    small: dict[str, Any] = table["small"] if size == "small" else {}
+    known_keys(f"{path}, small", small, ("network", "stage"))
+    return small
+
+
+def _schedule(table: dict[str, Any], path: Path) -> Schedule:
+    where = f"{path}, stage {table.get('name', '?')!r}"
+    if "augmentation" in table:
         table = {**table, "augmentation": strict.build(Augmentation, table["augmentation"], f"{where}, augmentation")}
     return strict.build(Schedule, table, where)
 
 
 def _names_match(where: str, given: Mapping[str, Any], expected: tuple[str, ...]) -> None:
-    if unknown := [key for key in given if key not in expected]:
-        raise RecipeError(str(UnknownNameError("setting", unknown[0], expected, where)))
+    known_keys(where, given, expected, "setting")
     if missing := [key for key in expected if key not in given]:
         raise RecipeError(f"{where}: the setting {missing[0]!r} is missing, expected a value in [stage.settings]")

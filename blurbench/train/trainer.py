@@ -63,14 +63,14 @@ class Plan:
             "precision": self.precision,
             "size": self.size,
             "start": weights.describe([self.start], "given").sha256 if self.start else None,
-            "small": self.recipe.small if self.size == "small" else {},
+            "network": self.recipe.network,
             "recipe": {name: asdict(self.recipe.stages[name]) for name in self.stages},
         }
 
     def network(self) -> torch.nn.Module:
         """A new network, from the seed, or the weights to start from. Raises WeightsError."""
         torch.manual_seed(self.seed)
-        network = self.training.network(**(self.recipe.small if self.size == "small" else {}))
+        network = self.training.network(**self.recipe.network)
         if self.start is not None:
             given = {key: value.float() for key, value in weights.read(self.start).items()}
             own = network.state_dict()
@@ -178,11 +178,7 @@ def _plan(
         raise RecipeError(f"method {method!r} has nothing to train; expected one with `training`, see docs/training.md")
     if precision not in ("float32", "bfloat16"):
         raise RecipeError(f"--precision is {precision!r}, expected float32 or bfloat16")
-    rules = recipe.find(training)
-    if size not in ("paper", "small") or (size == "small" and not rules.small):
-        raise RecipeError(
-            f"--size is {size!r}, expected {'paper or small' if rules.small else f'paper: {rules.path} has no [small] table'}"
-        )
+    rules = recipe.find(training, size)
     stages = list(training.stages)
     if stage is not None and stage not in stages:
         raise UnknownNameError("stage", stage, stages, f"method {cls.card.id}")

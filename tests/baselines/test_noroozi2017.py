@@ -148,7 +148,9 @@ def test_the_recipe_has_the_printed_numbers():
     (stage,) = found.stages.values()
     assert (stage.batch, stage.learning_rate, stage.betas, stage.factor) == (10, 1e-3, [0.9, 0.999], 0.75)
     assert stage.schedule == "steps" and stage.every * stage.steps == 10_000
-    assert count(Noroozi2017.training.network(**found.small)) < 2_500_000, "half precision of it is below 5 MB"
+    assert count(Noroozi2017.training.network(**recipe.find(Noroozi2017.training, "small").network)) < 2_500_000, (
+        "half precision of it is below 5 MB"
+    )
 
 
 @pytest.mark.parametrize("width", [SMALL, 0.25])

@@ -25,8 +25,33 @@ def test_a_shipped_recipe(name):
             column_of(stage.protocol, stage.score)
 
 
-def test_the_methods_of_issue_six_can_be_trained():
+def test_methods_that_can_be_trained():
     assert {"jin2018", "nah2017", "tao2018", "zhang2019", "zhang2020", "zhang2021", "zhong2022-annotated"} <= set(TRAINABLE)
+
+
+def test_a_small_network_has_its_own_steps():
+    paper, small = (recipe.find(Tiny.training, size) for size in ("paper", "small"))
+    assert (paper.network, small.network) == ({}, {"width": 2})
+    assert paper.stages["first"] == small.stages["first"]
+    assert small.stages["second"] == dataclasses.replace(paper.stages["second"], crop=24)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("[small]", "[smaller]", "unknown key 'smaller'"),
+        ("[small]\nnetwork", "[small]\nnetworks", "unknown key 'networks'"),
+        ("small.stage.second", "small.stage.secnd", "unknown stage 'secnd' .*'second'"),
+        ("crop = 24", "corp = 24", "unknown key 'corp'"),
+        ("crop = 24", "crop = 0", "crop is 0, expected at least 1"),
+    ],
+)
+def test_a_wrong_small_table(tmp_path, old, new, told):
+    text = Path(Tiny.training.recipe).read_text()
+    assert old in text
+    (tmp_path / "r.toml").write_text(text.replace(old, new, 1))
+    with pytest.raises(RecipeError, match=told):
+        recipe.find(dataclasses.replace(Tiny.training, recipe=tmp_path / "r.toml"), "small")
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_resume_of_a_finished_run_changes_nothing(data, undisturbed, tmp_path):
     [
         ({"seed": 4}, "seed = 3, now it is 4"),
         ({"budget": "50"}, "budget = '40', now it is '50'"),
-        ({"size": "small"}, "size = 'paper', now it is 'small'|small.width = None, now it is 2"),
+        ({"size": "small"}, "size = 'paper', now it is 'small'|network.width = None, now it is 2"),
         ({"resume": False}, "holds a training run; --resume goes on"),
     ],
 )
