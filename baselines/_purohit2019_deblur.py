@@ -26,7 +26,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from blurbench.baselines._purohit2019_motion import he, scaled
+from blurbench.baselines._purohit2019_motion import he
+from blurbench.baselines._width import scaled
 
 CHANNELS = (64, 112, 144, 192)
 """At 1/2, 1/4, 1/8 and 1/16."""

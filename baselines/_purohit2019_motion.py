@@ -28,8 +28,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from blurbench.baselines._width import scaled
 from blurbench.baselines.tao2018 import remember
-from blurbench.errors import RecipeError
 
 CHANNELS = (16, 32, 64, 128)
 """Of the features at 1, 1/2, 1/4 and 1/8."""
@@ -38,15 +38,6 @@ IMAGE = ((7, 32, 1), (5, 64, 2), (5, 128, 2), (3, 256, 2), (3, 256, 1), (3, 256,
 """Kernel, channels and stride of each convolution of the blurred image's encoder; chosen for 34 MB of the whole system, as printed."""
 
 SLOPE = 0.1
-WIDTHS = 16
-"""Widths come in steps of 1/16, which leaves whole numbers of channels."""
-
-
-def scaled(channels: int, width: float) -> int:
-    """So many channels at a width, a multiple of 1/16. Raises RecipeError for another width."""
-    if width <= 0 or (width * WIDTHS) % 1:
-        raise RecipeError(f"width is {width:g}, expected a multiple of 1/{WIDTHS} above 0, as 0.25")
-    return round(channels * width)
 
 
 def he(module: nn.Module) -> None:

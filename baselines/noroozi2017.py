@@ -35,7 +35,7 @@ pictures of which each has one kernel (`synthetic-uniform`), to show what a netw
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
@@ -47,7 +47,8 @@ from torch.nn import functional as F
 
 from blurbench import methods
 from blurbench import weights as files
-from blurbench.errors import PredictionError, RecipeError
+from blurbench.baselines._width import scaled, width_of
+from blurbench.errors import PredictionError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
 from blurbench.metrics.blur_size import correlation
 from blurbench.metrics.statistics import Interval
@@ -61,11 +62,7 @@ FINE = ((5, 256, 1), (5, 256, 1), (5, 256, 1), (5, 256, 1))
 """N2 and N3 but for the transposed 5x5 convolution to 3 channels behind them."""
 
 WIDTHS = 32
-"""Widths come in steps of 1/32: the largest number that divides 96, 256 and 384, so that no channel is lost to rounding."""
-
-
-def _channels(outputs: int, width: float) -> int:
-    return outputs if outputs == 3 else round(outputs * width)
+"""Widths come in steps of 1/32: the largest number that divides 96, 256 and 384."""
 
 
 def _layers(table: tuple[tuple[int, int, int], ...], width: float) -> list[nn.Module]:
@@ -73,7 +70,7 @@ def _layers(table: tuple[tuple[int, int, int], ...], width: float) -> list[nn.Mo
     layers: list[nn.Module] = []
     inputs = 3
     for kernel, outputs, stride in table:
-        channels = _channels(outputs, width)
+        channels = outputs if outputs == 3 else scaled(outputs, width)
         layers.append(nn.Conv2d(inputs, channels, kernel, stride=stride, padding=kernel // 2))
         if outputs != 3:
             layers += [nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
@@ -89,10 +86,8 @@ class DeblurNet(nn.Module):
 
     def __init__(self, width: float = 1.0) -> None:
         super().__init__()
-        if width <= 0 or (width * WIDTHS) % 1:
-            raise RecipeError(f"width is {width:g}, expected a multiple of 1/{WIDTHS} above 0, as 0.25")
         self.n1 = nn.Sequential(*_layers(COARSE, width))
-        self.n2, self.n3 = (nn.Sequential(*_layers(FINE, width), _doubling(_channels(FINE[-1][1], width))) for _ in range(2))
+        self.n2, self.n3 = (nn.Sequential(*_layers(FINE, width), _doubling(scaled(FINE[-1][1], width))) for _ in range(2))
         for part in (self.n1, self.n2, self.n3):
             last = part[-1]
             assert isinstance(last, nn.Conv2d | nn.ConvTranspose2d) and last.bias is not None
@@ -120,13 +115,6 @@ def loss(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torc
     quarter, half, whole = networks["network"](batch["blurry"])
     scales = {"quarter": (quarter, reduced(sharp, 4)), "half": (half, reduced(sharp, 2)), "whole": (whole, sharp)}
     return {name: (made.float() - wanted).square().sum() / sharp.numel() for name, (made, wanted) in scales.items()}
-
-
-def width_of(state: Mapping[str, torch.Tensor]) -> float:
-    """The width of a network by the first tensor of its weights; 1 where that is missing, so that loading says what is."""
-    first = state.get("n1.0.weight")
-    share = 1.0 if first is None or not first.ndim else len(first) / COARSE[0][1]
-    return max(1, round(share * WIDTHS)) / WIDTHS
 
 
 def _card(suffix: str, name: str, training_data: str) -> MethodCard:
@@ -167,7 +155,7 @@ class Noroozi2017(Method):
         if path is None:
             raise files.absent(name, f"train it (`blurbench train --method {name} --dataset DATA`)")
         state = {key: value.float() if value.is_floating_point() else value for key, value in files.read(path).items()}
-        network = DeblurNet(width_of(state))
+        network = DeblurNet(width_of(state, "n1.0.weight", COARSE[0][1], WIDTHS))
         files.fit(network, state, path)
         method = cls(network, device)
         method.weights = files.describe([path], "given" if weights else "shipped")

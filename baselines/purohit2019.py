@@ -40,7 +40,8 @@ from blurbench import methods
 from blurbench import weights as files
 from blurbench.baselines import _purohit2019_losses as losses
 from blurbench.baselines._purohit2019_deblur import DenseDeblur
-from blurbench.baselines._purohit2019_motion import CHANNELS, WIDTHS, ImageEncoder, VideoDecoder, VideoEncoder, transform
+from blurbench.baselines._purohit2019_motion import CHANNELS, ImageEncoder, VideoDecoder, VideoEncoder, transform
+from blurbench.baselines._width import width_of
 from blurbench.errors import RecipeError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
 from blurbench.train.recipe import Player, Stage, Training
@@ -51,7 +52,7 @@ _ENCODER = "video_encoder."
 
 
 class BlurToVideo(nn.Module):
-    """The four modules. width: share of all channels, a multiple of 1/16 (RecipeError for another)."""
+    """The four modules. width: share of all channels, as `scaled` takes it."""
 
     def __init__(self, width: float = 1.0) -> None:
         super().__init__()
@@ -69,13 +70,6 @@ class BlurToVideo(nn.Module):
         """(B, 3, H, W) to (B, count, 3, H, W). centre: the sharp centre frame, else the module makes it."""
         centre = self.centre(blurry) if centre is None else centre
         return transform(centre, self.decoder(self.image_encoder(blurry, centre), count)[-1])
-
-
-def width_of(state: Mapping[str, torch.Tensor]) -> float:
-    """The width of a network by the first tensor of its weights; 1 where that is missing, so that loading says what is."""
-    first = state.get("decoder.encoder.enter.0.weight")
-    share = 1.0 if first is None or not first.ndim else len(first) / CHANNELS[0]
-    return max(1, round(share * WIDTHS)) / WIDTHS
 
 
 _SETTINGS = (*losses.SCALES, "smoothness")
@@ -137,7 +131,7 @@ class Purohit2019(Method):
         if path is None:
             raise files.absent(name, f"train it (`blurbench train --method {name} --dataset DATA`)")
         state = {key: value.float() if value.is_floating_point() else value for key, value in files.read(path).items()}
-        network = BlurToVideo(width_of(state))
+        network = BlurToVideo(width_of(state, "decoder.encoder.enter.0.weight", CHANNELS[0]))
         encoder = {key: value for key, value in network.state_dict().items() if key.startswith(_ENCODER)}
         given = any(key.startswith(_ENCODER) for key in state)
         files.fit(network, state if given else {**state, **encoder}, path)
