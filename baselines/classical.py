@@ -64,7 +64,7 @@ class WithKernel(Deconvolution):
         """`weights`: a kernel as .npy or .png, None to estimate one for each picture. Raises WeightsError."""
         method = cls(None if weights is None else read_kernel(weights))
         if weights is not None:
-            method.weights = files.describe([weights], "given")
+            method.weights = files.describe([weights])
         return method
 
 

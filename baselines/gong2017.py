@@ -130,7 +130,7 @@ class Gong2017(Method):
         network = MotionFlow()
         files.fit(network, {key.removeprefix("module."): value for key, value in files.read(weights).items()}, weights)
         method = cls(network, device)
-        method.weights = files.describe([weights], "given")
+        method.weights = files.describe([weights])
         return method
 
     @torch.inference_mode()

@@ -230,7 +230,7 @@ class Jin2018(Method):
   year = {2018}
 }""",
         training_data="averages of seven frames of high-speed video; the repository does not say which",
-        weights=f"not shipped; put into one folder {_ORIGIN}",
+        weights=f"put into one folder {_ORIGIN}",
         released=_ORIGIN,
     )
     capabilities = Capabilities(frames=7, multiple=20, resources=Resources(gpu=True, memory_gb=3.0))
@@ -258,7 +258,7 @@ class Jin2018(Method):
                 raise WeightsError(f"{path} is one network, {cls.card.id} needs four; {mend}")
             files.fit(network.get_submodule(part), state, path)
         method = cls(network, device)
-        method.weights = files.describe(paths, "given")
+        method.weights = files.describe(paths)
         return method
 
     @torch.inference_mode()

@@ -166,7 +166,7 @@ class Nah2017(Method):
   year = {2017}
 }""",
         training_data="GoPro, `blur_gamma` images (frames averaged after decoding with 2.2)",
-        weights=f"not shipped; get {_ORIGIN}",
+        weights=f"get {_ORIGIN}",
         released=_ORIGIN,
     )
     capabilities = Capabilities(frames=1, multiple=2 ** (SCALES - 1), resources=Resources(gpu=True, memory_gb=3.0))
@@ -186,7 +186,7 @@ class Nah2017(Method):
         network = _sized(state)
         files.fit(network, state, weights)
         method = cls(network, device)
-        method.weights = files.describe([weights], "given")
+        method.weights = files.describe([weights])
         return method
 
     @torch.inference_mode()

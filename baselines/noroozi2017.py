@@ -130,7 +130,7 @@ def _card(suffix: str, name: str, training_data: str) -> MethodCard:
   year = {2017}
 }""",
         training_data=training_data,
-        weights="not shipped; the authors never released theirs",
+        weights="the authors never released theirs; train it",
         released="never",
     )
 
@@ -151,14 +151,13 @@ class Noroozi2017(Method):
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
         """From a file of `blurbench train`, of any width. Raises WeightsError, also for None where none are shipped."""
         name = cls.card.id
-        path = weights or files.shipped_file(name)
-        if path is None:
+        if weights is None:
             raise files.absent(name, f"train it (`blurbench train --method {name} --dataset DATA`)")
-        state = {key: value.float() if value.is_floating_point() else value for key, value in files.read(path).items()}
+        state = {key: value.float() if value.is_floating_point() else value for key, value in files.read(weights).items()}
         network = DeblurNet(width_of(state, "n1.0.weight", COARSE[0][1], WIDTHS))
-        files.fit(network, state, path)
+        files.fit(network, state, weights)
         method = cls(network, device)
-        method.weights = files.describe([path], "given" if weights else "shipped")
+        method.weights = files.describe([weights])
         return method
 
     @torch.inference_mode()

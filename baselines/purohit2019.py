@@ -90,7 +90,7 @@ class Purohit2019(Method):
   year = {2019}
 }""",
         training_data="averages of 9 frames of GoPro, as the recipe `gopro9` makes them",
-        weights="not shipped; the authors never released theirs",
+        weights="the authors never released theirs; train it",
         released="never",
     )
     capabilities: ClassVar[Capabilities] = Capabilities(multiple=16, resources=Resources(gpu=True, memory_gb=4.0))
@@ -127,21 +127,20 @@ class Purohit2019(Method):
         Raises WeightsError, also for None where no weights are shipped; RecipeError for a method that cannot deblur one picture.
         """
         name = cls.card.id
-        path = weights or files.shipped_file(name)
-        if path is None:
+        if weights is None:
             raise files.absent(name, f"train it (`blurbench train --method {name} --dataset DATA`)")
-        state = {key: value.float() if value.is_floating_point() else value for key, value in files.read(path).items()}
+        state = {key: value.float() if value.is_floating_point() else value for key, value in files.read(weights).items()}
         network = BlurToVideo(width_of(state, "decoder.encoder.enter.0.weight", CHANNELS[0]))
         encoder = {key: value for key, value in network.state_dict().items() if key.startswith(_ENCODER)}
         given = any(key.startswith(_ENCODER) for key in state)
-        files.fit(network, state if given else {**state, **encoder}, path)
+        files.fit(network, state if given else {**state, **encoder}, weights)
         deblurrer = _deblurrer(deblur_with, deblur_weights, device)
         # What is not used is not counted, neither in parameters nor in a weights file written anew.
         del network.video_encoder
         if deblurrer is not None:
             del network.deblur
         method = cls(network, device, deblurrer)
-        own = files.describe([path], "given" if weights else "shipped")
+        own = files.describe([weights])
         method.weights = _together(own, deblurrer.weights if deblurrer else None)
         return method
 

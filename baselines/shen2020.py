@@ -212,7 +212,7 @@ def _card(suffix: str, title: str) -> MethodCard:
   year = {2020}
 }""",
         training_data="Adobe240 at 640x352, averages of 11 frames as stored, every 8 frames",
-        weights=f"not shipped; get {_ORIGIN}",
+        weights=f"get {_ORIGIN}",
         released=_ORIGIN,
         weights_of="shen2020",
     )
@@ -241,7 +241,7 @@ class Shen2020(Method):
         network = Recurrent()
         files.fit(network, _state(weights), weights)
         method = cls(network, device)
-        method.weights = files.describe([weights], "given")
+        method.weights = files.describe([weights])
         return method
 
     def state(self) -> dict[str, torch.Tensor]:

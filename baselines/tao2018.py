@@ -219,7 +219,7 @@ def _card(name: str, title: str, model: str) -> MethodCard:
         licence="Apache-2.0 (this code, re-implemented); official weights: see their repository",
         citation=_CITATION,
         training_data="GoPro, `blur` images (frames averaged as stored)",
-        weights=f"not shipped; {_origin(model)}",
+        weights=f"{_origin(model)}",
         released=_origin(model),
     )
 
@@ -261,7 +261,7 @@ class Tao2018(Method):
         network = NETWORKS[name]()
         files.fit(network, state, weights)
         method = cls(network, device)
-        method.weights = files.describe([weights], "given")
+        method.weights = files.describe([weights])
         return method
 
     @torch.inference_mode()

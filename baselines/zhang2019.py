@@ -217,7 +217,7 @@ def _card(suffix: str, title: str, origin: str) -> MethodCard:
         licence="Apache-2.0 (this code, re-implemented); official repository and weights: not stated",
         citation=_CITATION,
         training_data="GoPro, `blur` images (frames averaged as stored)",
-        weights=f"not shipped; put into one folder {origin}",
+        weights=f"put into one folder {origin}",
         released=origin,
     )
 
@@ -255,7 +255,7 @@ class Zhang2019(Method):
         for part, path in parts.items():
             files.fit(network.get_submodule(part), files.read(path), path)
         method = cls(network, device)
-        method.weights = files.describe(list(parts.values()), "given")
+        method.weights = files.describe(list(parts.values()))
         return method
 
     @classmethod

@@ -135,13 +135,12 @@ class _Seven(Method):
     @classmethod
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
         name = cls.card.keeper
-        path = weights or files.shipped_file(name)
-        if path is None:
+        if weights is None:
             raise files.absent(name, "train it by `blurbench train --method zhang2020-bgh`")
         network = Generator()
-        files.fit(network, {key: value.float() for key, value in files.read(path).items()}, path)
+        files.fit(network, {key: value.float() for key, value in files.read(weights).items()}, weights)
         method = cls(network.to(device).eval())
-        method.weights = files.describe([path], "given" if weights else "shipped")
+        method.weights = files.describe([weights])
         return method
 
     @torch.inference_mode()

@@ -256,7 +256,7 @@ class Zhang2021(Method):
         licence="Apache-2.0 (this code, re-implemented); official weights: see their repository",
         citation=CITATION,
         training_data="GoPro",
-        weights=f"not shipped; put into one folder {ORIGIN}",
+        weights=f"put into one folder {ORIGIN}",
         released=ORIGIN,
     )
     capabilities = Capabilities(multiple=8, resources=Resources(gpu=True, memory_gb=6.0))
@@ -278,7 +278,7 @@ class Zhang2021(Method):
         network = MotionETR(cls.as_released)
         paths = cls._fit(network, weights)
         method = cls(network, device)
-        method.weights = files.describe(paths, "given")
+        method.weights = files.describe(paths)
         return method
 
     def state(self) -> dict[str, torch.Tensor]:

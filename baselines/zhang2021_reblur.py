@@ -25,7 +25,7 @@ class Zhang2021Reblur(Zhang2021):
         licence="Apache-2.0 (this code, re-implemented); official weights: see their repository",
         citation=CITATION,
         training_data="GoPro",
-        weights=f"not shipped; put into one folder {ORIGIN}",
+        weights=f"put into one folder {ORIGIN}",
         released=ORIGIN,
         weights_of="zhang2021",
     )

@@ -108,7 +108,7 @@ def _card(suffix: str, title: str, parts: tuple[str, ...]) -> MethodCard:
   year = {2022}
 }""",
         training_data="B-AIST++ (dancers, static camera)",
-        weights=f"not shipped; put into one folder {released}",
+        weights=f"put into one folder {released}",
         released=released,
         weights_of="zhong2022" if parts == tuple(STEMS) else "zhong2022-video",
     )
@@ -144,7 +144,7 @@ class Guided(Method):
                 state = {key: value for key, value in state.items() if not key.startswith("predictor.")}
             _fit(network.get_submodule(part), state, path)
         method = cls(network, device)
-        method.weights = files.describe(paths, "given")
+        method.weights = files.describe(paths)
         return method
 
     @abstractmethod

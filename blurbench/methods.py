@@ -40,8 +40,7 @@ class MethodCard:
     citation: str = ""
     training_data: str = "none"
     weights: str = ""
-    """Where weights come from, in words for a person who has none; begins with "shipped" where the method brings them, with
-    "none needed" where it does without (as does empty)."""
+    """Where weights come from, in words for a person who has none; begins with "none needed" where it does without (as does empty)."""
     released: str = ""
     """The files of the official weights and where their authors put them; "never" where nobody released any that fit."""
     weights_of: str = ""
@@ -54,8 +53,8 @@ class MethodCard:
 
     @property
     def wants_weights(self) -> bool:
-        """Whether a user must get weights: the method neither brings them nor does without."""
-        return not (self.weights or "none needed").startswith(("shipped", "none needed"))
+        """Whether the method does not do without."""
+        return not (self.weights or "none needed").startswith("none needed")
 
 
 @dataclass(frozen=True)
@@ -161,22 +160,30 @@ def method_class(name: str) -> type[Method]:
 def load_method(name: str, weights: Path | str | None = None, device: str = "cpu", options: Mapping[str, str] | None = None) -> Method:
     """A method by name or alias (`zhang2019`, `dmphn`) or from a file (`my_method.py:MyMethod`), ready to predict.
 
-    weights: a file or folder; None for the shipped ones, else for those that the user keeps at `blurbench.weights.place`.
+    weights: a file or folder; None for those that the user keeps at `blurbench.weights.place`, else for the shipped ones.
     options: of those that the method declares, by name. Raises UnknownNameError, BrokenPluginError, WeightsError, RecipeError for options
     of a method without any, and BlurbenchError for a device that cannot be used.
     """
     cls = method_class(name)
     chosen = dict(options or {})
     _check_options(cls, chosen)
-    found = files.found(cls.card.keeper) if weights is None and cls.card.wants_weights else None
-    given = Path(weights) if weights is not None else found
+    given, origin = (Path(weights), "given") if weights is not None else _own_weights(cls.card)
     load: Callable[..., Method] = cls.load  # each method has options of its own
     method = load(given, devices.check(device), **{key.replace("-", "_"): value for key, value in chosen.items()})
     method.chosen = chosen
-    if found and method.weights:
-        method.weights = replace(method.weights, origin="found")
+    if method.weights:
+        method.weights = replace(method.weights, origin=origin)
     method.device = device
     return method
+
+
+def _own_weights(card: MethodCard) -> tuple[Path | None, str]:
+    """The weights of whom nobody gave any, and their origin: what a user keeps comes before what is shipped."""
+    if not card.wants_weights:
+        return None, "given"
+    if (kept := files.found(card.keeper)) is not None:
+        return kept, "found"
+    return files.shipped_file(card.keeper), "shipped"
 
 
 def _check_options(cls: type[Method], chosen: Mapping[str, str]) -> None:

@@ -87,7 +87,7 @@ def card(path: Path) -> dict[str, Any]:
     return written if isinstance(written, dict) else dict(metadata)
 
 
-def describe(files: list[Path], origin: str) -> Weights:
+def describe(files: list[Path], origin: str = "given") -> Weights:
     """Hash weight files for the record."""
     digest = hashlib.sha256()
     for file in files:

@@ -173,19 +173,20 @@ def test_what_a_method_without_weights_says(cache):
 
 @pytest.mark.parametrize(
     ("text", "wants"),
-    [("", False), ("none needed", False), ("none needed; a kernel", False), ("shipped with it", False), ("not shipped; get", True)],
+    [("", False), ("none needed", False), ("none needed; a kernel", False), ("shipped with it", True), ("get", True)],
 )
 def test_who_wants_weights(text, wants):
     assert MethodCard("m", "M", "none", "CC0-1.0", weights=text).wants_weights is wants
 
 
-def test_kept_weights_are_found_but_do_not_replace_shipped_ones(cache):
+def test_kept_weights_come_before_shipped_ones(cache):
     """A damaged file shows who opens it."""
+    assert load_method("zhang2020").weights.origin == "shipped"
     cache.mkdir(parents=True)
     for name in ("nah2017", "zhang2020", "wiener", "copy-blur"):
         place(name).write_bytes(b"damaged")
     assert refused(load_method, "nah2017").startswith(f"weights file {cache}/nah2017.safetensors cannot be read safely (")
-    assert load_method("zhang2020").weights.origin == "shipped"
+    assert refused(load_method, "zhang2020").startswith(f"weights file {cache}/zhang2020.safetensors cannot be read safely (")
     assert load_method("wiener").weights is None
     assert load_method("copy-blur").weights is None
     assert refused(load_method, "nah2017", "none.pt") == "weights file none.pt does not exist", "what is given comes first"

@@ -138,6 +138,9 @@ def _state(card: MethodCard) -> str:
         return (card.weights or "none needed").partition(";")[0]
     if path := weights.found(card.keeper):
         return f"found at {path}"
+    if path := weights.shipped_file(card.keeper):
+        small = weights.card(path).get("size") == "small"
+        return "shipped: a small network of our training" if small else "shipped"
     if card.released == "never":
         return "never released"
     place = weights.place(card.keeper)
@@ -153,7 +156,7 @@ def _about(card: MethodCard) -> str:
     lines = {"released": card.released} if told else {"weights": card.weights or "none needed"}
     if card.released:
         lines |= {"licence": card.licence, "trained on": card.training_data}
-    file = weights.found(card.keeper) if card.wants_weights else weights.shipped_file(card.id)
+    file = (weights.found(card.keeper) or weights.shipped_file(card.keeper)) if card.wants_weights else None
     try:
         written = weights.card(file) if file else {}
         lines |= {f"in the file, {key}": value if isinstance(value, str) else json.dumps(value) for key, value in written.items()}

@@ -62,7 +62,7 @@ class Plan:
             "seed": self.seed,
             "precision": self.precision,
             "size": self.size,
-            "start": weights.describe([self.start], "given").sha256 if self.start else None,
+            "start": weights.describe([self.start]).sha256 if self.start else None,
             "network": self.recipe.network,
             "recipe": {name: asdict(self.recipe.stages[name]) for name in self.stages},
         }
