@@ -33,11 +33,15 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
+from blurbench.baselines._width import scaled, width_of
 from blurbench.errors import PredictionError, WeightsError
 from blurbench.train import losses
 from blurbench.types import F64
 
 Constraint = Literal["zero", "linear", "bi-linear", "quadratic"]
+
+FINEST = 16
+"""Channels of the offset network at half size."""
 
 COUNT = 15
 """Offsets of one picture in training, in re-blurring and in the paper's tables."""
@@ -80,24 +84,26 @@ class _Bottleneck(nn.Module):
 class OffsetNetwork(nn.Module):
     """(B, 3, H, W) RGB in [0, 1] to control points (B, K, 2, H, W), (dy, dx) in pixels; K = 1, 2, 2 or 15 by constraint.
 
-    H and W are multiples of 8 and at least 16. Parameters: 1,129,604; linear 1,128,002; zero 1,150,430. Source: Table 1.
+    H and W are multiples of 8 and at least 16. Parameters: 1,129,604; linear 1,128,002; zero 1,150,430. Source: Table 1. width: share of
+    all hidden channels, see `scaled`.
     """
 
-    def __init__(self, constraint: Constraint = "quadratic") -> None:
+    def __init__(self, constraint: Constraint = "quadratic", width: float = 1.0) -> None:
         super().__init__()
         if constraint not in _POINTS:
             raise ValueError(f"constraint {constraint!r} is unknown, expected one of {', '.join(get_args(Constraint))}")
         self.constraint = constraint
-        self.conv_1 = _stage(12, 16, nn.ReflectionPad2d(2), stride=1)
-        self.conv_2 = _stage(16, 32, nn.ReflectionPad2d((1, 2, 1, 2)), stride=2)
-        self.conv_3 = _stage(32, 64, nn.ReflectionPad2d((1, 2, 1, 2)), stride=2)
-        self.bottleneck_1 = _Bottleneck(64, 128, 64)
-        self.uconv_1 = nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1)
-        self.bottleneck_2 = _Bottleneck(64, 128, 64)
-        self.uconv_2 = nn.ConvTranspose2d(64, 16, 4, stride=2, padding=1)
-        self.bottleneck_3 = _Bottleneck(32, 64, 32)
-        self.uconv_3 = nn.ConvTranspose2d(32, 32, 4, stride=2, padding=1)
-        self.conv_out_0 = nn.Conv2d(32, 2 * _POINTS[constraint], 5, padding=2)
+        fine, middle, coarse, wide = (scaled(channels, width) for channels in (FINEST, 32, 64, 128))
+        self.conv_1 = _stage(12, fine, nn.ReflectionPad2d(2), stride=1)
+        self.conv_2 = _stage(fine, middle, nn.ReflectionPad2d((1, 2, 1, 2)), stride=2)
+        self.conv_3 = _stage(middle, coarse, nn.ReflectionPad2d((1, 2, 1, 2)), stride=2)
+        self.bottleneck_1 = _Bottleneck(coarse, wide, coarse)
+        self.uconv_1 = nn.ConvTranspose2d(coarse, middle, 4, stride=2, padding=1)
+        self.bottleneck_2 = _Bottleneck(coarse, wide, coarse)
+        self.uconv_2 = nn.ConvTranspose2d(coarse, fine, 4, stride=2, padding=1)
+        self.bottleneck_3 = _Bottleneck(middle, coarse, middle)
+        self.uconv_3 = nn.ConvTranspose2d(middle, middle, 4, stride=2, padding=1)
+        self.conv_out_0 = nn.Conv2d(middle, 2 * _POINTS[constraint], 5, padding=2)
 
     def forward(self, blurry: torch.Tensor) -> torch.Tensor:
         half = self.conv_1(_space_to_depth(blurry))
@@ -243,8 +249,9 @@ def load_offsets(path: Path, constraint: Constraint = "quadratic", device: str =
 
     Raises WeightsError for a file of another network or another number of control points.
     """
-    network = OffsetNetwork(constraint)
-    files.fit(network, state_of(files.read(path), path), path)
+    state = state_of(files.read(path), path)
+    network = OffsetNetwork(constraint, width_of(state, "conv_1.1.bias", FINEST))
+    files.fit(network, state, path)
     return network.eval().to(device)
 
 

@@ -13,7 +13,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from blurbench.baselines._width import scaled
+
 FRAMES = 7
+FINEST = 128
+"""Channels of the decomposer at the whole size."""
 CLASSES = 5
 """Of guidance: still, and the quadrants I to IV."""
 LATENT = 4
@@ -27,16 +31,18 @@ _WIDTHS = (64, 128, 256, 512, 512, 512, 512, 512)
 class Stage(nn.Module):
     """One stage of the decomposer (Fig. 11): (B, inputs, H, W), H and W multiples of 4, to (B, 7, 3, H, W) between 0 and 1.
 
-    64,612,757 parameters with 5 inputs (stage 1), 64,731,925 with 24 (stage 2). Batch norm with running statistics.
+    64,612,757 parameters with 5 inputs (stage 1), 64,731,925 with 24 (stage 2). Batch norm with running statistics. width: share of all
+    hidden channels, see `scaled`.
     """
 
-    def __init__(self, inputs: int) -> None:
+    def __init__(self, inputs: int, width: float = 1.0) -> None:
         super().__init__()
-        self.first_conv = nn.ModuleDict({"conv": nn.Conv2d(inputs, 128, 7, padding=3), "norm": nn.BatchNorm2d(128)})
-        self.down_blocks = nn.Sequential(Down(128, 256), Down(256, 512))
-        self.bottleneck = nn.Sequential(*(Residual(512) for _ in range(12)))
-        self.up_blocks = nn.Sequential(Up(512, 256), Up(256, 128))
-        self.final_conv = nn.Sequential(nn.Conv2d(128, 3 * FRAMES, 7, padding=3), nn.Sigmoid())
+        fine, middle, coarse = (scaled(channels, width) for channels in (FINEST, 256, 512))
+        self.first_conv = nn.ModuleDict({"conv": nn.Conv2d(inputs, fine, 7, padding=3), "norm": nn.BatchNorm2d(fine)})
+        self.down_blocks = nn.Sequential(Down(fine, middle), Down(middle, coarse))
+        self.bottleneck = nn.Sequential(*(Residual(coarse) for _ in range(12)))
+        self.up_blocks = nn.Sequential(Up(coarse, middle), Up(middle, fine))
+        self.final_conv = nn.Sequential(nn.Conv2d(fine, 3 * FRAMES, 7, padding=3), nn.Sigmoid())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = F.relu(self.first_conv["norm"](self.first_conv["conv"](x)))
@@ -84,10 +90,10 @@ class Up(nn.Module):
 class Decomposer(nn.Module):
     """Both stages (Fig. 2); 129,344,682 parameters."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
-        self.s1 = Stage(3 + 2)
-        self.s2 = Stage(3 + 3 * FRAMES)
+        self.s1 = Stage(3 + 2, width)
+        self.s2 = Stage(3 + 3 * FRAMES, width)
 
     def forward(self, blurry: torch.Tensor, guidance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The output of stage 1, in [0, 1], and the final one, not clamped, in [0, 2]; both (B, 7, 3, H, W).
@@ -105,9 +111,9 @@ class Decomposer(nn.Module):
 class Generator(nn.Module):
     """The guidance predictor's generator P_G, a U-Net: (B, 3, 256, 256) in [0, 1] to logits (B, 5, 256, 256); 54,606,213 parameters."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
-        self.model = Level(0)
+        self.model = Level(0, width)
 
     def forward(self, blurry: torch.Tensor, latent: torch.Tensor, rng: np.random.Generator | None = None) -> torch.Tensor:
         """latent: (B, 4). rng: dropout draws from it, in training and else; without, torch draws in training and nothing drops else."""
@@ -118,10 +124,10 @@ class Generator(nn.Module):
 class Level(nn.Module):
     """One level of the U-Net and those below it: (B, C, H, W) to what comes up from them and, but for level 0, the input behind it."""
 
-    def __init__(self, depth: int) -> None:
+    def __init__(self, depth: int, width: float = 1.0) -> None:
         super().__init__()
         self.depth = depth
-        inputs, inner = (_WIDTHS[depth - 1] if depth else 3), _WIDTHS[depth]
+        inputs, inner = (scaled(_WIDTHS[depth - 1], width) if depth else 3), scaled(_WIDTHS[depth], width)
         down = nn.Conv2d(inputs + LATENT, inner, 4, stride=2, padding=1)
         if not depth:
             self.down = nn.Sequential(down)
@@ -129,7 +135,7 @@ class Level(nn.Module):
             self.down = nn.Sequential(nn.LeakyReLU(0.2), down, nn.InstanceNorm2d(inner))
         else:
             self.down = nn.Sequential(nn.LeakyReLU(0.2), down)  # one pixel has no variance to be divided by
-        self.submodule = Level(depth + 1) if depth < len(_WIDTHS) - 1 else None
+        self.submodule = Level(depth + 1, width) if depth < len(_WIDTHS) - 1 else None
         joined = inner if self.submodule is None else 2 * inner
         up = nn.ConvTranspose2d(joined, inputs if depth else CLASSES, 4, stride=2, padding=1)
         self.up = nn.Sequential(nn.ReLU(), up, nn.InstanceNorm2d(inputs)) if depth else nn.Sequential(nn.ReLU(), up)

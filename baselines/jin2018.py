@@ -36,6 +36,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
+from blurbench.baselines._width import scaled, width_of
 from blurbench.errors import WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
 from blurbench.train.losses import centre, pair_loss, squared
@@ -113,10 +114,11 @@ class Extractor(nn.Module):
 class Centre(Extractor):
     """The blurry image (B, 3, H, W) in [0, 1] to the middle frame, not clamped; sizes multiples of 4; 4,972,032 parameters."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         chains = [[(1, 1)] * 3, [(1, 2), (2, 4), (4, 8)], [(8, 4), (4, 2), (2, 1)], [(1, 1)] * 3]
-        super().__init__(4, 144, chains, 64, Residual(64))
-        self.conv1_B = _convolution(16, 144, 5)
+        inner, merged = scaled(144, width), scaled(64, width)
+        super().__init__(4, inner, chains, merged, Residual(merged))
+        self.conv1_B = _convolution(16, inner, 5)
 
     def forward(self, blurry: torch.Tensor) -> torch.Tensor:
         return blurry + self.change(self.conv1_B(self.maps(blurry)), blurry)
@@ -128,10 +130,11 @@ class Neighbour(Extractor):
     blocks: residual blocks of the first and the last chain, 4 in N8 (3,934,464 parameters), 2 in N9 (2,686,208).
     """
 
-    def __init__(self, blocks: int) -> None:
+    def __init__(self, blocks: int, width: float = 1.0) -> None:
         plain = [(1, 1)] * blocks
-        super().__init__(5, 128, [plain, [(1, 2), (4, 8), (8, 4), (2, 1)], plain], 32, Split(32, 32))
-        self.conv1_B, self.conv1_S1, self.conv1_S2 = (_convolution(25, outputs, 5) for outputs in (64, 32, 32))
+        inner, half, merged = (scaled(channels, width) for channels in (128, 64, 32))
+        super().__init__(5, inner, [plain, [(1, 2), (4, 8), (8, 4), (2, 1)], plain], merged, Split(merged, merged))
+        self.conv1_B, self.conv1_S1, self.conv1_S2 = (_convolution(25, outputs, 5) for outputs in (half, merged, merged))
 
     def forward(self, blurry: torch.Tensor, near: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
         seen = [self.conv1_B(self.maps(blurry)), self.conv1_S1(self.maps(near)), self.conv1_S2(self.maps(base))]
@@ -141,17 +144,17 @@ class Neighbour(Extractor):
 class _Pair(nn.Module):
     """One checkpoint of neighbours. blocks: see `Neighbour`. names: of the networks in it."""
 
-    def __init__(self, blocks: int, *names: str) -> None:
+    def __init__(self, blocks: int, *names: str, width: float = 1.0) -> None:
         super().__init__()
         for name in names:
-            self.add_module(name, Neighbour(blocks))
+            self.add_module(name, Neighbour(blocks, width))
 
 
-NETWORKS: dict[str, Callable[[], nn.Module]] = {
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "jin2018_centerEsti": Centre,
-    "jin2018_F35_N8": lambda: _Pair(4, "generateFrame3", "generateFrame5"),
-    "jin2018_F26_N9": lambda: _Pair(2, "generateFrame2_6"),
-    "jin2018_F17_N9": lambda: _Pair(2, "generateFrame1_7"),
+    "jin2018_F35_N8": partial(_Pair, 4, "generateFrame3", "generateFrame5"),
+    "jin2018_F26_N9": partial(_Pair, 2, "generateFrame2_6"),
+    "jin2018_F17_N9": partial(_Pair, 2, "generateFrame1_7"),
 }
 """Networks that have published checkpoints, by the name of their key list."""
 
@@ -160,12 +163,15 @@ STEMS = {"centre": "center_v3", "F35": "F35_N8", "F26": "F26_N9_from_F35_N8", "F
 
 
 class Sequence(nn.Module):
-    """All networks: blurry images (B, 3, H, W) in [0, 1] to frames (B, 7, 3, H, W), not clamped; 18,213,376 parameters."""
+    """All networks: blurry images (B, 3, H, W) in [0, 1] to frames (B, 7, 3, H, W), not clamped; 18,213,376 parameters.
 
-    def __init__(self) -> None:
+    width: share of all hidden channels but the r*r maps, see `scaled`.
+    """
+
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
         for part, network in zip(STEMS, NETWORKS.values(), strict=True):
-            self.add_module(part, network())
+            self.add_module(part, network(width=width))
 
     def forward(self, blurry: torch.Tensor, distance: int = 3) -> torch.Tensor:
         """distance: how many frames on each side of the middle; 3 gives all seven."""
@@ -243,17 +249,20 @@ class Jin2018(Method):
 
     @classmethod
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
-        """From a folder of the four checkpoint files, or one file of a whole `Sequence`. Raises WeightsError, also for None."""
+        """From a folder of the four checkpoint files, or one file of a whole `Sequence`, of any width.
+
+        Raises WeightsError, also for None.
+        """
         mend = f"put into one folder {_ORIGIN}, and give --weights FOLDER"
         if weights is None:
             raise files.absent(cls.card.id, f"put into one folder {_ORIGIN}", "FOLDER")
         parts = {part: _file(weights, stem) for part, stem in STEMS.items()} if weights.is_dir() else {"": weights}
         if missing := [STEMS[part] for part, path in parts.items() if path is None]:
             raise WeightsError(f"weights folder {weights} lacks {', '.join(missing)} (.pth or .safetensors); {mend}")
-        network = Sequence()
         paths = [path for path in parts.values() if path is not None]
-        for part, path in zip(parts, paths, strict=True):
-            state = _state(path)
+        states = {part: _state(path) for part, path in zip(parts, paths, strict=True)}
+        network = Sequence(width_of(states.get("", {}), "centre.conv1_B.weight", 144))
+        for (part, state), path in zip(states.items(), paths, strict=True):
             if not part and not any(key.startswith("centre.") for key in state):
                 raise WeightsError(f"{path} is one network, {cls.card.id} needs four; {mend}")
             files.fit(network.get_submodule(part), state, path)

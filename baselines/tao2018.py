@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Self, cast
 
@@ -38,6 +39,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
+from blurbench.baselines._width import scaled, width_of
 from blurbench.errors import WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
 from blurbench.train.losses import centre, over_scales
@@ -45,6 +47,8 @@ from blurbench.train.recipe import Batch, Networks, Settings, Stage, Training, a
 from blurbench.types import F32
 
 SCALES = 3
+FINEST = 32
+"""Channels at the whole size."""
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -101,19 +105,21 @@ def _stage(first: nn.Module | None, channels: int, names: str) -> nn.Sequential:
 class ScaleRecurrent(nn.Module):
     """(B, C, H, W) in [0, 1], H and W multiples of 16, to sharp pictures at 1/4, 1/2 and the whole size, not clamped.
 
-    C = 3 in the colour variant, else 1. Parameters: 6,881,251 (colour), 6,876,449 (grey), 8,056,609 (grey with LSTM).
+    C = 3 in the colour variant, else 1. Parameters: 6,881,251 (colour), 6,876,449 (grey), 8,056,609 (grey with LSTM). width: share of all
+    hidden channels, see `scaled`.
     """
 
-    def __init__(self, channels: int, recurrent: bool) -> None:
+    def __init__(self, channels: int, recurrent: bool, width: float = 1.0) -> None:
         super().__init__()
-        self.enc1 = _stage(SameConv(2 * channels, 32, relu=True), 32, "1234")
-        self.enc2 = _stage(SameConv(32, 64, stride=2, relu=True), 64, "1234")
-        self.enc3 = _stage(SameConv(64, 128, stride=2, relu=True), 128, "1234")
-        self.lstm = SameConv(256, 512, 3) if recurrent else None
-        self.dec3 = _stage(None, 128, "321")
-        self.dec2 = _stage(Doubling(128, 64), 64, "4321")
-        self.dec1 = _stage(Doubling(64, 32), 32, "4321")
-        self.dec1.add_module("0", SameConv(32, channels))
+        fine, middle, coarse = (scaled(each, width) for each in (FINEST, 64, 128))
+        self.enc1 = _stage(SameConv(2 * channels, fine, relu=True), fine, "1234")
+        self.enc2 = _stage(SameConv(fine, middle, stride=2, relu=True), middle, "1234")
+        self.enc3 = _stage(SameConv(middle, coarse, stride=2, relu=True), coarse, "1234")
+        self.lstm = SameConv(2 * coarse, 4 * coarse, 3) if recurrent else None
+        self.dec3 = _stage(None, coarse, "321")
+        self.dec2 = _stage(Doubling(coarse, middle), middle, "4321")
+        self.dec1 = _stage(Doubling(middle, fine), fine, "4321")
+        self.dec1.add_module("0", SameConv(fine, channels))
 
     def forward(self, blurry: torch.Tensor) -> tuple[torch.Tensor, ...]:
         state = None
@@ -156,10 +162,10 @@ def enlarge(x: torch.Tensor) -> torch.Tensor:
     return x
 
 
-NETWORKS: dict[str, Callable[[], ScaleRecurrent]] = {
-    "tao2018": lambda: ScaleRecurrent(1, recurrent=True),
-    "tao2018-gray": lambda: ScaleRecurrent(1, recurrent=False),
-    "tao2018-color": lambda: ScaleRecurrent(3, recurrent=False),
+NETWORKS: dict[str, Callable[..., ScaleRecurrent]] = {
+    "tao2018": partial(ScaleRecurrent, 1, True),
+    "tao2018-gray": partial(ScaleRecurrent, 1, False),
+    "tao2018-color": partial(ScaleRecurrent, 3, False),
 }
 """The released variants, by the id of their method."""
 
@@ -251,14 +257,17 @@ class Tao2018(Method):
 
     @classmethod
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
-        """From an .npz of the official arrays, or a .safetensors or .pth of `ScaleRecurrent`. Raises WeightsError, also for None."""
+        """From an .npz of the official arrays, or a .safetensors or .pth of `ScaleRecurrent`, of any width.
+
+        Raises WeightsError, also for None.
+        """
         name = cls.card.id
         if weights is None:
             raise files.absent(name, f"get {cls.card.released}", "FILE.npz")
         state = read_state(weights)
         if (found := _variant(state)) not in (None, name):
             raise WeightsError(f"{weights} holds weights of {found}, expected those of {name}; try --method {found}")
-        network = NETWORKS[name]()
+        network = NETWORKS[name](width=width_of(state, "enc1.1.bias", FINEST))
         files.fit(network, state, weights)
         method = cls(network, device)
         method.weights = files.describe([weights])

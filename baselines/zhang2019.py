@@ -38,11 +38,15 @@ import torch
 from torch import nn
 
 from blurbench import weights as files
+from blurbench.baselines._width import scaled, width_of
 from blurbench.errors import WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
 from blurbench.train.losses import centre, squared
 from blurbench.train.recipe import Batch, Networks, Settings, Stage, Training, alone
 from blurbench.types import F32
+
+CHANNELS = (32, 64, 128)
+"""Of features at the whole size, 1/2 and 1/4."""
 
 CUTS = ((2, 1), (1, 2), (2, 1))
 """Rows and columns into which a patch of level 1, 2 and 3 is cut for the next level."""
@@ -63,17 +67,18 @@ class Residual(nn.Sequential):
 class Encoder(nn.Sequential):
     """(B, 3, H, W) in [-0.5, 0.5] to features (B, 128, H/4, W/4); 868,288 parameters. Layer names are those of the checkpoints."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
+        fine, middle, coarse = (scaled(each, width) for each in CHANNELS)
         layers = OrderedDict[str, nn.Module](
-            layer1=_convolution(3, 32),
-            layer2=Residual(32),
-            layer3=Residual(32),
-            layer5=_convolution(32, 64, stride=2),
-            layer6=Residual(64),
-            layer7=Residual(64),
-            layer9=_convolution(64, 128, stride=2),
-            layer10=Residual(128),
-            layer11=Residual(128),
+            layer1=_convolution(3, fine),
+            layer2=Residual(fine),
+            layer3=Residual(fine),
+            layer5=_convolution(fine, middle, stride=2),
+            layer6=Residual(middle),
+            layer7=Residual(middle),
+            layer9=_convolution(middle, coarse, stride=2),
+            layer10=Residual(coarse),
+            layer11=Residual(coarse),
         )
         super().__init__(layers)
 
@@ -81,17 +86,18 @@ class Encoder(nn.Sequential):
 class Decoder(nn.Sequential):
     """Features (B, 128, H/4, W/4) to (B, 3, H, W), a residual or an image in [-0.5, 0.5], not clamped; 939,843 parameters."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
+        fine, middle, coarse = (scaled(each, width) for each in CHANNELS)
         layers = OrderedDict[str, nn.Module](
-            layer13=Residual(128),
-            layer14=Residual(128),
-            layer16=nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1),
-            layer17=Residual(64),
-            layer18=Residual(64),
-            layer20=nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1),
-            layer21=Residual(32),
-            layer22=Residual(32),
-            layer24=_convolution(32, 3),
+            layer13=Residual(coarse),
+            layer14=Residual(coarse),
+            layer16=nn.ConvTranspose2d(coarse, middle, 4, stride=2, padding=1),
+            layer17=Residual(middle),
+            layer18=Residual(middle),
+            layer20=nn.ConvTranspose2d(middle, fine, 4, stride=2, padding=1),
+            layer21=Residual(fine),
+            layer22=Residual(fine),
+            layer24=_convolution(fine, 3),
         )
         super().__init__(layers)
 
@@ -109,15 +115,15 @@ class Pass(NamedTuple):
 class MultiPatch(nn.Module):
     """One network: (B, 3, H, W) in [0, 1] to sharp ones, not clamped; H and W multiples of 8, for four levels H of 16.
 
-    5,424,393 parameters with levels=3 (1-2-4), 7,232,524 with 4 (1-2-4-8).
+    5,424,393 parameters with levels=3 (1-2-4), 7,232,524 with 4 (1-2-4-8). width: share of all hidden channels, see `scaled`.
     """
 
-    def __init__(self, levels: int = 3) -> None:
+    def __init__(self, levels: int = 3, width: float = 1.0) -> None:
         super().__init__()
         self.levels = levels
         for kind, part in (("encoder", Encoder), ("decoder", Decoder)):
             for level in range(1, levels + 1):
-                self.add_module(f"{kind}_lv{level}", part())
+                self.add_module(f"{kind}_lv{level}", part(width))
 
     def forward(self, blurry: torch.Tensor) -> torch.Tensor:
         return self.restore(blurry - 0.5).image + 0.5
@@ -149,10 +155,10 @@ class MultiPatch(nn.Module):
 class Stack(nn.Module):
     """SDNet: networks `s1`, `s2`, ... in a row, (B, 3, H, W) in [0, 1] to sharp ones, not clamped; 21,697,572 parameters for four."""
 
-    def __init__(self, count: int = 4) -> None:
+    def __init__(self, count: int = 4, width: float = 1.0) -> None:
         super().__init__()
         for number in range(1, count + 1):
-            self.add_module(f"s{number}", MultiPatch())
+            self.add_module(f"s{number}", MultiPatch(width=width))
 
     def forward(self, blurry: torch.Tensor) -> torch.Tensor:
         image, before, first = blurry - 0.5, None, None
@@ -235,7 +241,7 @@ class Zhang2019(Method):
     origin: ClassVar[str] = _origin(PARTS, "DMPHN_1_2_4")
     card: ClassVar[MethodCard] = _card("", "DMPHN (1-2-4)", origin)
     capabilities: ClassVar[Capabilities] = Capabilities(frames=1, multiple=8, resources=Resources(gpu=True, memory_gb=2.0))
-    build: ClassVar[Callable[[], nn.Module]] = MultiPatch
+    build: ClassVar[Callable[..., nn.Module]] = MultiPatch
     training: ClassVar[Training | None] = Training(network=MultiPatch, recipe="zhang2019", stages={"deblur": Stage(alone(deblurring))})
 
     def __init__(self, network: nn.Module, device: str = "cpu") -> None:
@@ -246,14 +252,19 @@ class Zhang2019(Method):
 
     @classmethod
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
-        """From a folder of the checkpoint files, or one safetensors file of the network. Raises WeightsError, also for None."""
+        """From a folder of the checkpoint files, or one safetensors file of the network, of any width.
+
+        Raises WeightsError, also for None.
+        """
         if weights is None:
             raise files.absent(cls.card.id, f"put into one folder {cls.origin}", "FOLDER")
         whole = weights.suffix == ".safetensors" and weights.is_file()
         parts = {"": weights} if whole else cls._checkpoint(weights)
-        network = cls.build()
-        for part, path in parts.items():
-            files.fit(network.get_submodule(part), files.read(path), path)
+        states = {part: files.read(path) for part, path in parts.items()}
+        first = "s1.encoder_lv1.layer1.bias" if cls.build is Stack else "encoder_lv1.layer1.bias"
+        network = cls.build(width=width_of(states.get("", {}), first, CHANNELS[0]))
+        for part, state in states.items():
+            files.fit(network.get_submodule(part), state, parts[part])
         method = cls(network, device)
         method.weights = files.describe(list(parts.values()))
         return method
@@ -289,11 +300,8 @@ class Zhang2019Deeper(Zhang2019):
     card = _card("-1248", "DMPHN (1-2-4-8)", origin)
     capabilities = Capabilities(frames=1, multiple=16, resources=Resources(gpu=True, memory_gb=2.0))
 
-    @staticmethod
-    def build() -> nn.Module:
-        return MultiPatch(4)
-
-    training = Training(network=partial(MultiPatch, 4), recipe="zhang2019", stages={"deblur": Stage(alone(deblurring))})
+    build = partial(MultiPatch, 4)
+    training = Training(network=build, recipe="zhang2019", stages={"deblur": Stage(alone(deblurring))})
 
 
 class Zhang2019Stack(Zhang2019):

@@ -39,8 +39,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
+from blurbench.baselines._width import scaled, width_of
 from blurbench.baselines._zhang2021_offsets import (
     COUNT,
+    FINEST,
     GRID,
     OffsetNetwork,
     load_offsets,
@@ -51,7 +53,7 @@ from blurbench.baselines._zhang2021_offsets import (
     state_of,
     warp,
 )
-from blurbench.baselines.zhang2019 import Encoder, Residual, _join, _split
+from blurbench.baselines.zhang2019 import CHANNELS, Encoder, Residual, _join, _split
 from blurbench.errors import WeightsError
 from blurbench.methods import Answer, Capabilities, Method, MethodCard, Request, Resources
 from blurbench.train.losses import centre, squared
@@ -62,6 +64,9 @@ __all__ = ["NETWORKS", "MotionAware", "OffsetNetwork", "Zhang2021", "Zhang2021Pa
 
 STEMS = {"offset": "latest_net_offset", "deblur": "latest_net_deblur"}
 """The parts of `MotionETR`, and the stems of their checkpoint files (.pth or .safetensors)."""
+
+Shifts = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""From offsets (B, 15, 2, H, W) and a ratio () to where nine taps lie, (B, 9, 2, H, W)."""
 
 
 class Taps(NamedTuple):
@@ -129,17 +134,18 @@ class MotionAwareConvolution(nn.Module):
 class Decoder(nn.Module):
     """Features (B, 128, H/4, W/4) and offsets (B, 15, 2, H, W) to a residual (B, 3, H, W); names are those of the checkpoints."""
 
-    def __init__(self, ratio: float, shifts: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
+    def __init__(self, ratio: float, shifts: Shifts, width: float = 1.0) -> None:
         super().__init__()
+        fine, middle, coarse = (scaled(each, width) for each in CHANNELS)
         self.shifts = shifts
         self.ratio_3 = nn.Parameter(torch.tensor(ratio), requires_grad=False)
-        self.layer13, self.layer14 = Residual(128), Residual(128)
-        self.layer16 = nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1)
-        self.layer17, self.layer18 = Residual(64), Residual(64)
-        self.layer20 = nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1)
-        self.dcn_5_0, self.dcn_5_1 = MotionAwareConvolution(32, 32), MotionAwareConvolution(32, 32)
-        self.dcn_6_0, self.dcn_6_1 = MotionAwareConvolution(32, 32), MotionAwareConvolution(32, 32)
-        self.layer24 = nn.Conv2d(32, 3, 3, padding=1)
+        self.layer13, self.layer14 = Residual(coarse), Residual(coarse)
+        self.layer16 = nn.ConvTranspose2d(coarse, middle, 4, stride=2, padding=1)
+        self.layer17, self.layer18 = Residual(middle), Residual(middle)
+        self.layer20 = nn.ConvTranspose2d(middle, fine, 4, stride=2, padding=1)
+        self.dcn_5_0, self.dcn_5_1 = MotionAwareConvolution(fine, fine), MotionAwareConvolution(fine, fine)
+        self.dcn_6_0, self.dcn_6_1 = MotionAwareConvolution(fine, fine), MotionAwareConvolution(fine, fine)
+        self.layer24 = nn.Conv2d(fine, 3, 3, padding=1)
 
     def forward(self, features: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
         at = taps(self.shifts(offsets, self.ratio_3))
@@ -154,10 +160,10 @@ class Decoder(nn.Module):
 class MultiPatch(nn.Module):
     """DMPHN(1-2-4) with motion-aware decoders: image (B, 3, H, W) in [0, 1] and offsets (B, 15, 2, H, W) to the sharp image."""
 
-    def __init__(self, ratio: float, shifts: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
+    def __init__(self, ratio: float, shifts: Shifts, width: float = 1.0) -> None:
         super().__init__()
-        self.encoder_lv1, self.encoder_lv2, self.encoder_lv3 = Encoder(), Encoder(), Encoder()
-        self.decoder_lv1, self.decoder_lv2, self.decoder_lv3 = (Decoder(ratio, shifts) for _ in range(3))
+        self.encoder_lv1, self.encoder_lv2, self.encoder_lv3 = (Encoder(width) for _ in range(3))
+        self.decoder_lv1, self.decoder_lv2, self.decoder_lv3 = (Decoder(ratio, shifts, width) for _ in range(3))
 
     def forward(self, image: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
         # Halves see the offsets of their half, in pixels of the whole, and zeros beyond the cut.
@@ -175,13 +181,13 @@ class MultiPatch(nn.Module):
 class MotionAware(nn.Module):
     """The deblurring network: (B, 3, H, W) in [0, 1] to sharp ones, not clamped; 6,554,000 parameters. H, W as in `OffsetNetwork`.
 
-    as_released: taps packed as in the released code and 0.08; else as printed, and 0.1.
+    as_released: taps packed as in the released code and 0.08; else as printed, and 0.1. width: share of all hidden channels, see `scaled`.
     """
 
-    def __init__(self, as_released: bool = True) -> None:
+    def __init__(self, as_released: bool = True, width: float = 1.0) -> None:
         super().__init__()
-        self.offset_net = OffsetNetwork()
-        self.deblur_net = MultiPatch(0.08, released_shifts) if as_released else MultiPatch(0.1, printed_shifts)
+        self.offset_net = OffsetNetwork(width=width)
+        self.deblur_net = MultiPatch(*((0.08, released_shifts) if as_released else (0.1, printed_shifts)), width)
 
     def forward(self, blurry: torch.Tensor) -> torch.Tensor:
         sharp: torch.Tensor = self.deblur_net(blurry, offsets(self.offset_net, blurry))
@@ -191,10 +197,10 @@ class MotionAware(nn.Module):
 class MotionETR(nn.Module):
     """All that a video needs: `offset`, and `deblur` with an offset network of its own."""
 
-    def __init__(self, as_released: bool = True) -> None:
+    def __init__(self, as_released: bool = True, width: float = 1.0) -> None:
         super().__init__()
-        self.offset = OffsetNetwork()
-        self.deblur = MotionAware(as_released)
+        self.offset = OffsetNetwork(width=width)
+        self.deblur = MotionAware(as_released, width)
 
 
 def offset_stage(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
@@ -272,11 +278,21 @@ class Zhang2021(Method):
 
     @classmethod
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
-        """From a folder of the two checkpoint files, or one file of a whole `MotionETR`. Raises WeightsError, also for None."""
+        """From a folder of the two checkpoint files, or one file of a whole `MotionETR`, of any width.
+
+        Raises WeightsError, also for None.
+        """
         if weights is None:
             raise files.absent(cls.card.id, cls.origin, "FOLDER")
-        network = MotionETR(cls.as_released)
-        paths = cls._fit(network, weights)
+        parts = {part: _file(weights, stem) for part, stem in STEMS.items()} if weights.is_dir() else {"": weights}
+        if missing := [STEMS[part] for part, path in parts.items() if path is None]:
+            raise WeightsError(f"weights folder {weights} lacks {' and '.join(missing)} (.pth or .safetensors); {cls.origin}")
+        paths = [path for path in parts.values() if path is not None]
+        states = {part: state_of(files.read(path), path) for part, path in zip(parts, paths, strict=True)}
+        network = MotionETR(cls.as_released, width_of(states.get("", {}), "offset.conv_1.1.bias", FINEST))
+        for (part, state), path in zip(states.items(), paths, strict=True):
+            cls._check(state, network, path, whole=not part)
+            files.fit(network.get_submodule(part), state, path)
         method = cls(network, device)
         method.weights = files.describe(paths)
         return method
@@ -284,19 +300,6 @@ class Zhang2021(Method):
     def state(self) -> dict[str, torch.Tensor]:
         """Without the second names of bottleneck layers, which `state_of` gives them."""
         return once(self.network)
-
-    @classmethod
-    def _fit(cls, network: MotionETR, given: Path) -> list[Path]:
-        """Fill the network from the folder or file given; returns the files read. Raises WeightsError."""
-        parts = {part: _file(given, stem) for part, stem in STEMS.items()} if given.is_dir() else {"": given}
-        if missing := [STEMS[part] for part, path in parts.items() if path is None]:
-            raise WeightsError(f"weights folder {given} lacks {' and '.join(missing)} (.pth or .safetensors); {cls.origin}")
-        paths = [path for path in parts.values() if path is not None]
-        for part, path in zip(parts, paths, strict=True):
-            state = state_of(files.read(path), path)
-            cls._check(state, network, path, whole=not part)
-            files.fit(network.get_submodule(part), state, path)
-        return paths
 
     @classmethod
     def _check(cls, state: dict[str, torch.Tensor], network: MotionETR, path: Path, whole: bool) -> None:

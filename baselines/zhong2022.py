@@ -39,7 +39,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
-from blurbench.baselines._zhong2022_networks import FRAMES, LATENT, SIDE, Decomposer, Discriminator, Encoder, Generator, Stage
+from blurbench.baselines._width import width_of
+from blurbench.baselines._zhong2022_networks import FINEST, FRAMES, LATENT, SIDE, Decomposer, Discriminator, Encoder, Generator, Stage
 from blurbench.errors import PredictionError, WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
 from blurbench.train.losses import squared
@@ -54,18 +55,18 @@ STEMS = {"decomposer.s1": "decomposer_s1", "decomposer.s2": "decomposer_s2", "pr
 
 
 class Animation(nn.Module):
-    """All networks of a method: `decomposer` and, for predicted guidance, `predictor`."""
+    """All networks of a method: `decomposer` and, for predicted guidance, `predictor`. width: share of hidden channels, see `scaled`."""
 
-    def __init__(self, predicting: bool = True) -> None:
+    def __init__(self, predicting: bool = True, width: float = 1.0) -> None:
         super().__init__()
-        self.decomposer = Decomposer()
-        self.predictor = Generator() if predicting else None
+        self.decomposer = Decomposer(width)
+        self.predictor = Generator(width) if predicting else None
 
     @classmethod
-    def empty(cls, predicting: bool = True) -> Animation:
+    def empty(cls, predicting: bool = True, width: float = 1.0) -> Animation:
         """Without initial values: drawing 184 million of them takes longer than reading a checkpoint."""
         with torch.device("meta"):
-            network = cls(predicting)
+            network = cls(predicting, width)
         return network.to_empty(device="cpu")
 
 
@@ -126,7 +127,7 @@ class Guided(Method):
 
     @classmethod
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
-        """From a folder of the checkpoint files, or one file of a whole `Animation`. Raises WeightsError, also for None."""
+        """From a folder of the checkpoint files, or one file of a whole `Animation`, of any width. Raises WeightsError, also for None."""
         get = f"put into one folder {cls.card.released}"
         if weights is None:
             raise files.absent(cls.card.id, get, "FOLDER")
@@ -134,10 +135,10 @@ class Guided(Method):
         found = {part: _file(weights, STEMS[part]) for part in cls.parts} if weights.is_dir() else {"": weights}
         if missing := [STEMS[part] for part, path in found.items() if path is None]:
             raise WeightsError(f"weights folder {weights} lacks {_and(missing)} (.pth or .safetensors); {mend}")
-        network = Animation.empty("predictor" in cls.parts)
         paths = [path for path in found.values() if path is not None]
-        for part, path in zip(found, paths, strict=True):
-            state = files.read(path)
+        states = {part: files.read(path) for part, path in zip(found, paths, strict=True)}
+        network = Animation.empty("predictor" in cls.parts, width_of(states.get("", {}), "decomposer.s1.first_conv.conv.bias", FINEST))
+        for (part, state), path in zip(states.items(), paths, strict=True):
             if not part and not any(key.startswith("decomposer.") for key in state):
                 raise WeightsError(f"{path} is one network, {cls.card.id} needs {len(cls.parts)}; {mend}")
             if not part and network.predictor is None:
