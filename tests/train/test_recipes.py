@@ -1,11 +1,15 @@
 """Every recipe that ships fits the method it is of, and wrong ones are told in one line."""
 
 import dataclasses
+import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 
+from blurbench import weights
 from blurbench.errors import RecipeError
+from blurbench.methods import load_method
 from blurbench.registry import METHODS
 from blurbench.train import recipe
 from blurbench.train.validate import column_of
@@ -19,10 +23,32 @@ def test_a_shipped_recipe(name):
     cls = METHODS.get(name)
     found = recipe.find(cls.training)
     assert found.source and found.path.is_file()
-    for stage in found.stages.values():
+    small = recipe.find(cls.training, "small").stages.values() if name in SMALL else []
+    for stage in [*found.stages.values(), *small]:
         assert stage.crop % cls.capabilities.multiple == 0
         if stage.protocol:
             column_of(stage.protocol, stage.score)
+
+
+SMALL = [name for name in TRAINABLE if "small" in tomllib.loads(recipe.find(METHODS.get(name).training).path.read_text())]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_small_network_ships_and_loads(name, tmp_path):
+    """In half precision below 5 MB; what is loaded is what was written, to the rounding of half precision."""
+    training = METHODS.get(name).training
+    torch.manual_seed(0)
+    network = training.network(**recipe.find(training, "small").network)
+    state = training.state(network) if training.state else network.state_dict()
+    half = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(weights.packed(half, {}))
+    assert path.stat().st_size < 5_000_000
+    method = load_method(name, path)
+    loaded = method.state()
+    assert {key.partition(".")[0] for key in loaded} <= {key.partition(".")[0] for key in half}
+    for key in loaded.keys() & half.keys():
+        torch.testing.assert_close(loaded[key], half[key], check_dtype=False, rtol=0, atol=0)
 
 
 def test_methods_that_can_be_trained():
