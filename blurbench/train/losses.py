@@ -57,9 +57,14 @@ _MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 def ms_ssim(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Multi-scale SSIM (Wang et al., 2003) of pictures in [0, 1], differentiable: five scales, Gaussian 11x11 of sigma 1.5, valid region.
 
-    A picture of less than 176 pixels has fewer scales, with their weights scaled to sum 1. Negative contrast factors count as 0.
+    A picture of less than 176 pixels has fewer scales, with their weights scaled to sum 1. Negative contrast factors count as 0. Under
+    autocast too all is float32: a variance is a small difference of squares.
     """
-    made, wanted = prediction.float(), target.float()
+    with torch.autocast(prediction.device.type, enabled=False):
+        return _ms_ssim(prediction.float(), target.float())
+
+
+def _ms_ssim(made: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     scales = next(n for n in range(len(_MS_WEIGHTS), 0, -1) if n == 1 or min(made.shape[-2:]) >= 11 * 2 ** (n - 1))
     total = sum(_MS_WEIGHTS[:scales])
     value = made.new_ones(())

@@ -53,6 +53,13 @@ def test_ms_ssim_is_the_metric():
     assert float(mine) == pytest.approx(float(get("ms-ssim")(made, target)[0]), abs=1e-4)
 
 
+def test_ms_ssim_is_exact_under_autocast():
+    made, target = torch.rand(2, 2, 3, 64, 80, generator=torch.Generator().manual_seed(0)) / 50 + 0.5
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = losses.ms_ssim(made, target)
+    assert mixed == losses.ms_ssim(made, target) and 0 < mixed < 1
+
+
 def test_ms_ssim_of_small_pictures_and_its_gradient():
     target = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     made = (0.5 * target).requires_grad_()
