@@ -120,24 +120,10 @@ def train(
     run = Run(plan, place, fabric, progress, note)
     steps, seconds, validation = run.all(Budget.parse(budget).share([plan.recipe.stages[name] for name in plan.stages]))
     if fabric.global_rank == 0:
-        card = {
-            "method": plan.cls.card.id,
-            "dataset": plan.data.manifest.label,
-            "fingerprint": plan.data.manifest.fingerprint("train"),
-            "command": command_line(
-                "train", method=method, dataset=dataset, stage=stage, budget=budget, seed=seed, precision=precision, size=size, start=start
-            ),
-            "steps": str(steps),
-            "minutes": f"{seconds / 60:.1f}",
-            "seed": str(seed),
-            "precision": precision,
-            "size": size,
-            "validation": f"{validation:.6f}",
-            "validated_by": run.validated_by,
-            "machine": f"{fabric.world_size} x {torch.cuda.get_device_name() if device.startswith('cuda') else 'cpu'}",
-            "blurbench": blurbench.__version__,
-            "torch": torch.__version__,
-        }
+        command = command_line(
+            "train", method=method, dataset=dataset, stage=stage, budget=budget, seed=seed, precision=precision, size=size, start=start
+        )
+        card = {"command": command, **_card(plan, run, device, steps, seconds, validation)}
         state = weights.read(place.best) if place.best.is_file() else run.exported()
         checkpoint.put(
             Path(out),
@@ -145,6 +131,31 @@ def train(
         )
     fabric.barrier()
     return Trained(Path(out), steps, seconds, validation)
+
+
+def _card(plan: Plan, run: Run, device: str, steps: int, seconds: float, validation: float) -> dict[str, Any]:
+    """What a weights file says of its training, beside the command."""
+    machine = torch.cuda.get_device_name() if device.startswith("cuda") else "cpu"
+    stages = [plan.recipe.stages[name] for name in plan.stages]
+    return {
+        "method": plan.cls.card.id,
+        "dataset": plan.data.manifest.label,
+        "fingerprint": plan.data.manifest.fingerprint("train"),
+        "recipe": f"{plan.recipe.path.name}: {plan.recipe.source}",
+        "network": plan.recipe.network,
+        # Switches of substitutes are among them, as `vgg19 = 0`.
+        "settings": {schedule.name: schedule.settings for schedule in stages if schedule.settings},
+        "steps": str(steps),
+        "minutes": f"{seconds / 60:.1f}",
+        "seed": str(plan.seed),
+        "precision": plan.precision,
+        "size": plan.size,
+        "validation": f"{validation:.6f}",
+        "validated_by": run.validated_by,
+        "machine": f"{run.fabric.world_size} x {machine}, {torch.get_num_threads()} threads",
+        "blurbench": blurbench.__version__,
+        "torch": torch.__version__,
+    }
 
 
 def launch(device: str, devices: int, nodes: int, precision: str, players: int) -> Any:

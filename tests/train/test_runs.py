@@ -84,6 +84,7 @@ def test_what_a_run_leaves(data, undisturbed):
     card = weights.card(undisturbed.weights)
     assert (card["steps"], card["seed"], card["validated_by"]) == ("40", "3", "loss")
     assert "--budget 40" in card["command"] and card["fingerprint"]
+    assert card["recipe"] == "tiny.toml: none: for tests" and card["network"] == {} and card["settings"] == {"first": {"noise": 0.1}}
     with (folder / "losses.csv").open() as file:
         rows = list(csv.DictReader(file))
     first = [row for row in rows if row["stage"] == "first"]
