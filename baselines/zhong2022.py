@@ -122,7 +122,8 @@ class Guided(Method):
     """Parts of `Animation` that the method needs."""
 
     def __init__(self, network: Animation, device: str = "cpu") -> None:
-        self.network = network.eval().to(device)
+        layout = torch.channels_last if device == "cpu" else torch.contiguous_format
+        self.network = network.eval().to(device, memory_format=layout)  # type: ignore[call-overload]
         self.device = device
 
     @classmethod
