@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from blurbench.store.manifest import write_json
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from blurbench.metrics.protocol import Protocol
 
 SCHEMA = 1
 _LIBRARIES = ("blurbench", "numpy", "opencv-python", "torch", "h5py", "av")
@@ -99,9 +102,7 @@ class RunRecord:
         """
         import pandas as pd
 
-        from blurbench.metrics import protocol as protocols
-
-        known = {column.name: column for column in protocols.load(self.protocol).columns}
+        known = {column.name: column for column in _installed(self.protocol).columns}
         facts = {
             "method": self.method,
             "weights": self.weights["sha256"] if self.weights else None,
@@ -123,6 +124,31 @@ class RunRecord:
         path = folder / f"{self.name}.json"
         write_json(path, asdict(self))
         return path
+
+
+def rules_of(*records: RunRecord) -> Protocol:
+    """The protocol of records that stand beside each other. Raises UnknownNameError, and RecordError for other rules than the first's,
+    and for another version or text of them than the one here.
+    """
+    first = records[0]
+    if other := next((each for each in records if each.rules != first.rules), None):
+        raise RecordError(f"{first.name} and {other.name} were scored under other texts of {first.protocol}; evaluate both again")
+    rules = _installed(first.protocol)
+    if rules.version != first.protocol_version:
+        here = f"version {rules.version}"
+    elif rules.digest() != first.rules:
+        here = "another text of that version"
+    else:
+        return rules
+    raise RecordError(f"{first.name} was scored under {first.protocol} version {first.protocol_version}, here is {here}; evaluate again")
+
+
+@cache
+def _installed(id: str) -> Protocol:
+    """Read once: a folder holds many records of one protocol."""
+    from blurbench.metrics import protocol as protocols
+
+    return protocols.load(id)
 
 
 def scores(path: Path) -> pd.DataFrame:
