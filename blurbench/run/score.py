@@ -46,7 +46,7 @@ def score(
     if stored.header and name:
         raise PredictionError(f"{folder} says that {stored.header.method} made it, but the name {name!r} was given; leave it out")
     ids = data.ids(split)
-    digest = stored.digest()
+    digest = stored.digest(workers)
     command = command_line("score", dataset=dataset, split=split, protocol=names, name=name)
     header = stored.header or _plain(data, split, name or folder.name, digest, f"{command} {folder}")
     header.check(data, split, folder)
@@ -127,7 +127,7 @@ def _outcomes(task: _Task, numbers: Sequence[int], workers: int) -> Iterator[Out
         yield from (scorer.outcome(number) for number in numbers)
         return
     with processes.pool(min(workers, len(numbers)), _prepare, task) as pool:
-        yield from pool.map(_in_process, numbers, chunksize=max(1, min(8, len(numbers) // (4 * workers))))
+        yield from pool.map(_in_process, numbers)
 
 
 def _first_look(data: MadeDataSet, split: str, stored: Predictions) -> str | None:
