@@ -106,7 +106,7 @@ def verify(
             predictions,
             dataset,
             split=record.split,
-            protocol=record.protocol,
+            protocol=records.rules_of(record),
             out=folder,
             name=None if stored.header else record.method,
             workers=workers,
