@@ -136,7 +136,8 @@ def rules_of(*records: RunRecord) -> Protocol:
     """
     first = records[0]
     if other := next((each for each in records if each.rules != first.rules), None):
-        raise RecordError(f"{first.name} and {other.name} were scored under other texts of {first.protocol}; evaluate both again")
+        both = f"{first.name} and {other.name} were scored under other texts of {first.protocol} version {first.protocol_version}"
+        raise RecordError(f"{both}; evaluate one again, or raise the version of one text")
     rules = _protocol(first)
     if rules.version != first.protocol_version:
         here = f"version {rules.version}"

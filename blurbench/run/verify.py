@@ -99,7 +99,7 @@ def verify(
     made_by = stored.header.method if stored.header else record.method
     if made_by != record.method:
         raise RecordError(f"{path} is of {record.method}, {predictions} holds predictions of {made_by}")
-    if record.predictions is not None and record.predictions != (digest := stored.digest()):
+    if record.predictions is not None and record.predictions != (digest := stored.digest(workers)):
         raise RecordError(f"{path} was scored from predictions with SHA-256 {record.predictions[:12]}, {predictions} has {digest[:12]}")
     with tempfile.TemporaryDirectory() as folder:
         (again,) = score(
