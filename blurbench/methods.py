@@ -28,6 +28,8 @@ from blurbench.weights import Weights
 if TYPE_CHECKING:
     import torch
 
+    from blurbench.train.recipe import Training
+
 
 @dataclass(frozen=True)
 class MethodCard:
@@ -117,6 +119,10 @@ class Method(ABC):
     capabilities: ClassVar[Capabilities]
     options: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """What `load` takes besides, by the name that `--option` has for it, and what it is; `deblur-with` is the argument `deblur_with`."""
+    variants: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """By what else there may be to see ("guidance", "before"), the id of the method that sees it; `blurbench animate` goes there."""
+    training: ClassVar[Training | None] = None
+    """How it is trained, see `blurbench.train.recipe`; None where there is nothing to train."""
     weights: Weights | None = None
     device: str = "cpu"
     chosen: Mapping[str, str] = MappingProxyType({})

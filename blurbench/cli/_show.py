@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from blurbench.cli._terminal import progress, say, table
-from blurbench.metrics import protocol as protocols
 from blurbench.metrics.protocol import Column
 from blurbench.report.board import Board, Row
 from blurbench.report.typeset import difference, number, seconds
 from blurbench.run.evaluate import evaluate
-from blurbench.run.record import RunRecord, Value
+from blurbench.run.record import RunRecord, Value, rules_of
 from blurbench.store.reader import open_dataset
 
 
@@ -39,9 +38,9 @@ def counting(title: str, dataset: str | Path, split: str) -> Iterator[Callable[[
         yield tell
 
 
-def show_record(record: RunRecord, protocol: str, folder: str | Path) -> None:
-    """A run's values under a protocol, by id or file, on stdout; where its files are on stderr."""
-    rules = protocols.load(protocol)
+def show_record(record: RunRecord, folder: str | Path) -> None:
+    """A run's values on stdout; where its files are on stderr."""
+    rules = rules_of(record)
     rows = []
     for column in rules.columns:
         value = record.values[column.name]

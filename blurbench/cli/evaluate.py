@@ -62,5 +62,5 @@ def evaluate(
         workers=workers,
         allow_failures=allow_failures,
     )
-    for record, name in zip(records, protocol, strict=True):
-        show_record(record, name, out)
+    for record in records:
+        show_record(record, out)

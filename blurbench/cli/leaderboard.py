@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from blurbench.cli._terminal import dataset_option, progress, say, table
+from blurbench.cli._terminal import dataset_option, say, table
 
 _OLD_NEW = "Folder of run records or CSVs, or one CSV."
 runs_option = click.option("--runs", default="runs", show_default=True, type=click.Path(), help="Folder of run records.")
@@ -98,16 +98,11 @@ def add(record: str, runs: str, replace: bool) -> None:
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
 def verify(record: str, predictions: str, dataset: str, workers: int) -> None:
     """Score stored predictions again and compare every value with the RECORD."""
+    from blurbench.cli._show import counting
+    from blurbench.run import record as records
     from blurbench.run.verify import verify as verify_record
 
-    with progress(f"scoring {predictions}", None, "samples") as advance:
-        done = 0
-
-        def tell(now: int, total: int) -> None:
-            nonlocal done
-            advance(now - done)
-            done = now
-
+    with counting(f"scoring {predictions}", dataset, records.read(Path(record)).split) as tell:
         found = verify_record(record, predictions, dataset, workers, tell)
     say(f"{record}: all {len(found.values)} columns are what the predictions give ({found.samples} samples)")
 

@@ -43,10 +43,15 @@ def _methods(verbose: bool) -> None:
         rows.append([entry.name, can.frames or "any", can.multiple, ", ".join(can.needs), alias or card.title, entry.origin])
         if verbose and not alias:
             click.echo(f"{entry.name}: {card.title}\n  {card.paper}\n  licence: {card.licence}\n  weights: {card.weights or 'none needed'}")
-            click.echo(f"  trained on: {card.training_data}\n{card.citation}\n")
+            click.echo(f"  trained on: {card.training_data}")
+            for key, meaning in cls.options.items():
+                click.echo(f"  --option {key}=…: {meaning}")
+            for shown, name in cls.variants.items():
+                click.echo(f"  variant for {shown}: {name}")
+            click.echo(f"{card.citation}\n")
     if not verbose:
         table(["method", "frames", "size multiple", "needs", "title", "from"], rows)
-        say("-v: papers, licences, where weights come from")
+        say("-v: papers, licences, where weights come from, options, variants")
 
 
 def _datasets(verbose: bool) -> None:

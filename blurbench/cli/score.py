@@ -49,5 +49,5 @@ def score(
             progress=tell,
             note=say,
         )
-    for record, name in zip(records, protocol, strict=True):
-        show_record(record, name, out)
+    for record in records:
+        show_record(record, out)

@@ -122,15 +122,13 @@ def _short(cell: object) -> object:
 
 def _write(path: Path, header: list[str], rows: list[list[object]]) -> None:
     import csv
-    import os
 
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("w", newline="") as file:
+    from blurbench.store.disk import replacing
+
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows([_exact(cell) for cell in row] for row in rows)
-    part.replace(path)
     say(f"wrote {path}")
 
 

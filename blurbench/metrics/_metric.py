@@ -88,15 +88,10 @@ def metric(
 def check_pair(info: MetricInfo, prediction: Pixels, target: Pixels) -> None:
     """Raises PredictionError unless both are what `info.of` says, of one shape, long enough, of known type, finite and in range."""
     check = check_motion if info.of == "motion" else check_frames
-    if info.of == "samples":
-        if prediction.ndim != 5 or not len(prediction):
-            raise PredictionError(f"{info.id}: prediction has shape {prediction.shape}, expected (N, T, H, W, 3) with N at least 1")
-        draws = prediction.reshape(-1, *prediction.shape[2:])
-        check_frames(f"{info.id}: prediction", draws)
-        prediction = prediction[0]
-    else:
-        check(f"{info.id}: prediction", prediction)
+    (check_draws if info.of == "samples" else check)(f"{info.id}: prediction", prediction)
     check(f"{info.id}: target", target)
+    if info.of == "samples":
+        prediction = prediction[0]
     if prediction.shape != target.shape:
         raise PredictionError(
             f"{info.id}: prediction has shape {prediction.shape}, target {target.shape}; crop, resize or pick frames so that they are equal"
@@ -116,10 +111,17 @@ def check_motion(name: str, motion: Pixels) -> None:
         raise PredictionError(f"{name} holds {bad} NaN or infinite values of {motion.size}")
 
 
+def check_draws(name: str, draws: Pixels) -> None:
+    """Raises PredictionError, naming the array, unless it holds at least one clip, (N, T, H, W, 3), each as `check_frames` wants it."""
+    _check_array(name, draws)
+    if draws.ndim != 5 or not len(draws):
+        raise PredictionError(f"{name} has shape {draws.shape}, expected (N, T, H, W, 3) with N at least 1")
+    check_frames(name, draws.reshape(draws.shape[0] * draws.shape[1], *draws.shape[2:]))
+
+
 def check_frames(name: str, frames: Pixels) -> None:
     """Raises PredictionError, naming the array, unless it is a clip (T, H, W, 3), uint8 or float in [0, 1] (slack 1e-6)."""
-    if not isinstance(frames, np.ndarray):
-        raise PredictionError(f"{name} is {type(frames).__name__}, expected a numpy array; convert it with numpy.asarray")
+    _check_array(name, frames)
     if frames.dtype.name not in _DTYPES:
         raise PredictionError(f"{name} has dtype {frames.dtype}, expected one of {', '.join(_DTYPES)}; convert it with .astype")
     if frames.ndim != 4 or frames.shape[-1] != 3:
@@ -134,6 +136,11 @@ def check_frames(name: str, frames: Pixels) -> None:
         raise PredictionError(f"{name} holds {bad} NaN or infinite values of {frames.size}; a network that diverged cannot be scored")
     if low < -_SLACK or high > 1 + _SLACK:
         raise PredictionError(f"{name} has values from {low:.6g} to {high:.6g}, expected floats in [0, 1]; clamp them, or divide by 255")
+
+
+def _check_array(name: str, given: object) -> None:
+    if not isinstance(given, np.ndarray):
+        raise PredictionError(f"{name} is {type(given).__name__}, expected a numpy array; convert it with numpy.asarray")
 
 
 def to_unit(frames: Pixels) -> F64:

@@ -91,7 +91,7 @@ def _distance(net: Net, prediction: Pixels, target: Pixels, device: str) -> F64:
     import torch
 
     trunk = _TRUNKS[net]
-    expect_side(trunk.id, prediction, trunk.least, f"the {trunk.name} trunk")
+    expect_side(trunk.id, prediction.shape, trunk.least, f"the {trunk.name} trunk")
     network = _network(net, _file(net), device)
     size = max(1, _BATCH // (prediction.shape[1] * prediction.shape[2]))
     values = []

@@ -35,7 +35,7 @@ def ms_ssim(prediction: Pixels, target: Pixels, *, border: Literal["valid", "ref
     """
     if border not in ("valid", "reflect"):
         raise PredictionError(f"ms-ssim: border is {border!r}, expected 'valid' or 'reflect'")
-    expect_side("ms-ssim", prediction, _LEAST, "five scales of the 11x11 window")
+    expect_side("ms-ssim", prediction.shape, _LEAST, "five scales of the 11x11 window")
     return np.array([_frame(_unit(p), _unit(g), border == "reflect") for p, g in zip(prediction, target, strict=True)])
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from blurbench.errors import PredictionError
 from blurbench.metrics.ssim import GAUSSIAN, RADIUS, SIGMA
-from blurbench.metrics.ssim_sum import gaussian
+from blurbench.metrics.ssim_sum import expect_side, gaussian
 
 
 def psnr(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -28,9 +28,7 @@ def psnr(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 def ssim(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """(T,) in [-1, 1]. Raises PredictionError (shapes, types, devices, frames smaller than 11x11)."""
     _check("ssim", prediction, target)
-    height, width = prediction.shape[1:3]
-    if min(height, width) < GAUSSIAN.window.side:
-        raise PredictionError(f"ssim: frames are {height}x{width} (HxW), expected at least 11x11 for the 11x11 window; score larger crops")
+    expect_side("ssim", prediction.shape, GAUSSIAN.window.side, "the 11x11 window")
     # Frame by frame: the planes of a whole clip of large frames do not fit into every GPU.
     values = [_ssim(p[None], g[None]) for p, g in zip(prediction, target, strict=True)]
     return torch.cat(values)

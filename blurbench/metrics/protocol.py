@@ -86,6 +86,11 @@ class Protocol:
     crop: str = ""
     patch: int = 32
 
+    def table(self) -> dict[str, Any]:
+        """All of it as JSON has it; `of_table` reads it back."""
+        table: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return table
+
     def digest(self) -> str:
         """SHA-256 of all that decides on numbers: everything but the words."""
         table = asdict(self)
@@ -96,23 +101,32 @@ class Protocol:
 
 
 def load(name: str) -> Protocol:
-    """A protocol by id, `ID@VERSION` for no other version than that, or from a TOML file. Raises UnknownNameError, RecipeError."""
+    """A protocol by id, `ID@VERSION` for no other version than that, or from a TOML file.
+
+    Raises UnknownNameError, and RecipeError for a mistake in the file, or one that takes the id of an installed protocol for other rules.
+    """
     id, _, version = name.partition("@")
     protocol = read(PROTOCOLS.get(id))
     if version and version != str(protocol.version):
         raise RecipeError(f"protocol {name!r} was asked for, here {id} is version {protocol.version}; install the blurbench that has it")
+    if protocol.id != id and protocol.id in PROTOCOLS.names() and protocol.digest() != load(protocol.id).digest():
+        raise RecipeError(f"{name}: id is {protocol.id!r}, that of an installed protocol with other rules; give it an id of its own")
     return protocol
 
 
 def read(path: Path) -> Protocol:
     """Read and check a protocol file. Raises RecipeError with the place of the mistake."""
-    table = strict.read(path)
+    return of_table(strict.read(path), str(path))
+
+
+def of_table(table: dict[str, Any], where: str) -> Protocol:
+    """A protocol from the tables of its file, checked. where: what errors call the file. Raises RecipeError."""
     rows = table.get("columns", [])
     if not isinstance(rows, list) or not rows:
-        raise RecipeError(f"{path}: columns is {rows!r}, expected at least one table [[columns]]")
-    columns = tuple(_column(row, f"column {number} of {path}") for number, row in enumerate(rows, 1))
-    protocol = strict.build(Protocol, {**table, "columns": columns}, str(path))
-    _check(protocol, str(path))
+        raise RecipeError(f"{where}: columns is {rows!r}, expected at least one table [[columns]]")
+    columns = tuple(_column(row, f"column {number} of {where}") for number, row in enumerate(rows, 1))
+    protocol = strict.build(Protocol, {**table, "columns": columns}, where)
+    _check(protocol, where)
     return protocol
 
 

@@ -58,7 +58,7 @@ class Similarity:
 
     def of_clip(self, name: str, prediction: Pixels, target: Pixels) -> F64:
         """(T,) of clips (T, H, W) or (T, H, W, 3). Raises PredictionError, naming the metric, for frames smaller than the window."""
-        expect_side(name, prediction, self.window.side, f"the {self.window.side}x{self.window.side} window")
+        expect_side(name, prediction.shape, self.window.side, f"the {self.window.side}x{self.window.side} window")
         return np.array([self.of_frame(p, g)[0] for p, g in zip(prediction, target, strict=True)])
 
     def _of_band(self, prediction: Pixels, target: Pixels, planes: F32, contrast: bool) -> tuple[float, float]:
@@ -102,9 +102,9 @@ def gaussian(radius: int, sigma: float) -> F64:
     return np.asarray(weights / weights.sum())
 
 
-def expect_side(name: str, frames: Pixels, least: int, why: str) -> None:
-    """Raises PredictionError, naming the metric, for frames (T, H, W, …) of less than `least` rows or columns."""
-    height, width = frames.shape[1:3]
+def expect_side(name: str, shape: tuple[int, ...], least: int, why: str) -> None:
+    """Raises PredictionError, naming the metric, for frames of a shape (T, H, W, …) of less than `least` rows or columns."""
+    height, width = shape[1:3]
     if min(height, width) < least:
         raise PredictionError(f"{name}: frames are {height}x{width} (HxW), expected at least {least}x{least} for {why}; score larger crops")
 

@@ -106,7 +106,7 @@ def ssim_y(prediction: Pixels, target: Pixels) -> F64:
     Source: the Y channel of MATLAB's rgb2ycbcr and of BasicSR, as restoration papers score it.
     Raises PredictionError (shapes, types, ranges, NaN, frames smaller than the window).
     """
-    expect_side("ssim-y", prediction, GAUSSIAN.window.side, "the 11x11 window")
+    expect_side("ssim-y", prediction.shape, GAUSSIAN.window.side, "the 11x11 window")
     return np.array([GAUSSIAN.of_frame(_luma(p), _luma(g))[0] for p, g in zip(prediction, target, strict=True)])
 
 

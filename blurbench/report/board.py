@@ -14,8 +14,7 @@ from blurbench.metrics import protocol as protocols
 from blurbench.metrics.protocol import Column, Protocol
 from blurbench.report.published import Published
 from blurbench.run import record as records
-from blurbench.run.record import RunRecord, file_name
-from blurbench.run.verify import rules_of
+from blurbench.run.record import RunRecord, file_name, rules_of
 
 TRIVIAL = ("copy-blur", "oracle-centre", "oracle-reversed", "oracle")
 """Methods that anybody has without a method: they show what a number is worth, and take no prize."""
@@ -170,7 +169,7 @@ def boards(rows: Iterable[RunRecord], published: Sequence[Published] = (), alone
 
     published: see `blurbench.report.published.read`; a printed number stands on boards of the paper's own data set, made by its recipe
     without changes or imported as released, never on those of rendered footage. alone: also boards of what nobody has measured here.
-    Raises what `blurbench.run.verify.rules_of` does.
+    Raises what `blurbench.run.record.rules_of` does.
     """
     groups: dict[tuple[str, str, str, str, int], list[RunRecord]] = {}
     for row in rows:
@@ -182,7 +181,7 @@ def boards(rows: Iterable[RunRecord], published: Sequence[Published] = (), alone
     built, used = [], set()
     for dataset, split, fingerprint, protocol, version in sorted(groups):
         group = groups[dataset, split, fingerprint, protocol, version]
-        rules = rules_of(group[0])
+        rules = rules_of(*group)
         place = dataset.removesuffix(_RELEASED), split, protocol
         used.add(place)
         beside = [_beside(entry, group[0]) for entry in printed.get(place, [])]

@@ -130,8 +130,7 @@ def animate(
 def _interface(name: str, hint: Hint) -> tuple[str, type[Method]]:
     """The method that is meant by a name and a hint: itself, or that of its `variants` which can see what the hint shows."""
     cls = methods.method_class(name)
-    variants: Mapping[str, str] = getattr(cls, "variants", {})
-    name = variants.get(hint.shows, name)
+    name = cls.variants.get(hint.shows, name)
     return name, methods.method_class(name)
 
 

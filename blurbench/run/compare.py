@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blurbench.errors import PredictionError, RecordError, UnknownNameError
-from blurbench.metrics import protocol as protocols
 from blurbench.metrics.paired import Paired, named, paired, smallest_p
 from blurbench.metrics.protocol import Column, Protocol
 from blurbench.run import record as records
@@ -115,13 +114,7 @@ def _common_rules(a: RunRecord, b: RunRecord) -> Protocol:
     ):
         if left != right:
             raise RecordError(f"{what} of A is {left}, of B {right}; evaluate both with {mend} to compare {a.method} and {b.method}")
-    rules = protocols.load(a.protocol)
-    if rules.digest() != a.rules:
-        raise RecordError(
-            f"both runs were scored under {a.protocol} version {a.protocol_version} as another blurbench has it (here is version "
-            f"{rules.version}); evaluate again"
-        )
-    return rules
+    return records.rules_of(a)
 
 
 def _table(path: Path) -> pd.DataFrame:

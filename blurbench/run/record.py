@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from blurbench.store.manifest import write_json
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from blurbench.metrics.protocol import Protocol
 
 SCHEMA = 1
 _LIBRARIES = ("blurbench", "numpy", "opencv-python", "torch", "h5py", "av")
@@ -47,7 +50,8 @@ class RunRecord:
     a stochastic method were scored. seconds: mean a sample without the first, None where it is not known; cost: parameters and the like.
     metrics: what else decided on a column's values (weights of a metric, its flow model), by column.
     predictions: digest of the stored predictions that were scored, None where they were not stored. scores: name of the Parquet file
-    with a row a sample, beside the record. command: what to type to get the row again.
+    with a row a sample, beside the record. command: what to type to get the row again. protocol_table: the protocol itself where it was
+    given as a file (`Protocol.table`), None where it is installed.
     """
 
     method: str
@@ -77,6 +81,7 @@ class RunRecord:
     date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     machine: dict[str, str] = field(default_factory=lambda: {"system": platform.platform(terse=True), "python": platform.python_version()})
     versions: dict[str, str] = field(default_factory=lambda: {name: metadata.version(name) for name in _LIBRARIES})
+    protocol_table: dict[str, Any] | None = None
     schema: int = SCHEMA
 
     @property
@@ -95,13 +100,11 @@ class RunRecord:
         """The values as a tidy table, a row a column of the protocol: `method`, `weights` (their SHA-256), `dataset`, `split`,
         `protocol`, `version`, `column`, `mean`, `low`, `high` (NaN where there is none), `samples` that have a value, `unit`, `better`
         (higher or lower). Tables of several runs are put together by `pandas.concat`. The last two are None for a column that the
-        protocol, as installed here, does not have. Raises UnknownNameError for an unknown protocol.
+        protocol, as installed here, does not have. Raises UnknownNameError for an unknown protocol, RecipeError.
         """
         import pandas as pd
 
-        from blurbench.metrics import protocol as protocols
-
-        known = {column.name: column for column in protocols.load(self.protocol).columns}
+        known = {column.name: column for column in _protocol(self).columns}
         facts = {
             "method": self.method,
             "weights": self.weights["sha256"] if self.weights else None,
@@ -123,6 +126,45 @@ class RunRecord:
         path = folder / f"{self.name}.json"
         write_json(path, asdict(self))
         return path
+
+
+def rules_of(*records: RunRecord) -> Protocol:
+    """The protocol of records that stand beside each other.
+
+    Raises UnknownNameError and RecipeError, and RecordError for rules that are not the first record's, or not those that have their id and
+    version here.
+    """
+    first = records[0]
+    if other := next((each for each in records if each.rules != first.rules), None):
+        both = f"{first.name} and {other.name} were scored under other texts of {first.protocol} version {first.protocol_version}"
+        raise RecordError(f"{both}; evaluate one again, or raise the version of one text")
+    rules = _protocol(first)
+    if rules.version != first.protocol_version:
+        here = f"version {rules.version}"
+    elif rules.digest() != first.rules:
+        here = "another text of that version"
+    else:
+        return rules
+    raise RecordError(f"{first.name} was scored under {first.protocol} version {first.protocol_version}, here is {here}; evaluate again")
+
+
+def _protocol(record: RunRecord) -> Protocol:
+    """The installed one, else the one that the record carries, under the id and version that the record says."""
+    from blurbench.metrics import protocol as protocols
+    from blurbench.registry import PROTOCOLS
+
+    if record.protocol_table is None or record.protocol in PROTOCOLS.names():
+        return _installed(record.protocol)
+    said = {"id": record.protocol, "version": record.protocol_version}
+    return protocols.of_table({**record.protocol_table, **said}, f"protocol_table of {record.name}")
+
+
+@cache
+def _installed(id: str) -> Protocol:
+    """Read once: a folder holds many records of one protocol."""
+    from blurbench.metrics import protocol as protocols
+
+    return protocols.load(id)
 
 
 def scores(path: Path) -> pd.DataFrame:

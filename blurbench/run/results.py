@@ -12,6 +12,7 @@ from blurbench import metrics
 from blurbench.metrics.protocol import Column, Protocol
 from blurbench.metrics.score import SampleScore
 from blurbench.metrics.statistics import drop_missing, interval, video_means
+from blurbench.registry import PROTOCOLS
 from blurbench.run.journal import Outcome
 from blurbench.run.predictions import Header
 from blurbench.run.record import RunRecord, Value
@@ -59,6 +60,7 @@ def _write(header: Header, rules: Protocol, number: int, outcomes: Sequence[Outc
         predictions=predictions,
         scores="",
         command=header.command,
+        protocol_table=None if rules.id in PROTOCOLS.names() else rules.table(),
     )
     record = replace(record, scores=f"{record.name}.parquet")
     with replacing(out / record.scores) as part:

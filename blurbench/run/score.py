@@ -10,6 +10,7 @@ from pathlib import Path
 from blurbench import processes
 from blurbench.errors import PredictionError, SourceError
 from blurbench.metrics import protocol as protocols
+from blurbench.metrics.protocol import Protocol
 from blurbench.run import results
 from blurbench.run.checks import colour_order
 from blurbench.run.evaluate import DEFAULT_PROTOCOLS, Progress, outcome_of, require_some
@@ -25,7 +26,7 @@ def score(
     dataset: str | Path,
     *,
     split: str = "test",
-    protocol: str | Sequence[str] = DEFAULT_PROTOCOLS,
+    protocol: str | Protocol | Sequence[str | Protocol] = DEFAULT_PROTOCOLS,
     out: Path | str = "runs",
     name: str | None = None,
     workers: int = 1,
@@ -35,26 +36,27 @@ def score(
 ) -> list[RunRecord]:
     """Score a folder of predictions (see `blurbench.run.predictions`) and write records and scores as `evaluate` does: the same numbers.
 
-    name: the method's, for plain pictures (default: the folder's). workers: processes; the numbers do not depend on it. A stopped run
-    goes on where it was. note: called with warnings. Raises PredictionError for predictions of other data, missing ones, and, unless
-    failures are allowed, the first that cannot be scored; other BlurbenchErrors.
+    protocol: ids, files, or loaded ones. name: the method's, for plain pictures (default: the folder's). workers: processes;
+    the numbers do not depend on it. A stopped run goes on where it was. note: called with warnings. Raises PredictionError for predictions
+    of other data, missing ones, and, unless failures are allowed, the first that cannot be scored; other BlurbenchErrors.
     """
     folder = Path(predictions)
-    names = [protocol] if isinstance(protocol, str) else list(protocol)
-    rules = [protocols.load(each) for each in names]
+    given = [protocol] if isinstance(protocol, str | Protocol) else list(protocol)
+    rules = [each if isinstance(each, Protocol) else protocols.load(each) for each in given]
     data, stored = open_dataset(dataset), Predictions(folder)
     if stored.header and name:
         raise PredictionError(f"{folder} says that {stored.header.method} made it, but the name {name!r} was given; leave it out")
     ids = data.ids(split)
-    digest = stored.digest()
+    digest = stored.digest(workers)
+    names = [each.id if isinstance(each, Protocol) else each for each in given]
     command = command_line("score", dataset=dataset, split=split, protocol=names, name=name)
     header = stored.header or _plain(data, split, name or folder.name, digest, f"{command} {folder}")
     header.check(data, split, folder)
     stored.check_names(ids)
     if warning := _first_look(data, split, stored):
         note(warning)
-    task = _Task(folder, data.folder, split, tuple(names), allow_failures)
-    journal = Path(out) / f".{digest[:12]}-{header.fingerprint[:8]}-{'+'.join(names)}.unfinished"
+    task = _Task(folder, data.folder, split, tuple(rules), allow_failures)
+    journal = Path(out) / f".{digest[:12]}-{header.fingerprint[:8]}-{'+'.join(each.id for each in rules)}.unfinished"
     with Journal(journal, {"predictions": digest, "content": header.content, "rules": [each.digest() for each in rules]}) as done:
         todo = [number for number, sample in enumerate(ids) if sample not in done.done]
         progress(len(done.done), len(ids))
@@ -73,7 +75,7 @@ class _Task:
     predictions: Path
     dataset: Path
     split: str
-    protocols: tuple[str, ...]
+    rules: tuple[Protocol, ...]
     allow_failures: bool
 
 
@@ -83,7 +85,6 @@ class _Scorer:
     def __init__(self, task: _Task) -> None:
         self.task = task
         self.predictions = Predictions(task.predictions)
-        self.rules = [protocols.load(name) for name in task.protocols]
         self.data = open_dataset(task.dataset)
         self.places = [(entry, row) for entry in self.data.entries(task.split) for row in range(entry.samples)]
         self.shard: Shard | None = None
@@ -100,8 +101,8 @@ class _Scorer:
         except PredictionError as error:
             if not self.task.allow_failures:
                 raise
-            return outcome_of(sample, error, self.rules, True)
-        return outcome_of(sample, made, self.rules, self.task.allow_failures)
+            return outcome_of(sample, error, self.task.rules, True)
+        return outcome_of(sample, made, self.task.rules, self.task.allow_failures)
 
 
 _scorer: _Scorer | None = None  # one in each process
@@ -127,7 +128,7 @@ def _outcomes(task: _Task, numbers: Sequence[int], workers: int) -> Iterator[Out
         yield from (scorer.outcome(number) for number in numbers)
         return
     with processes.pool(min(workers, len(numbers)), _prepare, task) as pool:
-        yield from pool.map(_in_process, numbers, chunksize=max(1, min(8, len(numbers) // (4 * workers))))
+        yield from pool.map(_in_process, numbers)
 
 
 def _first_look(data: MadeDataSet, split: str, stored: Predictions) -> str | None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blurbench.errors import RecordError
-from blurbench.metrics import protocol as protocols
 from blurbench.metrics.protocol import Protocol
 from blurbench.metrics.score import SampleScore
 from blurbench.run import record as records
@@ -33,18 +32,6 @@ PREDICTIONS = 1e-6
 """The same for values scored again: other versions of libraries differ in the last digits of float32."""
 
 
-def rules_of(row: RunRecord) -> Protocol:
-    """The protocol of a record. Raises UnknownNameError, and RecordError for another version or text of it than the one here."""
-    rules = protocols.load(row.protocol)
-    if rules.version != row.protocol_version:
-        other = f"version {rules.version}"
-    elif rules.digest() != row.rules:
-        other = "another text of that version"
-    else:
-        return rules
-    raise RecordError(f"{row.name} was scored under {row.protocol} version {row.protocol_version}, here is {other}; evaluate again")
-
-
 def check(path: Path) -> RunRecord:
     """A record whose numbers are those of its Parquet file, under a protocol as it is installed here.
 
@@ -52,7 +39,7 @@ def check(path: Path) -> RunRecord:
     protocol.
     """
     record = records.read(path)
-    rules = rules_of(record)
+    rules = records.rules_of(record)
     for name in (record.name, record.scores):
         if Path(name).name != name or name.startswith("."):
             raise RecordError(f"{path}: {name!r} is no name for a file; the method's and the data's names may hold no slash")
@@ -112,14 +99,14 @@ def verify(
     made_by = stored.header.method if stored.header else record.method
     if made_by != record.method:
         raise RecordError(f"{path} is of {record.method}, {predictions} holds predictions of {made_by}")
-    if record.predictions is not None and record.predictions != (digest := stored.digest()):
+    if record.predictions is not None and record.predictions != (digest := stored.digest(workers)):
         raise RecordError(f"{path} was scored from predictions with SHA-256 {record.predictions[:12]}, {predictions} has {digest[:12]}")
     with tempfile.TemporaryDirectory() as folder:
         (again,) = score(
             predictions,
             dataset,
             split=record.split,
-            protocol=record.protocol,
+            protocol=records.rules_of(record),
             out=folder,
             name=None if stored.header else record.method,
             workers=workers,

@@ -183,7 +183,7 @@ def test_other_data_and_protocols_are_refused(run, tmp_path, facts, words):
 
 def test_other_text_of_a_protocol_is_refused(run, tmp_path):
     paths = [run(tmp_path / side, side, {"psnr": hard()}, rules="0" * 64) for side in "ab"]
-    with pytest.raises(RecordError, match=r"as another blurbench has it \(here is version \d+\); evaluate again"):
+    with pytest.raises(RecordError, match=r"under blurbench-1 version 1, here is another text of that version; evaluate again"):
         compare(*paths)
 
 

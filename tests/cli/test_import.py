@@ -100,6 +100,9 @@ def test_verify_gopro(tmp_path):
     done = command(*arguments, cwd=tmp_path)
     assert done.returncode == 1 and "1 of 2 not found" in done.stdout
     assert command("verify", "gopro", "pairs", "all", "--split", "train", cwd=tmp_path).returncode == 2
+    assert not list(tmp_path.glob(".*"))
+    done = command("verify", "gopro", "pairs", "all", "--out", "map.csv/table.csv", cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr.splitlines()[-1].startswith("error: map.csv/table.csv cannot be written: ")
 
 
 def test_the_help_names_every_layout():

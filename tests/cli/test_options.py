@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from blurbench.cli import blurbench
 from blurbench.errors import BlurbenchError
-from blurbench.methods import load_method, predict
+from blurbench.methods import load_method, method_class, predict
 from blurbench.run import record
 from blurbench.run.predict import photograph
 from blurbench.video.images import read_rgb, write_rgb
@@ -113,3 +113,11 @@ def test_exit_code(toy, tmp_path):
     done = command("predict", "a.png", "--method", "copy-blur", "--option", "tint=red", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == "error: copy-blur takes no options, but --option tint=red was given; leave it out"
+
+
+def test_they_are_listed_with_their_meaning_and_so_are_variants():
+    listed = command("ls", "methods", "-v", cwd=".").stdout
+    about = {text.partition(":")[0]: text for text in re.split(r"\n(?=\S+: )", listed)}
+    assert f"\n  --option deblur-with=…: {method_class('purohit2019').options['deblur-with']}\n" in about["purohit2019"]
+    assert "\n  variant for guidance: zhong2022-annotated\n  variant for before: zhong2022-video\n" in about["zhong2022"]
+    assert "--option" not in about["zhong2022"] and "variant for" not in about["purohit2019"]

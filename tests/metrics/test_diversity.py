@@ -72,6 +72,10 @@ def test_refused():
         diversity(samples[0], samples[0])
     with pytest.raises(PredictionError, match=r"with N at least 1"):
         diversity(samples[:0], samples[0])
+    with pytest.raises(PredictionError, match=r"diversity: prediction is list, expected a numpy array; convert it with numpy\.asarray"):
+        diversity(list(samples), samples[0])
+    with pytest.raises(PredictionError, match=r"diversity: prediction has shape .*, expected at least one frame and one pixel"):
+        diversity(samples[:, :, :0], samples[0])
     with pytest.raises(PredictionError, match=r"prediction has shape \(3, 5, 6, 3\), target \(2, 5, 6, 3\)"):
         diversity(samples, samples[0, :2])
     with pytest.raises(PredictionError, match="diversity: prediction holds 1 NaN"):

@@ -7,7 +7,7 @@ import pytest
 from blurbench.errors import RecipeError, UnknownNameError
 from blurbench.metrics import protocol as protocols
 from blurbench.metrics.protocol import Column
-from blurbench.registry import METRICS
+from blurbench.registry import METRICS, PROTOCOLS
 
 FILE = Path(__file__).parents[2] / "leaderboards" / "protocols" / "blurbench-1.toml"
 COLUMNS = ["psnr-centre", "ssim-centre", "psnr", "psnr-pooled", "psnr-forward", "ssim", "ordering", "reblur-psnr"]
@@ -66,6 +66,12 @@ def test_minimal(tmp_path):
     rules = protocols.load(str(written(tmp_path, MINIMAL)))
     assert rules.columns == (Column("a", "psnr", "d"),)
     assert (rules.columns[0].frames, rules.columns[0].direction, rules.columns[0].reduction) == ("all", "as-is", "mean")
+
+
+def test_a_table_reads_back_as_it_was():
+    for name in PROTOCOLS.names():
+        rules = protocols.load(name)
+        assert protocols.of_table(rules.table(), "a record") == rules
 
 
 @pytest.mark.parametrize(

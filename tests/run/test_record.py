@@ -5,9 +5,10 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from blurbench.errors import UnknownNameError
+from blurbench.errors import RecordError, UnknownNameError
+from blurbench.metrics import protocol as protocols
 from blurbench.run import record as records
-from blurbench.run.record import Value
+from blurbench.run.record import Value, rules_of
 from tests.report.records import WEIGHTS, made, written
 
 
@@ -39,3 +40,10 @@ def test_frame_of_a_column_that_is_gone():
     assert made(values={}, mean=None).frame()["mean"].isna().all()
     with pytest.raises(UnknownNameError, match="protocol 'gone'"):
         replace(made(), protocol="gone").frame()
+
+
+def test_the_protocol_of_records_is_read_once_and_must_be_one():
+    one, other = made("one"), made("other")
+    assert rules_of(one, other) == protocols.load("noroozi2017") and rules_of(one) is rules_of(other)
+    with pytest.raises(RecordError, match=r"^one-.* and other-.* were scored under other texts of noroozi2017 version 1; evaluate one"):
+        rules_of(one, replace(other, rules="0" * 64))
