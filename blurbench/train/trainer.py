@@ -184,7 +184,7 @@ def _plan(
     method: str, dataset: str | Path, stage: str | None, budget: str | None, seed: int, precision: str, size: str, start: Path | str | None
 ) -> Plan:
     cls = method_class(method)
-    training = getattr(cls, "training", None)
+    training = cls.training
     if not isinstance(training, Training):
         raise RecipeError(f"method {method!r} has nothing to train; expected one with `training`, see docs/training.md")
     if precision not in ("float32", "bfloat16"):
