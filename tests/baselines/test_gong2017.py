@@ -15,7 +15,7 @@ from blurbench.baselines.gong2017 import LARGEST, U_LABELS, V_LABELS, Gong2017, 
 from blurbench.methods import load_method, predict
 from blurbench.synth import kernels
 from tests.baselines.official import count, make_sample, picture, refused, run, small_state, tensor, unit, without_weights
-from tests.baselines.test_classical import photograph, psnr
+from tests.baselines.photographs import photograph, psnr
 from tests.conftest import command
 
 
