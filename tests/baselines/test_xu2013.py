@@ -13,6 +13,7 @@ from blurbench.synth import kernels
 from tests.baselines.official import unit
 from tests.baselines.photographs import KERNELS, blurred, gain
 
+
 def correlation(a, b):
     """The largest normalised correlation of two kernels over all shifts."""
     size = (2 * LARGEST, 2 * LARGEST)

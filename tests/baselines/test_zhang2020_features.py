@@ -11,6 +11,7 @@ from blurbench.errors import RecipeError, WeightsError
 from tests.baselines.official import count, fill, run
 from tests.baselines.zhang2020_frames import LIGHT, Counting, noise
 
+
 @pytest.fixture
 def torch_home(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))

@@ -16,6 +16,7 @@ from blurbench.cli import blurbench
 from blurbench.methods import load_method, predict
 from tests.baselines.official import make_sample, picture, run, unit
 
+
 def test_rounds():
     assert [rounds_for(frames) for frames in (1, 7, 8, 42, 43, 252, 253)] == [0, 0, 1, 1, 2, 2, 3]
 

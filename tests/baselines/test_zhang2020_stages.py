@@ -18,6 +18,7 @@ from blurbench.train.recipe import find
 from tests.baselines.official import run
 from tests.baselines.zhang2020_frames import LIGHT, Counting, moving, naive_gram, noise, small_frames
 
+
 def objective(setting):
     return Objective.of(setting, torch.device("cpu"))
 

@@ -8,6 +8,7 @@ from torch import nn
 from blurbench.baselines import _zhang2021_offsets as motion
 from blurbench.baselines import zhang2021 as etr
 from tests.baselines.zhang2021_pieces import wander
+
 TABLE = {  # tap: place without motion, then the two numbers added to it, as names of components of the released blocks
     0: ((0, 0), "dy3", "dy4"),
     1: ((0, 0), "dy5", "dy6"),

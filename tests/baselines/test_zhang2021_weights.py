@@ -14,6 +14,7 @@ from tests import formulas
 from tests.baselines.official import refused, without_weights
 from tests.baselines.zhang2021_pieces import fill, make_sample, slices
 
+
 def without_aliases(network):
     return {key: value.contiguous() for key, value in network.state_dict().items() if ".model." not in key}
 
