@@ -1,7 +1,12 @@
-"""What tests of commands share: an empty cache, and official weight files."""
+"""What tests of commands share: an empty cache, official weight files, a folder of photographs."""
+
+from pathlib import Path
 
 import pytest
 
+from blurbench.video.images import write_rgb
+from tests.baselines.official import picture
+from tests.cli.animated import TOYS
 from tests.cli.official_files import FORMATS
 
 
@@ -23,3 +28,14 @@ def official(tmp_path):
         return inside[0] if len(inside) == 1 else folder
 
     return make
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """The working folder, with toy methods, a photograph `a.png` and its neighbours."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BLURBENCH_CACHE", str(tmp_path / "cache"))
+    Path("toys.py").write_text(TOYS)
+    for number, name in enumerate(("a", "prev", "next")):
+        write_rgb(Path(f"{name}.png"), picture(24, 30, phase=0.7 * number))
+    return tmp_path

@@ -15,6 +15,7 @@ from blurbench.types import Sample
 from blurbench.video.flow import load
 from blurbench.video.textures import dead_leaves
 from tests.conftest import command
+from tests.pictures import holds
 
 TIMES = np.array([0.1, 0.5, 0.9])
 
@@ -83,13 +84,6 @@ def samples(targets):
     rng = np.random.default_rng(targets)
     sharp = [rng.integers(0, 256, (20, 30, 3), dtype=np.uint8) for _ in range(targets)]
     return Sample(f"clip/{targets}", "clip", np.full((20, 30, 3), 77, np.uint8), np.stack(sharp), np.linspace(0, 1, targets), "pixel")
-
-
-def holds(picture, part):
-    """Where a picture (H, W, 3) holds a part exactly, as (top, left) pairs."""
-    height, width = part.shape[:2]
-    corners = (picture[: picture.shape[0] - height + 1, : picture.shape[1] - width + 1] == part[0, 0]).all(axis=2)
-    return [[y, x] for y, x in np.argwhere(corners).tolist() if (picture[y : y + height, x : x + width] == part).all()]
 
 
 def test_the_preview_shows_targets_in_order_and_waits_for_the_longest(tmp_path):
