@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -48,11 +47,11 @@ def make_video() -> MakeVideo:
 
 
 @pytest.fixture
-def real_videos() -> Path:
+def real_videos(shared: Path) -> Path:
     """Folder of real videos; skips where there is none."""
-    folder = Path(os.environ.get("BLURBENCH_SHARED", Path(__file__).parents[3] / "shared")) / "data" / "videos"
+    folder = shared / "data" / "videos"
     if not folder.is_dir():
-        pytest.skip(f"real videos not found: {folder} is missing; set BLURBENCH_SHARED")
+        pytest.skip(f"{folder} is absent; set BLURBENCH_SHARED to run this test")
     return folder
 
 
