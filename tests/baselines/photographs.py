@@ -6,7 +6,7 @@ from skimage import data
 
 from blurbench.methods import predict
 from blurbench.synth import kernels
-from tests.baselines.official import make_sample, unit
+from tests.baselines.inputs import make_sample, unit
 
 CROP = slice(30, 286), slice(100, 388)
 

@@ -9,7 +9,7 @@ from skimage import restoration
 
 from blurbench.baselines import _deconvolution as deconvolution
 from blurbench.synth import kernels
-from tests.baselines.official import unit
+from tests.baselines.inputs import unit
 from tests.baselines.photographs import KERNELS, blurred, photograph, psnr
 
 # Operators.

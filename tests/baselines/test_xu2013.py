@@ -10,7 +10,7 @@ from blurbench.baselines import _deconvolution as deconvolution
 from blurbench.baselines import _xu2013 as xu
 from blurbench.baselines.classical import LARGEST, Xu2013Type
 from blurbench.synth import kernels
-from tests.baselines.official import unit
+from tests.baselines.inputs import unit
 from tests.baselines.photographs import KERNELS, blurred, gain
 
 

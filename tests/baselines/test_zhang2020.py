@@ -11,7 +11,8 @@ from blurbench.baselines._zhang2020_stages import Discriminator
 from blurbench.baselines.zhang2020 import Generator, Zhang2020BG, Zhang2020BGH, luminance
 from blurbench.methods import load_method, predict
 from blurbench.registry import METHODS
-from tests.baselines.official import count, fill, make_sample, picture, refused, run, tensor, unit, without_weights
+from tests.baselines.inputs import make_sample, picture, tensor, unit
+from tests.baselines.official import count, fill, refused, run, without_weights
 
 SHIPPED = "zhang2020.safetensors"
 

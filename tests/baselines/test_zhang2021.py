@@ -7,8 +7,8 @@ import torch
 from blurbench.baselines import zhang2021 as etr
 from blurbench.baselines.zhang2021 import MotionAware, MotionETR, OffsetNetwork, Zhang2021
 from blurbench.methods import Request, predict
-from tests import formulas
-from tests.baselines.official import count, tensor
+from tests.baselines.inputs import picture, tensor
+from tests.baselines.official import count
 from tests.baselines.zhang2021_pieces import fill, make_sample, slices, still, wander
 
 
@@ -145,7 +145,7 @@ def test_centre_frame_is_the_deblurred_image_clamped(deblurring):
 
 @pytest.mark.parametrize(("height", "width"), [(21, 27), (8, 8), (1, 3), (8, 40)])
 def test_any_size(height, width):
-    blurry = np.rint(255 * formulas.image(height, width)).astype(np.uint8).transpose(1, 2, 0)
+    blurry = picture(height, width)
     answer = predict(Zhang2021(fill(MotionETR(), {"offset.conv_out_0": 60})), make_sample(blurry, slices(3)))
     assert answer.frames.shape == (1, 3, height, width, 3)
     assert 0 <= answer.frames.min() < answer.frames.max() <= 1

@@ -10,7 +10,7 @@ from scipy.ndimage import map_coordinates
 from blurbench.baselines import _zhang2021_offsets as motion
 from blurbench.baselines.zhang2021 import OffsetNetwork
 from blurbench.errors import PredictionError
-from tests.baselines.official import tensor
+from tests.baselines.inputs import tensor
 from tests.baselines.zhang2021_pieces import fill, wander
 
 # Curves.

@@ -10,7 +10,7 @@ from blurbench.baselines import zhang2021 as etr
 from blurbench.baselines.zhang2021 import MotionETR, OffsetNetwork, Zhang2021, Zhang2021Paper
 from blurbench.errors import WeightsError
 from blurbench.methods import load_method, predict
-from tests import formulas
+from tests.baselines.inputs import picture
 from tests.baselines.official import refused, without_weights
 from tests.baselines.zhang2021_pieces import fill, make_sample, slices
 
@@ -33,7 +33,7 @@ def checkpoint(tmp_path, filled):
 
 
 def run(method):
-    blurry = np.rint(255 * formulas.image(16, 24)).astype(np.uint8).transpose(1, 2, 0)
+    blurry = picture(16, 24)
     return predict(method, make_sample(blurry, slices(3))).frames
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from blurbench.video.images import write_rgb
-from tests.baselines.official import picture
+from tests.baselines.inputs import picture
 from tests.cli.animated import TOYS
 from tests.cli.official_files import FORMATS
 

@@ -13,7 +13,7 @@ from blurbench.run.animate import _title, animate
 from blurbench.run.predict import photograph, predict_images
 from blurbench.video.decode import VideoSource
 from blurbench.video.images import read_rgb, write_rgb
-from tests.baselines.official import picture
+from tests.baselines.inputs import picture
 from tests.cli.animated import annotated, annotation, expected, psnr, run
 from tests.conftest import command
 from tests.pictures import holds, loop

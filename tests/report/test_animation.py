@@ -5,7 +5,7 @@ import pytest
 
 from blurbench.errors import BlurbenchError
 from blurbench.report.animation import write_loop, write_moving
-from tests.baselines.official import picture
+from tests.baselines.inputs import picture
 from tests.pictures import loop
 
 

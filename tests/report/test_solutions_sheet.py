@@ -5,7 +5,7 @@ import numpy as np
 
 from blurbench.report.figures import resized, solutions_sheet
 from blurbench.types import Sample
-from tests.baselines.official import picture
+from tests.baselines.inputs import picture
 from tests.pictures import holds
 
 
