@@ -47,6 +47,7 @@ from torch.nn import functional as F
 
 from blurbench import methods
 from blurbench import weights as files
+from blurbench.baselines._network import as_batch, as_frames, placed
 from blurbench.errors import PredictionError, RecipeError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
 from blurbench.metrics.blur_size import correlation
@@ -155,8 +156,7 @@ class Noroozi2017(Method):
     training: ClassVar[Training] = Training(network=DeblurNet, recipe="noroozi2017", stages={"deblur": Stage(players=(Player(loss),))})
 
     def __init__(self, network: DeblurNet, device: str = "cpu") -> None:
-        layout = torch.channels_last if device == "cpu" else torch.contiguous_format
-        self.network = network.eval().to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.network = placed(network, device)
         self.device = device
 
     @classmethod
@@ -176,9 +176,7 @@ class Noroozi2017(Method):
     @torch.inference_mode()
     def predict(self, blurry: F32, request: Request) -> F32:
         """One frame, (1, 1, H, W, 3) float32 in [0, 1]."""
-        image = torch.from_numpy(np.ascontiguousarray(blurry.transpose(2, 0, 1)))[None].to(self.device)
-        frames: F32 = self.network(image)[-1].clamp_(0, 1).permute(0, 2, 3, 1)[None].cpu().numpy()
-        return frames
+        return as_frames(self.network(as_batch(blurry, self.device))[-1].clamp_(0, 1))
 
 
 class Noroozi2017SI(Noroozi2017):
