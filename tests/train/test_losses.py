@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from blurbench.metrics import get
+from blurbench.metrics import get, on_device
 from blurbench.train import losses
 
 
@@ -59,3 +59,14 @@ def test_ms_ssim_of_small_pictures_and_its_gradient():
     assert float(losses.ms_ssim(target, target)) == pytest.approx(1)
     losses.ms_ssim(made, target).backward()
     assert torch.isfinite(made.grad).all() and made.grad.abs().max() > 0
+
+
+def test_ms_ssim_first_seen_in_a_validation_gives_gradients_later():
+    on_device._window.cache_clear()
+    target = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        seen = float(losses.ms_ssim(0.5 * target, target))
+    made = (0.5 * target).requires_grad_()
+    value = losses.ms_ssim(made, target)
+    value.backward()
+    assert float(value) == pytest.approx(seen) and made.grad.abs().max() > 0
