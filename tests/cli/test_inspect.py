@@ -146,6 +146,17 @@ def test_the_command(made, tmp_path, packed):
     assert len(cv2.imreadanimation(str(out / "preview.png"))[1].frames) == 7
 
 
+@pytest.mark.parametrize("split", ["test", "train"])
+def test_ids_alone_are_listed(made, split):
+    """One a line, in the order of the samples, and no picture is written."""
+    place = made / "data/genblur"
+    before = sorted(place.iterdir())
+    done = command("inspect", "genblur", "--ids", *([] if split == "test" else ["--split", split]), cwd=made)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [sample.id for sample in open_dataset(place).samples(split)]
+    assert sorted(place.iterdir()) == before
+
+
 def test_an_unknown_split_is_told(made):
     done = command("inspect", "genblur", "--split", "tset", cwd=made)
     assert done.returncode == 2 and "unknown split 'tset' in genblur; did you mean 'test'" in done.stderr
