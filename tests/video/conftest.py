@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import av
 import numpy as np
@@ -17,22 +17,8 @@ from blurbench.types import U8
 CLOCK = Fraction(1, 90_000)
 
 
-class MakeVideo(Protocol):
-    def __call__(
-        self,
-        path: Path,
-        frames: Iterable[U8 | av.VideoFrame],
-        fps: float | Fraction = 30,
-        *,
-        codec: str = "libx264",
-        pix_fmt: str = "yuv420p",
-        times: Sequence[float] | None = None,
-        matrix: int | None = None,
-        color_range: int | None = None,
-        rotation: int = 0,
-        container: dict[str, str] | None = None,
-        **options: str,
-    ) -> Path: ...
+MakeVideo = Callable[..., Path]
+"""`_write`."""
 
 
 @pytest.fixture
