@@ -161,7 +161,7 @@ def blur(image: F32, motion: F64) -> F32:
             tile = motion[top : top + _TILE, left : left + _TILE]
             for (u, v), rows, columns, mine in _groups(tile):
                 box = (top + rows.start, left + columns.start, rows.stop - rows.start, columns.stop - columns.start)
-                blurred = _convolve(padded, box, margin, _taps(u, v))
+                blurred = _convolve(padded, box, margin, taps(u, v))
                 target = result[top + rows.start : top + rows.stop, left + columns.start : left + columns.stop]
                 np.copyto(target, blurred, where=mine[..., None])
     return result
@@ -193,7 +193,7 @@ def _groups(motion: F64) -> Iterator[tuple[tuple[float, float], slice, slice, np
 
 
 @lru_cache(maxsize=4096)
-def _taps(u: float, v: float) -> Taps:
+def taps(u: float, v: float) -> Taps:
     """The kernel's (row, column, weight), counted from its middle, without its zeros."""
     weights = kernel(u, v)
     rows, columns = weights.shape[0] // 2, weights.shape[1] // 2
