@@ -134,6 +134,7 @@ class _Seven(Method):
 
     @classmethod
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
+        """From a file of `blurbench train`, else the shipped weights. Raises WeightsError, also for None where none are shipped."""
         name = cls.card.keeper
         path = weights or files.shipped_file(name)
         if path is None:
@@ -146,6 +147,7 @@ class _Seven(Method):
 
     @torch.inference_mode()
     def predict(self, blurry: F32, request: Request) -> F32:
+        """(1, T, H, W, 3) float32 in [0, 1], coloured as the blur is; T is 7, or as `_frames` has it."""
         image = as_batch(blurry, self.device)
         grey = luminance(image)
         change = self._frames(grey, request) - grey
