@@ -77,8 +77,8 @@ def _filter(planes: torch.Tensor) -> torch.Tensor:
     """(N, C, H - 10, W - 10): Gaussian means of (N, C, H, W) where the window fits."""
     channels = planes.shape[1]
     window = _window(planes.device, planes.dtype).expand(channels, 1, -1)
-    # In TF32, which cuDNN takes for convolutions unless told otherwise, variances of bright pictures would be noise.
-    with torch.backends.cudnn.flags(allow_tf32=False):
+    # In bfloat16, or in TF32, which cuDNN takes for convolutions unless told otherwise, variances of bright pictures would be noise.
+    with torch.autocast(planes.device.type, enabled=False), torch.backends.cudnn.flags(allow_tf32=False):
         planes = functional.conv2d(planes, window[:, :, :, None], groups=channels)
         return functional.conv2d(planes, window[:, :, None, :], groups=channels)
 

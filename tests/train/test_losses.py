@@ -70,3 +70,12 @@ def test_ms_ssim_first_seen_in_a_validation_gives_gradients_later():
     value = losses.ms_ssim(made, target)
     value.backward()
     assert float(value) == pytest.approx(seen) and made.grad.abs().max() > 0
+
+
+def test_ms_ssim_is_exact_where_networks_run_in_bfloat16():
+    generator = torch.Generator().manual_seed(0)
+    target = torch.rand(1, 3, 64, 64, generator=generator)
+    made = target + 0.05 * torch.randn(target.shape, generator=generator)
+    with torch.autocast("cpu", torch.bfloat16):
+        value = losses.ms_ssim(made, target)
+    assert float(value) == pytest.approx(float(losses.ms_ssim(made, target)), abs=1e-6)
