@@ -69,7 +69,7 @@ def test_ms_ssim_first_seen_in_a_validation_gives_gradients_later():
     made = (0.5 * target).requires_grad_()
     value = losses.ms_ssim(made, target)
     value.backward()
-    assert float(value) == pytest.approx(seen) and made.grad.abs().max() > 0
+    assert value.item() == pytest.approx(seen) and made.grad.abs().max() > 0
 
 
 def test_ms_ssim_is_exact_where_networks_run_in_bfloat16():
