@@ -6,17 +6,18 @@ the kernel reaches, and what lies out there is estimated with the rest (Bertero 
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, sparse
 
-from blurbench.synth.kernels import kernel as line
+from blurbench.synth.kernels import taps
 from blurbench.types import F32, F64
 
 Spectrum = NDArray[np.complex64]
+Line = tuple[NDArray[np.int64], F32]
+"""A line as (row, column) of its taps from its middle, (n, 2), and their weights, (n,)."""
 DIFFERENCES: tuple[F64, F64] = np.array([[1.0, -1.0, 0.0]]), np.array([[1.0], [-1.0], [0.0]])
 """A pixel's difference to its left and to its upper neighbour, as kernels."""
 _LEAST = np.float32(1e-6)
@@ -39,19 +40,30 @@ class Blur(Protocol):
         """The part of the sharp picture that the blurry one shows."""
 
 
-class UniformBlur:
-    """One kernel (K, L), odd sizes, for all of a picture (H, W): y(p) = sum_q k(q) x(p - q). Sharp: (H + K - 1, W + L - 1)."""
+class _Framed:
+    """The frame around a blurry picture, (rows, columns) of `margins` on each side, that makes it as large as the sharp one, `size`."""
 
-    def __init__(self, kernel: F64, size: tuple[int, int]) -> None:
-        self.margins = (kernel.shape[0] // 2, kernel.shape[1] // 2)
-        self.size = (size[0] + 2 * self.margins[0], size[1] + 2 * self.margins[1])
-        # Of a circular convolution of this size, the pixels that wrap around are those outside the blurry picture.
-        self._fast = (fft.next_fast_len(self.size[0], real=True), fft.next_fast_len(self.size[1], real=True))
-        self._spectrum = fft.rfft2(centred(kernel, self._fast)).astype(np.complex64)[..., None]
+    def __init__(self, blurry_size: tuple[int, int], margins: tuple[int, int]) -> None:
+        self.margins = margins
+        self.size = (blurry_size[0] + 2 * margins[0], blurry_size[1] + 2 * margins[1])
 
     def start(self, blurry: F32) -> F32:
         down, across = self.margins
         return np.pad(blurry, [(down, down), (across, across), (0, 0)], mode="edge")
+
+    def crop(self, sharp: F32) -> F32:
+        down, across = self.margins
+        return np.ascontiguousarray(sharp[down : self.size[0] - down, across : self.size[1] - across])
+
+
+class UniformBlur(_Framed):
+    """One kernel (K, L), odd sizes, for all of a picture (H, W): y(p) = sum_q k(q) x(p - q). Sharp: (H + K - 1, W + L - 1)."""
+
+    def __init__(self, kernel: F64, size: tuple[int, int]) -> None:
+        super().__init__(size, (kernel.shape[0] // 2, kernel.shape[1] // 2))
+        # Of a circular convolution of this size, the pixels that wrap around are those outside the blurry picture.
+        self._fast = (fft.next_fast_len(self.size[0], real=True), fft.next_fast_len(self.size[1], real=True))
+        self._spectrum = fft.rfft2(centred(kernel, self._fast)).astype(np.complex64)[..., None]
 
     def forward(self, sharp: F32) -> F32:
         return self.crop(self._filter(sharp, self._spectrum))
@@ -60,53 +72,47 @@ class UniformBlur:
         down, across = self.margins
         return self._filter(np.pad(blurry, [(down, down), (across, across), (0, 0)]), self._spectrum.conj())
 
-    def crop(self, sharp: F32) -> F32:
-        down, across = self.margins
-        return np.ascontiguousarray(sharp[down : self.size[0] - down, across : self.size[1] - across])
-
-    def _filter(self, image: F32, spectrum: np.ndarray) -> F32:
+    def _filter(self, image: F32, spectrum: Spectrum) -> F32:
         changed: F32 = fft.irfft2(fft.rfft2(image, self._fast, axes=(0, 1)) * spectrum, self._fast, axes=(0, 1))
         return changed[: self.size[0], : self.size[1]]
 
 
-class LinearBlur:
+class LinearBlur(_Framed):
     """A line of its own for each pixel: motion (H, W, 2), (u, v) in pixels over the exposure, v upwards. Its kernels are
     `blurbench.synth.kernels.kernel`. The operator is a sparse matrix of 8 bytes a tap (about 3 taps a pixel of length).
     """
 
     def __init__(self, motion: F64) -> None:
         height, width = motion.shape[:2]
-        codes, members = np.unique(motion.reshape(-1, 2), axis=0, return_inverse=True)
-        members = members.ravel()  # some versions of NumPy return a column
-        kernels = [_taps(float(u), float(v)) for u, v in codes]
-        self.margin = max(int(np.abs(offsets).max()) for offsets, _ in kernels)
-        self.size = (height + 2 * self.margin, width + 2 * self.margin)
-        # The matrix is filled in place, all pixels of one kernel at a time: a row for each pixel, from starts[pixel] on.
-        counts = np.array([len(weights) for _, weights in kernels])[members]
+        motions, which = np.unique(motion.reshape(-1, 2), axis=0, return_inverse=True)
+        lines = [_line(float(u), float(v)) for u, v in motions]
+        margin = max(int(np.abs(offsets).max()) for offsets, _ in lines)
+        super().__init__((height, width), (margin, margin))
+        self._matrix = self._filled(lines, which.ravel())  # some versions of NumPy return a column
+
+    def _filled(self, lines: list[Line], which: NDArray[np.int64]) -> sparse.csr_array:
+        """The matrix (H W, pixels of the sharp picture) of the lines, of which pixel p has the `which[p]`-th."""
+        # A row for each pixel, from starts[pixel] on, filled in place: all pixels of one line at a time.
+        width, margin = self.size[1] - 2 * self.margins[1], self.margins[0]
+        counts = np.array([len(weights) for _, weights in lines])[which]
         starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32 if counts.sum() < 2**31 else np.int64)
         columns, shares = np.empty(starts[-1], starts.dtype), np.empty(starts[-1], np.float32)
-        order, ends = np.argsort(members, kind="stable"), np.cumsum(np.bincount(members))
-        for (offsets, weights), pixels in zip(kernels, np.split(order, ends[:-1]), strict=True):
+        order, ends = np.argsort(which, kind="stable"), np.cumsum(np.bincount(which))
+        for (offsets, weights), pixels in zip(lines, np.split(order, ends[:-1]), strict=True):
             places = starts[pixels][:, None] + np.arange(len(weights), dtype=starts.dtype)
-            rows, across = pixels // width + self.margin, pixels % width + self.margin
+            rows, across = pixels // width + margin, pixels % width + margin
             columns[places] = (rows * self.size[1] + across)[:, None] + (offsets[:, 0] * self.size[1] + offsets[:, 1])
             shares[places] = weights
-        self._matrix = sparse.csr_array((shares, columns, starts), shape=(height * width, self.size[0] * self.size[1]))
-
-    def start(self, blurry: F32) -> F32:
-        return np.pad(blurry, [(self.margin, self.margin), (self.margin, self.margin), (0, 0)], mode="edge")
+        return sparse.csr_array((shares, columns, starts), shape=(len(which), self.size[0] * self.size[1]))
 
     def forward(self, sharp: F32) -> F32:
-        height, width = (size - 2 * self.margin for size in self.size)
+        height, width = (size - 2 * margin for size, margin in zip(self.size, self.margins, strict=True))
         blurry: F32 = (self._matrix @ sharp.reshape(-1, sharp.shape[2])).reshape(height, width, -1)
         return blurry
 
     def transpose(self, blurry: F32) -> F32:
         sharp: F32 = (self._matrix.T @ blurry.reshape(-1, blurry.shape[2])).reshape(*self.size, -1)
         return sharp
-
-    def crop(self, sharp: F32) -> F32:
-        return np.ascontiguousarray(sharp[self.margin : self.size[0] - self.margin, self.margin : self.size[1] - self.margin])
 
 
 def richardson_lucy(blurry: F32, blur: Blur, iterations: int) -> F32:
@@ -134,24 +140,28 @@ class _Circular:
         self.roughness = sum(np.abs(gradient) ** 2 for gradient in self.gradients)
 
     def _of(self, kernel: F64) -> Spectrum:
+        """The spectrum of a kernel of odd sizes."""
         return fft.rfft2(centred(kernel, self.size)).astype(np.complex64)[..., None]
 
-    def to(self, image: F32) -> Spectrum:
+    def spectrum(self, image: F32) -> Spectrum:
+        """Of a picture of the size continued to."""
         spectrum: Spectrum = fft.rfft2(image, axes=(0, 1))
         return spectrum
 
-    def back(self, spectrum: Spectrum) -> F32:
+    def image(self, spectrum: Spectrum) -> F32:
+        """The picture of a spectrum."""
         image: F32 = fft.irfft2(spectrum, self.size, axes=(0, 1))
         return image
 
     def learn(self, sharp: Spectrum) -> None:
         """Outside the blurry picture stands what the sharp one gives there when it is blurred."""
         shown = self.picture[self.inner].copy()
-        self.picture = self.back(self.kernel * sharp)
+        self.picture = self.image(self.kernel * sharp)
         self.picture[self.inner] = shown
 
     def shown(self, sharp: Spectrum) -> F32:
-        return np.ascontiguousarray(self.back(sharp)[self.inner])
+        """The part (H, W, 3) that the blurry picture shows."""
+        return np.ascontiguousarray(self.image(sharp)[self.inner])
 
 
 def wiener(blurry: F32, kernel: F64, balance: float, rounds: int = 10) -> F32:
@@ -159,9 +169,9 @@ def wiener(blurry: F32, kernel: F64, balance: float, rounds: int = 10) -> F32:
     with frequency as natural pictures fall. Each round also corrects what lies outside the picture.
     """
     frame = _Circular(blurry, kernel)
-    sharp = frame.to(frame.picture)
+    sharp = frame.spectrum(frame.picture)
     for number in range(rounds):
-        sharp = frame.kernel.conj() * frame.to(frame.picture) / (frame.power + balance * frame.roughness)
+        sharp = frame.kernel.conj() * frame.spectrum(frame.picture) / (frame.power + balance * frame.roughness)
         if number < rounds - 1:
             frame.learn(sharp)
     return frame.shown(sharp)
@@ -173,12 +183,12 @@ def sparse_gradients(blurry: F32, kernel: F64, weight: float, exponent: float = 
     Gradients are split off and shrunk, with a coupling that grows from 1 to 256; each step for x is exact in the Fourier domain.
     """
     frame = _Circular(blurry, kernel)
-    sharp, coupling = frame.to(frame.picture), 1.0
+    sharp, coupling = frame.spectrum(frame.picture), 1.0
     while coupling <= 256:
         ratio = np.float32(weight / 2 * coupling)
-        pulled = sum(g.conj() * frame.to(shrink(frame.back(g * sharp), coupling, exponent)) for g in frame.gradients)
+        pulled = sum(g.conj() * frame.spectrum(shrink(frame.image(g * sharp), coupling, exponent)) for g in frame.gradients)
         for _ in range(2):
-            fitted = frame.kernel.conj() * frame.to(frame.picture) + ratio * pulled
+            fitted = frame.kernel.conj() * frame.spectrum(frame.picture) + ratio * pulled
             sharp = fitted / (frame.power + ratio * frame.roughness)
             frame.learn(sharp)
         coupling *= 2 * np.sqrt(2)
@@ -234,9 +244,6 @@ def centred(kernel: F64, size: tuple[int, int]) -> F64:
     return large
 
 
-@lru_cache(maxsize=4096)
-def _taps(u: float, v: float) -> tuple[np.ndarray, np.ndarray]:
-    """A line's taps: (row, column) from its middle, (n, 2) int64, and weights, (n,) float32."""
-    weights = line(u, v)
-    places = np.argwhere(weights)
-    return places - np.array(weights.shape) // 2, weights[weights > 0].astype(np.float32)
+def _line(u: float, v: float) -> Line:
+    found = np.array(taps(u, v))
+    return found[:, :2].astype(np.int64), found[:, 2].astype(np.float32)

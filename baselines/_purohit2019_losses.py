@@ -26,7 +26,7 @@ from torch.nn import functional as F
 
 from blurbench.baselines._purohit2019_motion import transform
 from blurbench.errors import RecipeError
-from blurbench.train.losses import centre_loss, pair_loss
+from blurbench.train.losses import centre, centre_loss, pair_loss, squared
 from blurbench.train.recipe import Batch, Networks, Settings
 
 SCALES = {"eighth": 8, "quarter": 4, "half": 2, "whole": 1}
@@ -56,11 +56,11 @@ def ordering_loss(made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
 
 def coarse_to_fine(flows: list[torch.Tensor], frames: torch.Tensor, settings: Settings, data: Data) -> dict[str, torch.Tensor]:
     """Eq. 4 of flows at four scales, for frames (B, N, 3, H, W): the terms `data` and `smooth`."""
-    centre = frames[:, frames.shape[1] // 2]
+    middle = centre(frames)
     found, smooth = frames.new_zeros(()), frames.new_zeros(())
     for (name, factor), flow in zip(SCALES.items(), flows, strict=True):
         true = F.avg_pool2d(frames.flatten(0, 1), factor).unflatten(0, frames.shape[:2])
-        found = found + settings[name] * data(transform(F.avg_pool2d(centre, factor), flow), true)
+        found = found + settings[name] * data(transform(F.avg_pool2d(middle, factor), flow), true)
         smooth = smooth + settings[name] * total_variation(flow)
     return {"data": found, "smooth": settings["smoothness"] * smooth}
 
@@ -79,7 +79,7 @@ def guided(networks: Networks, batch: Batch, settings: Settings) -> dict[str, to
     def data(made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
         return ordering_loss(made, true) + 3 * settings["centre"] / made.shape[1] * centre_loss(made, true)
 
-    motion = network.image_encoder(batch["blurry"], frames[:, frames.shape[1] // 2])
+    motion = network.image_encoder(batch["blurry"], centre(frames))
     return coarse_to_fine(network.decoder(motion, frames.shape[1]), frames, settings, data)
 
 
@@ -92,5 +92,4 @@ def _video(batch: Batch) -> torch.Tensor:
 
 def deblurring(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
     """The deblurring module, on its own: mean squared error of the centre frame."""
-    frames = batch["sharp"]
-    return {"squares": (networks["network"].deblur(batch["blurry"]) - frames[:, frames.shape[1] // 2]).square().mean()}
+    return {"squares": squared(networks["network"].deblur(batch["blurry"]), centre(batch["sharp"]))}

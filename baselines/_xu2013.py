@@ -69,7 +69,7 @@ def edges(blurry: F32, kernel: F64) -> F64:
     data, power = blur.conj() * fft.rfft2(y), np.abs(blur) ** 2
     regular = sum(np.abs(d) ** 2 for d in filters)
     spectrum = fft.rfft2(y)
-    limit = max(1 / 64, float(np.quantile(np.hypot(np.diff(blurry, axis=0)[:, 1:], np.diff(blurry, axis=1)[1:]), 1 - _SHARE)))
+    limit = _least_gradient(blurry)
     for step in (8, 4, 2, 1):
         weight = _WEIGHT / step**2
         for _ in range(8 // step):
@@ -78,6 +78,12 @@ def edges(blurry: F32, kernel: F64) -> F64:
             pulled = sum(d.conj() * fft.rfft2(np.where(keep, g, 0)) for d, g in zip(filters, gradients, strict=True))
             spectrum = (data + weight * pulled) / (power + weight * regular)
     return np.asarray(fft.irfft2(spectrum, size)[crop])
+
+
+def _least_gradient(blurry: F32) -> float:
+    """The last e: what a share of the gradients of a picture (H, W) is above; at least 1/64."""
+    down, across = np.diff(blurry, axis=0)[:, 1:], np.diff(blurry, axis=1)[1:]
+    return max(1 / 64, float(np.quantile(np.hypot(down, across), 1 - _SHARE)))
 
 
 def fit_kernel(sharp: F64, blurry: F32, side: int) -> F64:

@@ -24,6 +24,7 @@ from blurbench import weights
 from blurbench.baselines._zhang2020_losses import Features, FlowBetween
 from blurbench.errors import RecipeError, WeightsError
 from blurbench.metrics.lpips import trunk_of
+from blurbench.types import U8
 from blurbench.video import flow as flows
 
 FeatureName = Literal["vgg19", "random"]
@@ -57,6 +58,7 @@ class Vgg19(nn.Module):
 
 
 def _vgg19_layers() -> list[nn.Module]:
+    """Those of torchvision's `vgg19().features`, so that their numbers in the names of tensors are the same, without the last ReLU."""
     layers: list[nn.Module] = []
     inputs = 3
     for outputs in _VGG19:
@@ -101,6 +103,7 @@ def load_features(name: str, device: torch.device | str = "cpu") -> Features:
 
 
 def _vgg19() -> Vgg19:
+    """With the weights of torchvision's file. Raises WeightsError."""
     path = Path(torch.hub.get_dir()) / "checkpoints" / VGG19_FILE
     if not path.is_file():
         mend = f"put it there ({VGG19_URL}), or train zhang2020, whose recipe does without (vgg19 = 0)"
@@ -122,7 +125,7 @@ class ConstantFlow:
         return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2).to(a.device)
 
 
-def _pictures(grey: torch.Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _pictures(grey: torch.Tensor) -> U8:
     """(B, 1, H, W) in [0, 1], or somewhat beyond, to (B, H, W, 3) uint8."""
     levels = (grey.detach().float().clamp(0, 1) * 255).round().to(torch.uint8).cpu()
     return levels.permute(0, 2, 3, 1).expand(-1, -1, -1, 3).contiguous().numpy()

@@ -192,10 +192,6 @@ def reblur(sharp: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
     return (total / offsets.shape[1]).to(sharp.dtype)
 
 
-_ROWS = 48
-"""Sampled together on a CPU: places and pixels of that many rows stay in its cache."""
-
-
 def reblurring(network: OffsetNetwork, blurry: torch.Tensor, sharp: torch.Tensor, settings: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     """The terms that an offset network learns from, without any true motion (Eq. 6 to 10).
 
@@ -211,6 +207,10 @@ def reblurring(network: OffsetNetwork, blurry: torch.Tensor, sharp: torch.Tensor
         "smoothness": settings["smoothness"] * losses.total_variation(curves),
         "size": settings["size"] * curves.square().mean(),
     }
+
+
+_ROWS = 48
+"""Sampled together on a CPU: places and pixels of that many rows stay in its cache."""
 
 
 def _in_strips(sharp: torch.Tensor, offsets: torch.Tensor) -> bool:

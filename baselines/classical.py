@@ -32,8 +32,10 @@ LARGEST = 31
 """Side of the largest kernel that is estimated, pixels."""
 
 _GIVEN = "none needed; --weights KERNEL.npy or KERNEL.png gives the true kernel, else it is estimated"
-_LICENCE = "Apache-2.0 (this code, re-implemented)"
-_XU = "L. Xu, S. Zheng, J. Jia: Unnatural L0 Sparse Representation for Natural Image Deblurring, CVPR 2013"
+
+
+def _card(id: str, title: str, paper: str, weights: str = _GIVEN, citation: str = "") -> MethodCard:
+    return MethodCard(id, title, paper, licence="Apache-2.0 (this code, re-implemented)", citation=citation, weights=weights)
 
 
 class Deconvolution(Method):
@@ -71,12 +73,10 @@ class WithKernel(Deconvolution):
 class RichardsonLucy(WithKernel):
     """Multiplicative steps towards the likeliest picture under Poisson noise; noise grows with the steps."""
 
-    card = MethodCard(
-        id="richardson-lucy",
-        title="Richardson-Lucy, one kernel",
-        paper="W. H. Richardson: Bayesian-Based Iterative Method of Image Restoration, JOSA 62, 1972; L. B. Lucy, AJ 79, 1974",
-        licence=_LICENCE,
-        weights=_GIVEN,
+    card = _card(
+        "richardson-lucy",
+        "Richardson-Lucy, one kernel",
+        "W. H. Richardson: Bayesian-Based Iterative Method of Image Restoration, JOSA 62, 1972; L. B. Lucy, AJ 79, 1974",
     )
     iterations = 30
 
@@ -87,12 +87,8 @@ class RichardsonLucy(WithKernel):
 class Wiener(WithKernel):
     """The linear filter."""
 
-    card = MethodCard(
-        id="wiener",
-        title="Wiener filter, one kernel",
-        paper="N. Wiener: Extrapolation, Interpolation, and Smoothing of Stationary Time Series, 1949",
-        licence=_LICENCE,
-        weights=_GIVEN,
+    card = _card(
+        "wiener", "Wiener filter, one kernel", "N. Wiener: Extrapolation, Interpolation, and Smoothing of Stationary Time Series, 1949"
     )
     balance = 0.01
 
@@ -103,18 +99,17 @@ class Wiener(WithKernel):
 class Xu2013Type(Deconvolution):
     """Blind: estimates the kernel of each picture."""
 
-    card = MethodCard(
-        id="xu2013-type",
-        title="Blind, one kernel from L0 gradients (in the manner of Xu et al. 2013, simplified)",
-        paper=_XU,
-        licence=_LICENCE,
+    card = _card(
+        "xu2013-type",
+        "Blind, one kernel from L0 gradients (in the manner of Xu et al. 2013, simplified)",
+        "L. Xu, S. Zheng, J. Jia: Unnatural L0 Sparse Representation for Natural Image Deblurring, CVPR 2013",
+        weights="none needed",
         citation="""@inproceedings{xu2013unnatural,
   title = {Unnatural L0 Sparse Representation for Natural Image Deblurring},
   author = {Xu, Li and Zheng, Shicheng and Jia, Jiaya},
   booktitle = {IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
   year = {2013}
 }""",
-        weights="none needed",
     )
     weight = 1e-3
 

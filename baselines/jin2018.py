@@ -30,12 +30,12 @@ from functools import partial
 from pathlib import Path
 from typing import Self, cast
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
+from blurbench.baselines._network import as_batch, as_frames, placed
 from blurbench.baselines._width import scaled, width_of
 from blurbench.errors import WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
@@ -243,8 +243,7 @@ class Jin2018(Method):
     training = Training(network=Sequence, recipe="jin2018", stages=_STAGES, frames=7)
 
     def __init__(self, network: Sequence, device: str = "cpu") -> None:
-        layout = torch.channels_last if device == "cpu" else torch.contiguous_format
-        self.network = network.eval().to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.network = placed(network, device)
         self.device = device
 
     @classmethod
@@ -256,26 +255,22 @@ class Jin2018(Method):
         mend = f"put into one folder {_ORIGIN}, and give --weights FOLDER"
         if weights is None:
             raise files.absent(cls.card.id, f"put into one folder {_ORIGIN}", "FOLDER")
-        parts = {part: _file(weights, stem) for part, stem in STEMS.items()} if weights.is_dir() else {"": weights}
-        if missing := [STEMS[part] for part, path in parts.items() if path is None]:
-            raise WeightsError(f"weights folder {weights} lacks {', '.join(missing)} (.pth or .safetensors); {mend}")
-        paths = [path for path in parts.values() if path is not None]
-        states = {part: _state(path) for part, path in zip(parts, paths, strict=True)}
+        parts = files.of_parts(weights, STEMS, mend)
+        states = {part: _state(path) for part, path in parts.items()}
         network = Sequence(width_of(states.get("", {}), "centre.conv1_B.weight", 144))
-        for (part, state), path in zip(states.items(), paths, strict=True):
+        for part, state in states.items():
+            path = parts[part]
             if not part and not any(key.startswith("centre.") for key in state):
                 raise WeightsError(f"{path} is one network, {cls.card.id} needs four; {mend}")
             files.fit(network.get_submodule(part), state, path)
         method = cls(network, device)
-        method.weights = files.describe(paths)
+        method.weights = files.describe(list(parts.values()))
         return method
 
     @torch.inference_mode()
     def predict(self, blurry: F32, request: Request) -> F32:
         """(1, 7, H, W, 3) float32 in [0, 1]."""
-        image = torch.from_numpy(np.ascontiguousarray(blurry.transpose(2, 0, 1)))[None].to(self.device)
-        frames: F32 = self.network(image).clamp_(0, 1).permute(0, 1, 3, 4, 2).cpu().numpy()
-        return frames
+        return as_frames(self.network(as_batch(blurry, self.device))[0].clamp_(0, 1))
 
 
 def _state(path: Path) -> dict[str, torch.Tensor]:
@@ -283,8 +278,3 @@ def _state(path: Path) -> dict[str, torch.Tensor]:
     unused = ("running_mean", "running_var", "num_batches_tracked")
     state = files.read(path, under="state_dict_G")
     return {key.removeprefix("module."): value.float() for key, value in state.items() if not key.endswith(unused)}
-
-
-def _file(folder: Path, stem: str) -> Path | None:
-    """`stem` with one of the suffixes of a checkpoint, or None."""
-    return next((path for suffix in (".pth", ".safetensors") if (path := folder / f"{stem}{suffix}").is_file()), None)

@@ -25,12 +25,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
+from blurbench.baselines._network import as_batch, as_frames, placed
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
 from blurbench.train.losses import centre
 from blurbench.train.recipe import Batch, Networks, Settings, Stage, Training, alone
@@ -173,8 +173,7 @@ class Nah2017(Method):
     training = Training(network=MSResNet, recipe="nah2017", stages={"deblur": Stage(alone(deblurring), settings=("norm",))})
 
     def __init__(self, network: MSResNet, device: str = "cpu") -> None:
-        layout = torch.channels_last if device == "cpu" else torch.contiguous_format
-        self.network = network.eval().to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.network = placed(network, device)
         self.device = device
 
     @classmethod
@@ -192,7 +191,6 @@ class Nah2017(Method):
     @torch.inference_mode()
     def predict(self, blurry: F32, request: Request) -> F32:
         """One frame, (1, 1, H, W, 3) float32 in [0, 1]."""
-        image = torch.from_numpy(np.ascontiguousarray(blurry.transpose(2, 0, 1)))[None].to(self.device) * (2 * MIDDLE)
+        image = as_batch(blurry, self.device) * (2 * MIDDLE)
         sharp = self.network(pyramid(image))[0].clamp_(0, 2 * MIDDLE) / (2 * MIDDLE)
-        frames: F32 = sharp.permute(0, 2, 3, 1)[None].cpu().numpy()
-        return frames
+        return as_frames(sharp)

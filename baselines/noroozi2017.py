@@ -47,11 +47,13 @@ from torch.nn import functional as F
 
 from blurbench import methods
 from blurbench import weights as files
+from blurbench.baselines._network import as_batch, as_frames, placed
 from blurbench.baselines._width import scaled, width_of
 from blurbench.errors import PredictionError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
 from blurbench.metrics.blur_size import correlation
 from blurbench.metrics.statistics import Interval
+from blurbench.train.losses import centre
 from blurbench.train.recipe import Batch, Networks, Player, Settings, Stage, Training
 from blurbench.types import F32, F64, Sample
 
@@ -101,6 +103,7 @@ class DeblurNet(nn.Module):
 
 
 def _doubling(inputs: int) -> nn.ConvTranspose2d:
+    """d5 3: (B, inputs, h, w) to (B, 3, 2h, 2w)."""
     return nn.ConvTranspose2d(inputs, 3, 5, stride=2, padding=2, output_padding=1)
 
 
@@ -111,7 +114,7 @@ def reduced(image: torch.Tensor, factor: int) -> torch.Tensor:
 
 def loss(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
     """Eq. 1: squared errors at three scales, summed over the picture and divided by the number of values of the whole one."""
-    sharp = batch["sharp"][:, batch["sharp"].shape[1] // 2]
+    sharp = centre(batch["sharp"])
     quarter, half, whole = networks["network"](batch["blurry"])
     scales = {"quarter": (quarter, reduced(sharp, 4)), "half": (half, reduced(sharp, 2)), "whole": (whole, sharp)}
     return {name: (made.float() - wanted).square().sum() / sharp.numel() for name, (made, wanted) in scales.items()}
@@ -143,8 +146,7 @@ class Noroozi2017(Method):
     training: ClassVar[Training] = Training(network=DeblurNet, recipe="noroozi2017", stages={"deblur": Stage(players=(Player(loss),))})
 
     def __init__(self, network: DeblurNet, device: str = "cpu") -> None:
-        layout = torch.channels_last if device == "cpu" else torch.contiguous_format
-        self.network = network.eval().to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.network = placed(network, device)
         self.device = device
 
     @classmethod
@@ -163,9 +165,7 @@ class Noroozi2017(Method):
     @torch.inference_mode()
     def predict(self, blurry: F32, request: Request) -> F32:
         """One frame, (1, 1, H, W, 3) float32 in [0, 1]."""
-        image = torch.from_numpy(np.ascontiguousarray(blurry.transpose(2, 0, 1)))[None].to(self.device)
-        frames: F32 = self.network(image)[-1].clamp_(0, 1).permute(0, 2, 3, 1)[None].cpu().numpy()
-        return frames
+        return as_frames(self.network(as_batch(blurry, self.device))[-1].clamp_(0, 1))
 
 
 class Noroozi2017SI(Noroozi2017):
@@ -209,17 +209,15 @@ def against_blur(method: Method, samples: Iterable[Sample], seed: int = 0) -> Ag
     """Run a method of one frame on samples with known motion, and correlate the residual's norm with the blur size (Fig. 9).
 
     The paper takes 700 images and scales both to mean 0 and deviation 1, which changes no correlation.
-    Raises PredictionError, also for fewer than two different
-    sizes or residuals, or a method of several frames.
+    Raises PredictionError, also for fewer than two different sizes or residuals, or a method of several frames.
     """
     if method.capabilities.frames != 1:
         raise PredictionError(f"{method.card.id} gives {method.capabilities.frames or 'any number of'} frames, expected a method of one")
-    rows = []
+    norms, lengths, names = [], [], []
     for sample in samples:
         frame = methods.predict(method, sample, seed=seed).frames[0, 0]
-        rows.append(
-            (residual_norm(sample.blurry.astype(np.float32) / np.float32(255), frame.astype(np.float32)), blur_size(sample), sample.video)
-        )
-    residuals, sizes = (np.array([row[column] for row in rows], np.float64) for column in (0, 1))
-    videos = tuple(row[2] for row in rows)
+        norms.append(residual_norm(sample.blurry.astype(np.float32) / np.float32(255), frame))
+        lengths.append(blur_size(sample))
+        names.append(sample.video)
+    residuals, sizes, videos = np.array(norms, np.float64), np.array(lengths, np.float64), tuple(names)
     return AgainstBlur(residuals, sizes, videos, correlation(residuals, sizes, videos))

@@ -39,6 +39,7 @@ from torch import nn
 from blurbench import methods
 from blurbench import weights as files
 from blurbench.baselines import _purohit2019_losses as losses
+from blurbench.baselines._network import as_batch, as_frames, placed
 from blurbench.baselines._purohit2019_deblur import DenseDeblur
 from blurbench.baselines._purohit2019_motion import CHANNELS, ImageEncoder, VideoDecoder, VideoEncoder, transform
 from blurbench.baselines._width import width_of
@@ -114,8 +115,7 @@ class Purohit2019(Method):
 
     def __init__(self, network: BlurToVideo, device: str = "cpu", deblurrer: Method | None = None) -> None:
         """deblurrer: a method that makes the centre frame; None: the network does."""
-        layout = torch.channels_last if device == "cpu" else torch.contiguous_format
-        self.network = network.eval().to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.network = placed(network, device)
         self.device = device
         self.deblurrer = deblurrer
         self.deblurring_network: nn.Module | None = getattr(deblurrer, "network", None)
@@ -148,18 +148,13 @@ class Purohit2019(Method):
     def predict(self, blurry: F32, request: Request) -> F32:
         """(1, T, H, W, 3) float32 in [0, 1], a frame for each of the request's times."""
         count = len(request.times)
-        image = _tensor(blurry, self.device)
+        image = as_batch(blurry, self.device)
         if self.deblurrer is not None:
-            centre = _tensor(_deblurred(self.deblurrer, blurry, int(request.rng.integers(2**31))), self.device)
+            centre = as_batch(_deblurred(self.deblurrer, blurry, int(request.rng.integers(2**31))), self.device)
         else:
             centre = self.network.centre(image)
         frames = centre[:, None] if count == 1 else self.network(image, count, centre)
-        answer: F32 = frames[0].clamp(0, 1).permute(0, 2, 3, 1)[None].cpu().numpy()
-        return answer
-
-
-def _tensor(image: F32, device: str) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(device)
+        return as_frames(frames[0].clamp(0, 1))
 
 
 def _deblurrer(name: str, weights: str, device: str) -> Method | None:

@@ -40,12 +40,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
+from blurbench.baselines._network import as_batch, as_frames, placed
 from blurbench.errors import PredictionError, WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
 from blurbench.types import F32
@@ -229,8 +229,7 @@ class Shen2020(Method):
     """Which of the frames at 6, 7, 8."""
 
     def __init__(self, network: Recurrent, device: str = "cpu") -> None:
-        layout = torch.channels_last if device == "cpu" else torch.contiguous_format
-        self.network = network.eval().to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.network = placed(network, device)
         self.device = device
 
     @classmethod
@@ -256,10 +255,9 @@ class Shen2020(Method):
             blurry,
             *self._neighbours("after", blurry, request.after)[:2],
         ]
-        pictures = [torch.from_numpy(np.ascontiguousarray(exposure.transpose(2, 0, 1)))[None].to(self.device) for exposure in exposures]
+        pictures = [as_batch(exposure, self.device) for exposure in exposures]
         sharp = torch.cat(self.network.centre(pictures)[self.kept]).clamp_(0, 1)
-        frames: F32 = sharp.permute(0, 2, 3, 1)[None].cpu().numpy()
-        return frames
+        return as_frames(sharp)
 
     def _neighbours(self, side: str, blurry: F32, given: F32 | None) -> F32:
         if given is None or len(given) < 2 or given.shape[1:] != blurry.shape:

@@ -33,11 +33,11 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Self
 
-import numpy as np
 import torch
 from torch import nn
 
 from blurbench import weights as files
+from blurbench.baselines._network import as_batch, as_frames, placed
 from blurbench.baselines._width import scaled, width_of
 from blurbench.errors import WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
@@ -245,9 +245,7 @@ class Zhang2019(Method):
     training: ClassVar[Training | None] = Training(network=MultiPatch, recipe="zhang2019", stages={"deblur": Stage(alone(deblurring))})
 
     def __init__(self, network: nn.Module, device: str = "cpu") -> None:
-        # On a CPU the layout with channels last is a quarter to a third faster.
-        layout = torch.channels_last if device == "cpu" else torch.contiguous_format
-        self.network = network.eval().to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.network = placed(network, device)
         self.device = device
 
     @classmethod
@@ -286,10 +284,7 @@ class Zhang2019(Method):
     @torch.inference_mode()
     def predict(self, blurry: F32, request: Request) -> F32:
         """One frame, (1, 1, H, W, 3) float32, clamped to [0, 1]."""
-        image = torch.from_numpy(np.ascontiguousarray(blurry.transpose(2, 0, 1)))[None].to(self.device)
-        sharp = self.network(image).clamp_(0, 1)
-        frames: F32 = sharp.permute(0, 2, 3, 1)[None].cpu().numpy()
-        return frames
+        return as_frames(self.network(as_batch(blurry, self.device)).clamp_(0, 1))
 
 
 class Zhang2019Deeper(Zhang2019):

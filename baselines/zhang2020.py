@@ -27,11 +27,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-import numpy as np
 import torch
 from torch import nn
 
 from blurbench import weights as files
+from blurbench.baselines._network import as_batch, as_frames
 from blurbench.baselines._zhang2020_iterate import iterated, nearest, rounds_for
 from blurbench.baselines._zhang2020_losses import FRAMES, luminance
 from blurbench.baselines._zhang2020_stages import CONTENT, adversarial_stage
@@ -134,6 +134,7 @@ class _Seven(Method):
 
     @classmethod
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
+        """From a file of `blurbench train`, else the shipped weights. Raises WeightsError, also for None where none are shipped."""
         name = cls.card.keeper
         if weights is None:
             raise files.absent(name, "train it by `blurbench train --method zhang2020-bgh`")
@@ -145,11 +146,11 @@ class _Seven(Method):
 
     @torch.inference_mode()
     def predict(self, blurry: F32, request: Request) -> F32:
-        image = torch.from_numpy(np.ascontiguousarray(blurry.transpose(2, 0, 1)))[None].to(self.device)
+        """(1, T, H, W, 3) float32 in [0, 1], coloured as the blur is; T is 7, or as `_frames` has it."""
+        image = as_batch(blurry, self.device)
         grey = luminance(image)
         change = self._frames(grey, request) - grey
-        frames = (image + change[:, None]).clamp(0, 1)
-        return frames.permute(0, 2, 3, 1)[None].cpu().numpy()
+        return as_frames((image + change[:, None]).clamp(0, 1))
 
     def _frames(self, grey: torch.Tensor, request: Request) -> torch.Tensor:
         """Sharp luminance (T, H, W) of the blurry (1, H, W)."""

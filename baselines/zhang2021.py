@@ -29,6 +29,7 @@ In both:
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Self, cast
@@ -39,6 +40,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
+from blurbench.baselines._network import as_batch, placed
 from blurbench.baselines._width import scaled, width_of
 from blurbench.baselines._zhang2021_offsets import (
     COUNT,
@@ -241,15 +243,8 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 }
 """Networks that have published checkpoints, by the name of their key list."""
 
-CITATION = """@article{zhang2021exposure,
-  title = {Exposure Trajectory Recovery from Motion Blur},
-  author = {Zhang, Youjian and Wang, Chaoyue and Maybank, Stephen J. and Tao, Dacheng},
-  journal = {IEEE Transactions on Pattern Analysis and Machine Intelligence},
-  year = {2021}
-}"""
-PAPER = "Y. Zhang, C. Wang, S. J. Maybank, D. Tao: Exposure Trajectory Recovery from Motion Blur, TPAMI 2021 (arXiv 2020)"
 _FILES = "latest_net_offset.pth (quadratic) and latest_net_deblur.pth"
-ORIGIN = f"{_FILES} of github.com/yjzhang96/Motion-ETR (the second by the download link there)"
+_ORIGIN = f"{_FILES} of github.com/yjzhang96/Motion-ETR (the second by the download link there)"
 
 
 class Zhang2021(Method):
@@ -258,22 +253,25 @@ class Zhang2021(Method):
     card: ClassVar[MethodCard] = MethodCard(
         id="zhang2021",
         title="Motion-ETR (as released)",
-        paper=PAPER,
+        paper="Y. Zhang, C. Wang, S. J. Maybank, D. Tao: Exposure Trajectory Recovery from Motion Blur, TPAMI 2021 (arXiv 2020)",
         licence="Apache-2.0 (this code, re-implemented); official weights: see their repository",
-        citation=CITATION,
+        citation="""@article{zhang2021exposure,
+  title = {Exposure Trajectory Recovery from Motion Blur},
+  author = {Zhang, Youjian and Wang, Chaoyue and Maybank, Stephen J. and Tao, Dacheng},
+  journal = {IEEE Transactions on Pattern Analysis and Machine Intelligence},
+  year = {2021}
+}""",
         training_data="GoPro",
-        weights=f"put into one folder {ORIGIN}",
-        released=ORIGIN,
+        weights=f"put into one folder {_ORIGIN}",
+        released=_ORIGIN,
     )
     capabilities = Capabilities(multiple=8, resources=Resources(gpu=True, memory_gb=6.0))
     as_released: ClassVar[bool] = True
     training: ClassVar[Training] = _training(True)
-    origin: ClassVar[str] = f"put into one folder {ORIGIN}"
+    origin: ClassVar[str] = f"put into one folder {_ORIGIN}"
 
     def __init__(self, network: MotionETR, device: str = "cpu") -> None:
-        # On a CPU the motion-aware convolutions want channels last.
-        layout = torch.channels_last if device == "cpu" else torch.contiguous_format
-        self.network = network.eval().to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.network = placed(network, device)
         self.device = device
 
     @classmethod
@@ -284,17 +282,14 @@ class Zhang2021(Method):
         """
         if weights is None:
             raise files.absent(cls.card.id, cls.origin, "FOLDER")
-        parts = {part: _file(weights, stem) for part, stem in STEMS.items()} if weights.is_dir() else {"": weights}
-        if missing := [STEMS[part] for part, path in parts.items() if path is None]:
-            raise WeightsError(f"weights folder {weights} lacks {' and '.join(missing)} (.pth or .safetensors); {cls.origin}")
-        paths = [path for path in parts.values() if path is not None]
-        states = {part: state_of(files.read(path), path) for part, path in zip(parts, paths, strict=True)}
+        parts = files.of_parts(weights, STEMS, cls.origin)
+        states = {part: state_of(files.read(path), path) for part, path in parts.items()}
         network = MotionETR(cls.as_released, width_of(states.get("", {}), "offset.conv_1.1.bias", FINEST))
-        for (part, state), path in zip(states.items(), paths, strict=True):
-            cls._check(state, network, path, whole=not part)
-            files.fit(network.get_submodule(part), state, path)
+        for part, state in states.items():
+            cls._check(state, network, parts[part], whole=not part)
+            files.fit(network.get_submodule(part), state, parts[part])
         method = cls(network, device)
-        method.weights = files.describe(paths)
+        method.weights = files.describe(list(parts.values()))
         return method
 
     def state(self) -> dict[str, torch.Tensor]:
@@ -333,12 +328,12 @@ class Zhang2021(Method):
 class Zhang2021Paper(Zhang2021):
     """Motion-ETR with the motion-aware convolution as the paper describes it; weights of one's own training only."""
 
-    card = MethodCard(
+    card = replace(
+        Zhang2021.card,
         id="zhang2021-paper",
         title="Motion-ETR (as in the paper)",
-        paper=PAPER,
         licence="Apache-2.0 (re-implemented from the paper)",
-        citation=CITATION,
+        training_data="none",
         weights=f"never released; a folder with {_FILES} of your own training",
         released="never",
     )
@@ -355,10 +350,4 @@ def curve_times(times: F64) -> F64:
 def picture(image: F32, device: str) -> torch.Tensor:
     """(H, W, 3) as (1, 3, H, W) on the device, the last row and column repeated up to the 16 that the offset network needs."""
     height, width = image.shape[:2]
-    batch = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(device)
-    return F.pad(batch, (0, max(0, 16 - width), 0, max(0, 16 - height)), mode="replicate")
-
-
-def _file(folder: Path, stem: str) -> Path | None:
-    """`stem` with one of the suffixes of a checkpoint, or None."""
-    return next((path for suffix in (".pth", ".safetensors") if (path := folder / f"{stem}{suffix}").is_file()), None)
+    return F.pad(as_batch(image, device), (0, max(0, 16 - width), 0, max(0, 16 - height)), mode="replicate")

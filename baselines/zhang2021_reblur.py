@@ -6,28 +6,22 @@ One picture, (1, 1, H, W, 3), which should be the blurry one again: how the pape
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from blurbench.baselines._zhang2021_offsets import offsets, reblur
-from blurbench.baselines.zhang2021 import CITATION, ORIGIN, PAPER, Zhang2021, picture
-from blurbench.methods import Capabilities, MethodCard, Request, Resources
+from blurbench.baselines.zhang2021 import Zhang2021, picture
+from blurbench.methods import Capabilities, Request, Resources
 from blurbench.types import F32
 
 
 class Zhang2021Reblur(Zhang2021):
     """The mean of 15 warps of the middle target; weights as for `zhang2021`."""
 
-    card = MethodCard(
-        id="zhang2021-reblur",
-        title="Motion-ETR, the blurry picture from the sharp one",
-        paper=PAPER,
-        licence="Apache-2.0 (this code, re-implemented); official weights: see their repository",
-        citation=CITATION,
-        training_data="GoPro",
-        weights=f"put into one folder {ORIGIN}",
-        released=ORIGIN,
-        weights_of="zhang2021",
+    card = replace(
+        Zhang2021.card, id="zhang2021-reblur", title="Motion-ETR, the blurry picture from the sharp one", weights_of=Zhang2021.card.id
     )
     capabilities = Capabilities(frames=1, multiple=8, needs=frozenset({"sharp"}), resources=Resources(gpu=True, memory_gb=6.0))
 

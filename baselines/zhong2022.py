@@ -133,20 +133,18 @@ class Guided(Method):
         if weights is None:
             raise files.absent(cls.card.id, get, "FOLDER")
         mend = f"{get}, and give --weights FOLDER"
-        found = {part: _file(weights, STEMS[part]) for part in cls.parts} if weights.is_dir() else {"": weights}
-        if missing := [STEMS[part] for part, path in found.items() if path is None]:
-            raise WeightsError(f"weights folder {weights} lacks {_and(missing)} (.pth or .safetensors); {mend}")
-        paths = [path for path in found.values() if path is not None]
-        states = {part: files.read(path) for part, path in zip(found, paths, strict=True)}
+        parts = files.of_parts(weights, {part: STEMS[part] for part in cls.parts}, mend)
+        states = {part: files.read(path) for part, path in parts.items()}
         network = Animation.empty("predictor" in cls.parts, width_of(states.get("", {}), "decomposer.s1.first_conv.conv.bias", FINEST))
-        for (part, state), path in zip(states.items(), paths, strict=True):
+        for part, state in states.items():
+            path = parts[part]
             if not part and not any(key.startswith("decomposer.") for key in state):
                 raise WeightsError(f"{path} is one network, {cls.card.id} needs {len(cls.parts)}; {mend}")
             if not part and network.predictor is None:
                 state = {key: value for key, value in state.items() if not key.startswith("predictor.")}
             _fit(network.get_submodule(part), state, path)
         method = cls(network, device)
-        method.weights = files.describe(paths)
+        method.weights = files.describe(list(parts.values()))
         return method
 
     @abstractmethod
@@ -273,8 +271,3 @@ def _fit(module: nn.Module, given: dict[str, torch.Tensor], path: Path) -> None:
     state = {key.removeprefix("module."): value for key, value in given.items() if not key.endswith(".num_batches_tracked")}
     counters = {key: torch.zeros((), dtype=torch.int64) for key in module.state_dict() if key.endswith(".num_batches_tracked")}
     files.fit(module, state | counters, path)
-
-
-def _file(folder: Path, stem: str) -> Path | None:
-    """`stem` with one of the suffixes of a checkpoint, or None."""
-    return next((path for suffix in (".pth", ".safetensors") if (path := folder / f"{stem}{suffix}").is_file()), None)

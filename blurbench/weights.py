@@ -71,6 +71,20 @@ def absent(method: str, mend: str, given: str = "FILE") -> WeightsError:
     return WeightsError(f"{method} ships no weights; {mend}, and give --weights {given}, or run once {once}")
 
 
+def of_parts(given: Path, stems: Mapping[str, str], mend: str) -> dict[str, Path]:
+    """The checkpoint file of each part of a network. given: a folder that has them by their stems, or one file, the part "", of the whole.
+
+    Raises WeightsError for a folder that lacks some, with the mend.
+    """
+    if not given.is_dir():
+        return {"": given}
+    places = {part: (given / f"{stem}.pth", given / f"{stem}.safetensors") for part, stem in stems.items()}
+    found = {part: next((path for path in pair if path.is_file()), None) for part, pair in places.items()}
+    if missing := [stems[part] for part, path in found.items() if path is None]:
+        raise WeightsError(f"weights folder {given} lacks {', '.join(missing)} (.pth or .safetensors); {mend}")
+    return {part: path for part, path in found.items() if path is not None}
+
+
 def card(path: Path) -> dict[str, Any]:
     """What a safetensors file says of itself: the card that blurbench writes, else whatever stands there. Raises WeightsError."""
     from safetensors import SafetensorError, safe_open

@@ -31,6 +31,17 @@ def command(*arguments, cwd, env=None):
     )
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """Torch on one thread: several wait for each other longer than they work on a small network, and their sums differ in the last bits."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def made(tmp_path_factory):
     """A folder in which `genblur` was made from small rendered clips: two for training, two for test."""

@@ -20,9 +20,10 @@ _ROWS, _MOVING = 8, 4  # samples on the contact sheet, and in the moving preview
 @click.command()
 @click.argument("dataset")
 @click.option("--out", type=click.Path(), help="Folder for the pictures.  [default: that of the data set; <name>-pictures if it is packed]")
-@click.option("--split", help="Split shown in the pictures.  [default: test]")
+@click.option("--split", help="Split shown in the pictures, or listed.  [default: test]")
 @click.option("--samples", default=100, show_default=True, type=click.IntRange(1), help="How many of a split to measure the blur of.")
-def inspect(dataset: str, out: str | None, split: str | None, samples: int) -> None:
+@click.option("--ids", is_flag=True, help="Print the ids of the split's samples, one a line, and do nothing else.")
+def inspect(dataset: str, out: str | None, split: str | None, samples: int, ids: bool) -> None:
     """Show what a made data set holds, where it comes from and how blurred it is, in text and in pictures.
 
     \b
@@ -36,8 +37,11 @@ def inspect(dataset: str, out: str | None, split: str | None, samples: int) -> N
     data = open_dataset(dataset)
     if split and split not in data.manifest.splits:
         raise UnknownNameError("split", split, data.manifest.splits, dataset)
-    _counts(data)
     chosen = split or ("test" if "test" in data.manifest.splits else next(iter(data.manifest.splits)))
+    if ids:
+        click.echo("\n".join(data.ids(chosen)))
+        return
+    _counts(data)
     _first_shard(data, chosen)
     folder = Path(out) if out else data.folder.with_name(f"{data.folder.stem}-pictures") if data.packed else data.folder
     charts = [chart for name in data.manifest.splits for chart in _blur_sizes(data, name, samples)]

@@ -35,7 +35,7 @@ def facts(options: Mapping[str, Any]) -> dict[str, Any]:
     return {"flow": model(options.get("flow", "dis-medium")).facts()}
 
 
-def codes(frames: Pixels) -> U8:
+def in_8_bits(frames: Pixels) -> U8:
     """A clip (T, H, W, 3) as flow models take it: rounded to 8 bits."""
     return np.ascontiguousarray(select.quantise(frames, "round"))
 

@@ -41,7 +41,7 @@ def epe_first_last(prediction: Pixels, target: Pixels, *, flow: str = "dis-mediu
     models of ptlflow also WeightsError and BrokenPluginError.
     """
     one_of("epe-first-last", "direction", direction, Direction)
-    p, g = _flow.codes(prediction), _flow.codes(target)
+    p, g = _flow.in_8_bits(prediction), _flow.in_8_bits(target)
     return _smaller_mean(_flow.model(flow), p[[0, -1]], g[[0, -1]], direction)
 
 
@@ -63,7 +63,7 @@ def epe_adjacent(prediction: Pixels, target: Pixels, *, flow: str = "dis-medium"
     Parameters, range and errors as for `epe-first-last`. Returns (1,) float64 in pixels a step, lower is better.
     """
     one_of("epe-adjacent", "direction", direction, Direction)
-    p, g = _flow.codes(prediction), _flow.codes(target)
+    p, g = _flow.in_8_bits(prediction), _flow.in_8_bits(target)
     return _smaller_mean(_flow.model(flow), p, g, direction)
 
 

@@ -13,8 +13,9 @@ from blurbench.metrics.ssim import GAUSSIAN
 from blurbench.metrics.ssim_sum import expect_side
 from blurbench.types import F32, F64
 
-_EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-_LEAST = GAUSSIAN.window.side * 2 ** (len(_EXPONENTS) - 1)
+EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""Of the scales, from the finest on."""
+_LEAST = GAUSSIAN.window.side * 2 ** (len(EXPONENTS) - 1)
 
 
 @metric(id="ms-ssim", title="Multi-scale structural similarity (five scales, RGB)", unit="1", better="higher")
@@ -41,13 +42,13 @@ def ms_ssim(prediction: Pixels, target: Pixels, *, border: Literal["valid", "ref
 
 def _frame(prediction: F32, target: F32, reflect: bool) -> float:
     factors = []
-    for _ in _EXPONENTS[:-1]:
+    for _ in EXPONENTS[:-1]:
         factors.append(GAUSSIAN.of_frame(prediction, target, contrast=True)[1])
         prediction, target = _halved(prediction), _halved(target)
     if reflect:
         prediction, target = _mirrored(prediction), _mirrored(target)
     factors.append(GAUSSIAN.of_frame(prediction, target)[0])
-    return float(np.prod(np.maximum(factors, 0) ** np.array(_EXPONENTS)))
+    return float(np.prod(np.maximum(factors, 0) ** np.array(EXPONENTS)))
 
 
 def _mirrored(frame: F32) -> F32:

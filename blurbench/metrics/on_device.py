@@ -50,9 +50,12 @@ def ordering(prediction: torch.Tensor, target: torch.Tensor, *, reduction: Liter
     return (errors.mean() if reduction == "mean" else errors.sum())[None]
 
 
-def _ssim(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """The formula over sum and difference of the pictures: see `blurbench.metrics.ssim_sum`."""
-    x, y = (_levels(frames).permute(0, 3, 1, 2) for frames in (prediction, target))
+def ssim_factors(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The two factors of SSIM, luminance and contrast-structure, at each place of the window, (N, C, H - 10, W - 10) each.
+
+    x, y: (N, C, H, W) on the scale 0 … 255, H and W at least 11. Differentiable. The formula over sum and difference of the pictures: see
+    `blurbench.metrics.ssim_sum`.
+    """
     s, d = x + y, x - y
     centre = s.mean(dim=(1, 2, 3), keepdim=True)
     s = s - centre
@@ -60,23 +63,29 @@ def _ssim(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     variance_s, variance_d = square_s - mean_s**2, square_d - mean_d**2
     mean_s, mean_d = (mean_s + centre) ** 2 + 2 * GAUSSIAN.c1, mean_d**2
     variance_s = variance_s + 2 * GAUSSIAN.c2
-    similarity = (mean_s - mean_d) * (variance_s - variance_d) / ((mean_s + mean_d) * (variance_s + variance_d))
-    return _mean(similarity)
+    return (mean_s - mean_d) / (mean_s + mean_d), (variance_s - variance_d) / (variance_s + variance_d)
+
+
+def _ssim(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    luminance, contrast = ssim_factors(*(_levels(frames).permute(0, 3, 1, 2) for frames in (prediction, target)))
+    return _mean(luminance * contrast)
 
 
 def _filter(planes: torch.Tensor) -> torch.Tensor:
     """(N, C, H - 10, W - 10): Gaussian means of (N, C, H, W) where the window fits."""
     channels = planes.shape[1]
     window = _window(planes.device, planes.dtype).expand(channels, 1, -1)
-    # In TF32, which cuDNN takes for convolutions unless told otherwise, variances of bright pictures would be noise.
-    with torch.backends.cudnn.flags(allow_tf32=False):
+    # In bfloat16, or in TF32, which cuDNN takes for convolutions unless told otherwise, variances of bright pictures would be noise.
+    with torch.autocast(planes.device.type, enabled=False), torch.backends.cudnn.flags(allow_tf32=False):
         planes = functional.conv2d(planes, window[:, :, :, None], groups=channels)
         return functional.conv2d(planes, window[:, :, None, :], groups=channels)
 
 
 @cache
 def _window(device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-    return torch.from_numpy(gaussian(RADIUS, SIGMA)).to(device, dtype)
+    # First asked for in a validation, it must serve gradients later.
+    with torch.inference_mode(False):
+        return torch.from_numpy(gaussian(RADIUS, SIGMA)).to(device, dtype)
 
 
 def _levels(frames: torch.Tensor) -> torch.Tensor:

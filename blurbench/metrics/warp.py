@@ -43,7 +43,7 @@ def warp_error(prediction: Pixels, target: Pixels, *, flow: str = "dis-medium") 
     Raises PredictionError (shapes, types, ranges, NaN, one frame), UnavailableError (no pixel counts), UnknownNameError
     (flow), for models of ptlflow also WeightsError and BrokenPluginError.
     """
-    truth, model = _flow.codes(target), _flow.model(flow)
+    truth, model = _flow.in_8_bits(target), _flow.model(flow)
     errors = []
     for t, (here, there) in enumerate(pairwise(truth)):
         along = model.between(here, there)

@@ -146,6 +146,14 @@ def kernel(u: float, v: float) -> F64:
     return np.asarray(weights / weights.sum())
 
 
+@lru_cache(maxsize=4096)
+def taps(u: float, v: float) -> Taps:
+    """`kernel` as (row, column, weight) of each pixel that is not 0, counted from its middle."""
+    weights = kernel(u, v)
+    rows, columns = weights.shape[0] // 2, weights.shape[1] // 2
+    return tuple((int(y) - rows, int(x) - columns, float(weights[y, x])) for y, x in np.argwhere(weights))
+
+
 def blur(image: F32, motion: F64) -> F32:
     """(H, W, 3) float32 of any range -> the same blurred with each pixel's own kernel; motion: (H, W, 2) or (2,), (u, v), v upwards.
 
@@ -161,7 +169,7 @@ def blur(image: F32, motion: F64) -> F32:
             tile = motion[top : top + _TILE, left : left + _TILE]
             for (u, v), rows, columns, mine in _groups(tile):
                 box = (top + rows.start, left + columns.start, rows.stop - rows.start, columns.stop - columns.start)
-                blurred = _convolve(padded, box, margin, _taps(u, v))
+                blurred = _convolve(padded, box, margin, taps(u, v))
                 target = result[top + rows.start : top + rows.stop, left + columns.start : left + columns.stop]
                 np.copyto(target, blurred, where=mine[..., None])
     return result
@@ -190,14 +198,6 @@ def _groups(motion: F64) -> Iterator[tuple[tuple[float, float], slice, slice, np
         rows, columns = np.flatnonzero(mine.any(axis=1)), np.flatnonzero(mine.any(axis=0))
         down, across = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
         yield (float(code.real), float(code.imag)), down, across, mine[down, across]
-
-
-@lru_cache(maxsize=4096)
-def _taps(u: float, v: float) -> Taps:
-    """The kernel's (row, column, weight), counted from its middle, without its zeros."""
-    weights = kernel(u, v)
-    rows, columns = weights.shape[0] // 2, weights.shape[1] // 2
-    return tuple((int(y) - rows, int(x) - columns, float(weights[y, x])) for y, x in np.argwhere(weights))
 
 
 def _convolve(padded: F32, box: tuple[int, int, int, int], margin: int, taps: Taps) -> F32:

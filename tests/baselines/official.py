@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 import numpy as np
 import pytest
@@ -9,9 +10,7 @@ import torch
 
 from blurbench.errors import WeightsError
 from blurbench.methods import load_method
-from blurbench.types import Sample
 from blurbench.weights import place
-from tests import formulas
 from tests.conftest import ROOT
 
 NETS = json.loads((ROOT / "tests/golden/nets.json").read_text())
@@ -93,6 +92,11 @@ def tensorflow_arrays(name, seed=0):
     return arrays
 
 
+def cut(path):
+    """The second half of a file is lost, as when a download breaks off."""
+    os.truncate(path, path.stat().st_size // 2)
+
+
 class Bomb:
     """Creates a file when it is unpickled."""
 
@@ -118,36 +122,6 @@ def without_weights(name, given="FOLDER"):
     ending = f", and give --weights {given}, or run once `blurbench convert-weights {name} {given}`, which writes {place(name)}"
     assert message.startswith(f"{name} ships no weights; ") and message.endswith(ending)
     return message.removeprefix(f"{name} ships no weights; ").removesuffix(ending)
-
-
-def tensor(height, width, phase=0.0):
-    """The formula picture, (1, 3, H, W) float32."""
-    return torch.from_numpy(formulas.image(height, width, phase).astype(np.float32))[None]
-
-
-def picture(height, width, phase=0.0):
-    """The formula picture in 8 bits, (H, W, 3)."""
-    return np.rint(255 * formulas.image(height, width, phase)).astype(np.uint8).transpose(1, 2, 0)
-
-
-def unit(image):
-    """8 bits to float32 in [0, 1], as the framework does."""
-    return image.astype(np.float32) / np.float32(255)
-
-
-def as_tensor(image):
-    """(H, W, 3) to (1, 3, H, W)."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
-
-
-def padded(image, multiple):
-    """(H, W, 3) with its last rows and columns mirrored until both sizes are multiples."""
-    rows, columns = -image.shape[0] % multiple, -image.shape[1] % multiple
-    return np.pad(image, [(0, rows), (0, columns), (0, 0)], mode="symmetric")
-
-
-def make_sample(blurry, frames=7, **extras):
-    return Sample("s", "v", blurry, blurry[None].repeat(frames, axis=0), np.linspace(0, 1, frames), "srgb", extras)
 
 
 def run(module, *inputs):

@@ -14,8 +14,9 @@ from blurbench.baselines._deconvolution import UniformBlur, richardson_lucy
 from blurbench.baselines.gong2017 import LARGEST, U_LABELS, V_LABELS, Gong2017, MotionFlow, labels, motion
 from blurbench.methods import load_method, predict
 from blurbench.synth import kernels
-from tests.baselines.official import count, make_sample, picture, refused, run, small_state, tensor, unit, without_weights
-from tests.baselines.test_classical import photograph, psnr
+from tests.baselines.inputs import make_sample, picture, tensor, unit
+from tests.baselines.official import count, refused, run, small_state, without_weights
+from tests.baselines.photographs import photograph, psnr
 from tests.conftest import command
 
 

@@ -1,6 +1,5 @@
 """Jin 2018: parameters, official values, how the frames hang together, its checkpoints and how wrong ones are told."""
 
-import os
 import shutil
 
 import numpy as np
@@ -10,21 +9,8 @@ from safetensors.torch import save_file
 
 from blurbench.baselines.jin2018 import NETWORKS, STEMS, Jin2018, Sequence
 from blurbench.methods import Request, load_method, predict
-from tests.baselines.official import (
-    Bomb,
-    as_tensor,
-    count,
-    fill,
-    make_sample,
-    padded,
-    picture,
-    refused,
-    run,
-    small_state,
-    tensor,
-    unit,
-    without_weights,
-)
+from tests.baselines.inputs import make_sample, padded, picture, tensor, unit
+from tests.baselines.official import Bomb, count, cut, fill, refused, run, small_state, without_weights
 
 PARAMETERS = {"jin2018_centerEsti": 4_972_032, "jin2018_F35_N8": 7_868_928, "jin2018_F26_N9": 2_686_208, "jin2018_F17_N9": 2_686_208}
 
@@ -125,7 +111,7 @@ def test_prediction_with_official_files(states, loaded):
     network = Sequence()
     for part, state in states.items():
         network.get_submodule(part).load_state_dict(state)
-    raw = run(network.eval(), as_tensor(padded(unit(blurry), 20)))[0, :, :, :31, :45].permute(0, 2, 3, 1).numpy()
+    raw = run(network.eval(), padded(blurry, 20))[0, :, :, :31, :45].permute(0, 2, 3, 1).numpy()
     assert answer.shape == (1, 7, 31, 45, 3)
     assert raw.min() < -0.1, "something is there to clamp"
     np.testing.assert_allclose(answer[0], raw.clip(0, 1), rtol=0, atol=1e-4 * np.abs(raw).max())
@@ -179,7 +165,7 @@ def test_file_of_another_part(damaged):
 
 def test_truncated_file(damaged):
     path = damaged / "F35_N8.pth"
-    os.truncate(path, path.stat().st_size // 2)
+    cut(path)
     assert refused("jin2018", damaged).startswith(f"weights file {path} cannot be read safely (RuntimeError: ")
 
 

@@ -1,7 +1,5 @@
 """MSResNet: parameters, official values, the pyramid against scikit-image, its checkpoints and how wrong ones are told."""
 
-import os
-
 import numpy as np
 import pytest
 import torch
@@ -12,20 +10,8 @@ from skimage.transform import pyramid_gaussian
 
 from blurbench.baselines.nah2017 import NETWORKS, MSResNet, Nah2017, pyramid
 from blurbench.methods import Request, load_method, predict
-from tests.baselines.official import (
-    as_tensor,
-    count,
-    fill,
-    make_sample,
-    padded,
-    picture,
-    refused,
-    run,
-    small_state,
-    tensor,
-    unit,
-    without_weights,
-)
+from tests.baselines.inputs import as_tensor, make_sample, padded, picture, tensor
+from tests.baselines.official import count, cut, fill, refused, run, small_state, without_weights
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +82,7 @@ def test_prediction_with_an_official_file(checkpoint, state, height, width):
     answer = predict(method, make_sample(blurry)).frames
     network = MSResNet()
     network.load_state_dict(state)
-    levels = pyramid(255 * as_tensor(padded(unit(blurry), 4)))
+    levels = pyramid(255 * padded(blurry, 4))
     raw = run(network.eval(), levels)[0][0, :, :height, :width].permute(1, 2, 0).numpy() / 255
     assert answer.shape == (1, 1, height, width, 3)
     np.testing.assert_allclose(answer[0, 0], raw.clip(0, 1), rtol=0, atol=1e-5 * np.abs(raw).max())
@@ -156,5 +142,5 @@ def test_no_network_under_the_key(tmp_path):
 def test_truncated_file(checkpoint, tmp_path):
     path = tmp_path / "w.pt"
     path.write_bytes(checkpoint.read_bytes())
-    os.truncate(path, path.stat().st_size // 2)
+    cut(path)
     assert refused("nah2017", path).startswith(f"weights file {path} cannot be read safely (RuntimeError: ")

@@ -24,7 +24,8 @@ from blurbench.methods import load_method, predict
 from blurbench.registry import METHODS
 from blurbench.train import recipe
 from blurbench.types import Sample
-from tests.baselines.official import as_tensor, count, make_sample, padded, picture, refused, run, tensor, unit, without_weights
+from tests.baselines.inputs import as_tensor, make_sample, padded, picture, tensor, unit
+from tests.baselines.official import count, refused, run, without_weights
 
 SMALL = 1 / 32
 TABLE = {
@@ -159,7 +160,7 @@ def test_prediction_by_name_with_weights_of_any_width(filled, tmp_path, width):
     network = filled if width == SMALL else DeblurNet(width).eval()
     path = file_of(network, tmp_path)
     blurry = picture(13, 18)
-    expected = run(network, as_tensor(padded(unit(blurry), 4)))[-1].clamp(0, 1)[0, :, :13, :18].permute(1, 2, 0).numpy()
+    expected = run(network, padded(blurry, 4))[-1].clamp(0, 1)[0, :, :13, :18].permute(1, 2, 0).numpy()
     for name in ("noroozi2017", "noroozi2017-si"):
         method = load_method(name, path)
         answer = predict(method, make_sample(blurry)).frames

@@ -8,7 +8,8 @@ import torch
 
 from blurbench import baselines
 from tests import parity
-from tests.baselines.official import KEYS, NETS, agrees, fill, same_names_and_shapes, tensor
+from tests.baselines.inputs import tensor
+from tests.baselines.official import KEYS, NETS, agrees, fill, same_names_and_shapes
 
 NETWORKS = {
     stem: build

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from tests.baselines.official import small_state, tensor
+from tests.baselines.inputs import tensor
+from tests.baselines.official import small_state
 from tests.baselines.test_parity import NETWORKS
 
 MEASURED = {

@@ -20,7 +20,8 @@ from blurbench.errors import BlurbenchError, RecipeError
 from blurbench.methods import load_method, predict
 from blurbench.registry import METHODS
 from blurbench.train import recipe
-from tests.baselines.official import as_tensor, count, fill, make_sample, padded, picture, refused, run, tensor, unit, without_weights
+from tests.baselines.inputs import as_tensor, make_sample, padded, picture, tensor, unit
+from tests.baselines.official import count, fill, refused, run, without_weights
 
 SMALL = 1 / 16
 SETTINGS = {"eighth": 0.125, "quarter": 0.25, "half": 0.5, "whole": 1.0, "smoothness": 0.02, "centre": 1.0}
@@ -303,7 +304,7 @@ def test_prediction_by_name(filled, weights, frames):
     blurry = picture(21, 30)
     method = load_method("purohit2019", weights)
     answer = predict(method, make_sample(blurry, frames=frames)).frames
-    image = as_tensor(padded(unit(blurry), 16))
+    image = padded(blurry, 16)
     wanted = run(filled.centre, image)[:, None] if frames == 1 else run(filled, image, frames)
     wanted = wanted[0].clamp(0, 1)[:, :, :21, :30].permute(0, 2, 3, 1).numpy()
     np.testing.assert_allclose(answer[0], wanted, rtol=0, atol=1e-4)

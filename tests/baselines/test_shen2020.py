@@ -1,7 +1,5 @@
 """BIN: parameters, official values, how pictures are carried from run to run, its checkpoints and how wrong ones are told."""
 
-import os
-
 import numpy as np
 import pytest
 import torch
@@ -11,7 +9,8 @@ from blurbench.baselines.shen2020 import NETWORKS, Cell, Recurrent, Shen2020, Sh
 from blurbench.errors import PredictionError
 from blurbench.methods import Request, load_method, predict
 from blurbench.registry import METHODS
-from tests.baselines.official import as_tensor, count, fill, make_sample, picture, refused, run, small_state, tensor, unit, without_weights
+from tests.baselines.inputs import as_tensor, make_sample, picture, tensor, unit
+from tests.baselines.official import count, cut, fill, refused, run, small_state, without_weights
 
 ALIAS = {"model1": 4, "model2": 3, "model3": 2, "model4": 1}
 
@@ -191,5 +190,5 @@ def test_missing_and_unknown_keys(state, tmp_path):
 def test_truncated_file(checkpoint, tmp_path):
     path = tmp_path / "w.pth"
     path.write_bytes(checkpoint.read_bytes())
-    os.truncate(path, path.stat().st_size // 2)
+    cut(path)
     assert refused("bin", path).startswith(f"weights file {path} cannot be read safely (RuntimeError: ")

@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 from blurbench.baselines.tao2018 import NETWORKS, SameConv, Tao2018, Tao2018Color, Tao2018Gray, enlarge, read_state, remember, same_padding
 from blurbench.methods import Request, load_method, predict
 from tests import formulas
-from tests.baselines.official import Bomb, make_sample, picture, refused, tensorflow_arrays, tensorflow_shapes, without_weights
+from tests.baselines.inputs import make_sample, picture
+from tests.baselines.official import Bomb, refused, tensorflow_arrays, tensorflow_shapes, without_weights
 
 PARAMETERS = {"tao2018": 8_056_609, "tao2018-gray": 6_876_449, "tao2018-color": 6_881_251}
 

@@ -1,7 +1,6 @@
 """DMPHN: its parameters, its arithmetic, what it does to a picture, and how wrong weights are told."""
 
 import json
-import os
 import shutil
 
 import cv2
@@ -11,8 +10,8 @@ import torch
 
 from blurbench.baselines.zhang2019 import NETWORKS, PARTS, MultiPatch, Zhang2019
 from blurbench.methods import Request, load_method, predict
-from tests import formulas
-from tests.baselines.official import Bomb, count, make_sample, refused, run, tensor, without_weights
+from tests.baselines.inputs import make_sample, picture, tensor
+from tests.baselines.official import Bomb, count, cut, refused, run, without_weights
 
 
 def fill(network):
@@ -106,7 +105,7 @@ def test_gradients_flow_to_every_parameter():
 
 @pytest.mark.parametrize(("height", "width"), [(61, 91), (64, 91), (8, 8), (1, 3)])
 def test_any_size(filled, height, width):
-    blurry = np.rint(255 * formulas.image(height, width)).astype(np.uint8).transpose(1, 2, 0)
+    blurry = picture(height, width)
     answer = predict(filled, make_sample(blurry))
     assert answer.frames.shape == (1, 1, height, width, 3)
     rows, columns = -height % 8, -width % 8
@@ -216,7 +215,7 @@ def test_encoder_in_place_of_a_decoder(damaged):
 
 def test_truncated_file(damaged):
     path = damaged / "decoder_lv1.pkl"
-    os.truncate(path, path.stat().st_size // 2)
+    cut(path)
     assert refused("zhang2019", damaged).startswith(f"weights file {path} cannot be read safely (RuntimeError: unexpected EOF")
 
 

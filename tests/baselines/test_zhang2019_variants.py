@@ -7,20 +7,8 @@ from safetensors.torch import save_file
 
 from blurbench.baselines.zhang2019 import MultiPatch, Stack, Zhang2019, Zhang2019Deeper, Zhang2019Stack
 from blurbench.methods import load_method, predict
-from tests.baselines.official import (
-    as_tensor,
-    count,
-    fill,
-    make_sample,
-    padded,
-    picture,
-    refused,
-    run,
-    small_state,
-    tensor,
-    unit,
-    without_weights,
-)
+from tests.baselines.inputs import make_sample, padded, picture, tensor
+from tests.baselines.official import count, fill, refused, run, small_state, without_weights
 
 REPOSITORY = "github.com/HongguangZhang/DMPHN-cvpr19-master"
 
@@ -132,7 +120,7 @@ def test_prediction_with_official_files(official):
     answer = predict(method, make_sample(blurry)).frames
     network = MultiPatch(4) if name == "zhang2019-1248" else Stack(4)
     network.load_state_dict(state)
-    image = as_tensor(padded(unit(blurry), method.capabilities.multiple))
+    image = padded(blurry, method.capabilities.multiple)
     raw = run(network.eval(), image)[0, :, :13, :27].permute(1, 2, 0).numpy()
     assert answer.shape == (1, 1, 13, 27, 3)
     assert np.std(answer) > 0.001

@@ -10,7 +10,7 @@ from blurbench.methods import predict
 from blurbench.metrics import protocol as protocols
 from blurbench.metrics.score import score
 from blurbench.types import Sample
-from tests.baselines.test_zhang2021 import still
+from tests.baselines.zhang2021_pieces import still
 
 MOTION = np.array([12, -8])  # pixels over the exposure, x right and y down
 

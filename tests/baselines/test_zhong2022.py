@@ -23,7 +23,8 @@ from blurbench.methods import Request, load_method, predict
 from blurbench.registry import METHODS
 from blurbench.types import Sample
 from tests import formulas
-from tests.baselines.official import count, fill, refused, run, small_state, tensor, without_weights
+from tests.baselines.inputs import tensor
+from tests.baselines.official import count, fill, refused, run, small_state, without_weights
 
 PARAMETERS = {
     "zhong2022_decomposer_s1": 64_612_757,

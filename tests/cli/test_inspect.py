@@ -15,6 +15,7 @@ from blurbench.types import Sample
 from blurbench.video.flow import load
 from blurbench.video.textures import dead_leaves
 from tests.conftest import command
+from tests.pictures import holds
 
 TIMES = np.array([0.1, 0.5, 0.9])
 
@@ -85,13 +86,6 @@ def samples(targets):
     return Sample(f"clip/{targets}", "clip", np.full((20, 30, 3), 77, np.uint8), np.stack(sharp), np.linspace(0, 1, targets), "pixel")
 
 
-def holds(picture, part):
-    """Where a picture (H, W, 3) holds a part exactly, as (top, left) pairs."""
-    height, width = part.shape[:2]
-    corners = (picture[: picture.shape[0] - height + 1, : picture.shape[1] - width + 1] == part[0, 0]).all(axis=2)
-    return [[y, x] for y, x in np.argwhere(corners).tolist() if (picture[y : y + height, x : x + width] == part).all()]
-
-
 def test_the_preview_shows_targets_in_order_and_waits_for_the_longest(tmp_path):
     short, long = samples(2), samples(4)
     frames = preview([short, long], width=30)
@@ -150,6 +144,17 @@ def test_the_command(made, tmp_path, packed):
     assert len(holds(sheet[-200:], figures.resized(last.blurry, 240))) == 1
     assert (sheet == (255, 0, 0)).all(axis=2).sum() > 1000  # guidance, of which much is quadrant I
     assert len(cv2.imreadanimation(str(out / "preview.png"))[1].frames) == 7
+
+
+@pytest.mark.parametrize("split", ["test", "train"])
+def test_ids_alone_are_listed(made, split):
+    """One a line, in the order of the samples, and no picture is written."""
+    place = made / "data/genblur"
+    before = sorted(place.iterdir())
+    done = command("inspect", "genblur", "--ids", *([] if split == "test" else ["--split", split]), cwd=made)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [sample.id for sample in open_dataset(place).samples(split)]
+    assert sorted(place.iterdir()) == before
 
 
 def test_an_unknown_split_is_told(made):

@@ -12,7 +12,7 @@ from blurbench.methods import load_method, method_class, predict
 from blurbench.run import record
 from blurbench.run.predict import photograph
 from blurbench.video.images import read_rgb, write_rgb
-from tests.baselines.official import picture
+from tests.baselines.inputs import picture
 from tests.conftest import command
 
 TOY = """

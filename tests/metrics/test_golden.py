@@ -1,12 +1,6 @@
-"""Values that official code gave on one formula-defined clip, embedded with their definition.
-
-target: tests.formulas.golden_sequence(), 7 frames of 64x80. pred: clamp(target + 6 sin(0.9 j) cos(0.7 i) + [4, 2, 1, 0, -1, -2, -4][t],
-0, 255) as float32; row i, column j.
-"""
+"""Values that official code gave on one clip defined by formulas: `golden_sequence` and `golden_prediction` of tests/formulas.py."""
 
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +10,7 @@ from blurbench.metrics.psnr import pooled_psnr, psnr
 from blurbench.metrics.reblur import reblur
 from blurbench.metrics.ssim import ssim
 from blurbench.video import transfer
-from tests.formulas import golden_sequence
+from tests.formulas import golden_prediction, golden_sequence
 
 GOLDEN = {
     "psnr_pooled7": 36.32006628179985,
@@ -43,10 +37,8 @@ def target():
 
 
 @pytest.fixture(scope="module")
-def prediction(target):
-    _, i, j, _ = np.ogrid[:7, :64, :80, :3]
-    shift = np.array([4, 2, 1, 0, -1, -2, -4]).reshape(7, 1, 1, 1)
-    return np.clip(target + 6 * np.sin(0.9 * j) * np.cos(0.7 * i) + shift, 0, 255).astype(np.float32).astype(np.float64) / 255
+def prediction():
+    return golden_prediction().astype(np.float64) / 255
 
 
 def measured(prediction, target):
@@ -85,12 +77,8 @@ def test_golden_blur_pixels(name, target):
     np.testing.assert_allclose(floats, BLUR_PIXELS[name], atol=1e-4)
 
 
-def test_the_embedded_values_are_the_reference_file_s():
-    shared = Path(os.environ.get("BLURBENCH_SHARED", Path(__file__).parents[2].parent / "shared"))
-    path = shared / "reference" / "golden_metrics.json"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there; set BLURBENCH_SHARED to the folder that holds reference/golden_metrics.json")
-    table = json.loads(path.read_text())
+def test_the_embedded_values_are_the_reference_file_s(shared):
+    table = json.loads((shared / "reference/golden_metrics.json").read_text())
     pairs = table.pop("ordering_invariant_both_abs")
     table |= {"ordering_sum": pairs["sum_pairs"], "ordering_mean": pairs["mean_pairs"]}
     blurs = {"pixel": table["blur_plain_mean"].pop("px[0,:,10,20]"), "gamma(2.2)": table["blur_gamma22"].pop("px[:,10,20]")}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from blurbench.errors import PredictionError, RecipeError
 from blurbench.metrics.ordering import ordering
 from blurbench.metrics.ordering_published import ordering_purohit2019, ordering_zhang2020
-from tests.formulas import golden_sequence
+from tests.formulas import golden_prediction, golden_sequence
 
 SEEDS = st.integers(0, 2**32)
 
@@ -174,14 +174,11 @@ PRINTED = {
     "pairs": [(4.915791553196808, 62.57135414164513), (4.9157915490679445, 44.91666665005808), (4.915791583775232, 23.503255204080293)],
     "target": 129.73138020833332,
 }
-"""Of the clip of test_golden.py."""
+"""Of the clip of tests/formulas.py."""
 
 
 def test_golden_values_of_the_printed_form():
-    target = golden_sequence()
-    _, i, j, _ = np.ogrid[:7, :64, :80, :3]
-    shift = np.array([4, 2, 1, 0, -1, -2, -4]).reshape(7, 1, 1, 1)
-    prediction = np.clip(target + 6 * np.sin(0.9 * j) * np.cos(0.7 * i) + shift, 0, 255).astype(np.float32).astype(np.float64) / 255
+    target, prediction = golden_sequence(), golden_prediction().astype(np.float64) / 255
     assert ordering_purohit2019(prediction, target)[0] == pytest.approx(PRINTED["sum_pairs"], abs=1e-5)
     assert ordering_purohit2019(prediction, target, reduction="mean")[0] == pytest.approx(PRINTED["mean_pairs"], abs=1e-5)
     assert ordering_purohit2019(target, target)[0] == pytest.approx(PRINTED["target"], abs=1e-5)

@@ -1,4 +1,4 @@
-"""The protocols of the papers, on the clip on which official code gave values (its definition: `test_golden`)."""
+"""The protocols of the papers, on the clip on which official code gave values (tests/formulas.py)."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from blurbench.metrics.score import score
 from blurbench.metrics.select import quantise
 from blurbench.registry import PROTOCOLS
 from blurbench.types import Prediction, Sample
-from tests.formulas import golden_sequence
+from tests.formulas import golden_prediction, golden_sequence
 from tests.metrics.test_golden import GOLDEN
 
 PAPERS = {
@@ -37,12 +37,8 @@ def sample():
 
 
 @pytest.fixture(scope="module")
-def prediction(sample):
-    """As `test_golden.prediction`, (1, 7, 64, 80, 3) float32."""
-    _, i, j, _ = np.ogrid[:7, :64, :80, :3]
-    shift = np.array([4, 2, 1, 0, -1, -2, -4]).reshape(7, 1, 1, 1)
-    values = np.clip(sample.sharp + 6 * np.sin(0.9 * j) * np.cos(0.7 * i) + shift, 0, 255) / 255
-    return Prediction("clip", values.astype(np.float32)[None], 0.0, "cpu")
+def prediction():
+    return Prediction("clip", golden_prediction()[None] / np.float32(255), 0.0, "cpu")
 
 
 def scored(name, prediction, sample):

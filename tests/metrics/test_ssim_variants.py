@@ -16,7 +16,7 @@ from blurbench.errors import PredictionError
 from blurbench.metrics.ssim import ssim
 from blurbench.metrics.ssim_variants import ssim_float_range2, ssim_matlab3d, ssim_uniform7, ssim_y
 from blurbench.registry import METRICS
-from tests.formulas import golden_sequence
+from tests.formulas import golden_prediction, golden_sequence
 from tests.metrics.test_ssim import damaged
 
 ALL = [ssim_uniform7, ssim_float_range2, ssim_matlab3d, ssim_y]
@@ -25,7 +25,7 @@ GOLDEN = {
     "ssim_skimage_uniform7_range2_on_0_1": (ssim_float_range2, 0.988327145576477),
     "ssim_matlab3d_L255(HxWx3 volume, 11^3 gaussian, replicate)": (ssim_matlab3d, 0.9880204664656811),
 }
-"""See test_golden.py for the clip."""
+"""Of the clip of tests/formulas.py."""
 
 
 def volume(x, y):
@@ -59,11 +59,7 @@ REFERENCES = {
 @pytest.mark.parametrize("name", GOLDEN)
 def test_values_of_official_code(name):
     metric, expected = GOLDEN[name]
-    target = golden_sequence()
-    _, i, j, _ = np.ogrid[:7, :64, :80, :3]
-    shift = np.array([4, 2, 1, 0, -1, -2, -4]).reshape(7, 1, 1, 1)
-    prediction = np.clip(target + 6 * np.sin(0.9 * j) * np.cos(0.7 * i) + shift, 0, 255).astype(np.float32) / np.float32(255)
-    assert metric(prediction, target).mean() == pytest.approx(expected, abs=1e-6)
+    assert metric(golden_prediction() / np.float32(255), golden_sequence()).mean() == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_embedded_values_are_the_reference_file_s(shared):

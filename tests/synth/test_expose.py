@@ -12,15 +12,7 @@ from blurbench.video import interpolate
 from blurbench.video.render import RenderedSource
 from blurbench.video.source import Frame
 from blurbench.video.textures import dead_leaves
-
-RECIPE = """
-id = "mine"
-version = 1
-title = "t"
-description = "d"
-citation = "c"
-licence = "l"
-"""
+from tests.synth.recipe_head import HEAD
 
 
 class Frames:
@@ -47,7 +39,7 @@ class Frames:
 
 def samples(tmp_path, source, text):
     path = tmp_path / "mine.toml"
-    path.write_text(RECIPE + text)
+    path.write_text(HEAD + text)
     recipe = recipes.read(path)
     made = Samples(source, recipe, interpolate.load(recipe.interpolation.method), lambda: None)
     return list(made), made

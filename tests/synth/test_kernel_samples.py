@@ -12,17 +12,9 @@ from blurbench.synth import recipe as recipes
 from blurbench.synth.kernel_samples import KernelSamples, PictureSource, estimate, find_pictures
 from blurbench.video.images import write_rgb
 from tests.conftest import command
+from tests.synth.recipe_head import HEAD
 
-HEADER = """
-id = "mine"
-version = 1
-title = "t"
-description = "d"
-citation = "c"
-licence = "l"
-rounding = "truncate"
-window = { length = 1 }
-"""
+HEADER = f"{HEAD}rounding = 'truncate'\nwindow = {{ length = 1 }}"
 
 
 def picture(size, seed=0):

@@ -7,17 +7,9 @@ from blurbench.errors import RecipeError, UnknownNameError
 from blurbench.registry import DATASETS
 from blurbench.synth import recipe as recipes
 from blurbench.synth.windows import Window
+from tests.synth.recipe_head import HEAD
 
-MINIMAL = """
-id = "mine"
-version = 1
-title = "t"
-description = "d"
-citation = "c"
-licence = "l"
-[window]
-length = 7
-"""
+MINIMAL = f"{HEAD}[window]\nlength = 7\n"
 
 
 def write(tmp_path, text):

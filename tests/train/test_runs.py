@@ -19,21 +19,14 @@ from blurbench.train.trainer import train
 from tests.conftest import ROOT
 from tests.train.tiny import HERE, Network
 
+pytestmark = pytest.mark.usefixtures("one_thread")  # as the processes below
+
 TINY, RIVALS, EXPLODING = (f"{HERE / 'tiny.py'}:{name}" for name in ("Tiny", "Rivals", "Exploding"))
 
 
 @pytest.fixture(scope="module")
 def data(made):
     return made / "data/genblur"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """As the processes below: sums of several threads differ in their last bits."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

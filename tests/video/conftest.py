@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import av
 import numpy as np
@@ -18,22 +17,8 @@ from blurbench.types import U8
 CLOCK = Fraction(1, 90_000)
 
 
-class MakeVideo(Protocol):
-    def __call__(
-        self,
-        path: Path,
-        frames: Iterable[U8 | av.VideoFrame],
-        fps: float | Fraction = 30,
-        *,
-        codec: str = "libx264",
-        pix_fmt: str = "yuv420p",
-        times: Sequence[float] | None = None,
-        matrix: int | None = None,
-        color_range: int | None = None,
-        rotation: int = 0,
-        container: dict[str, str] | None = None,
-        **options: str,
-    ) -> Path: ...
+MakeVideo = Callable[..., Path]
+"""`_write`."""
 
 
 @pytest.fixture
@@ -48,11 +33,11 @@ def make_video() -> MakeVideo:
 
 
 @pytest.fixture
-def real_videos() -> Path:
+def real_videos(shared: Path) -> Path:
     """Folder of real videos; skips where there is none."""
-    folder = Path(os.environ.get("BLURBENCH_SHARED", Path(__file__).parents[3] / "shared")) / "data" / "videos"
+    folder = shared / "data" / "videos"
     if not folder.is_dir():
-        pytest.skip(f"real videos not found: {folder} is missing; set BLURBENCH_SHARED")
+        pytest.skip(f"{folder} is absent; set BLURBENCH_SHARED to run this test")
     return folder
 
 

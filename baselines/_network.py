@@ -1,0 +1,30 @@
+"""What the methods that are a network share: where it runs, and the way of a picture into it and of its frames out."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from blurbench.types import F32
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def placed(network: Network, device: str) -> Network:
+    """The network itself, for prediction on this device; on a CPU with channels last, a quarter to a third faster for convolutions."""
+    layout = torch.channels_last if device == "cpu" else torch.contiguous_format
+    return network.eval().to(device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
+
+
+def as_batch(picture: F32, device: str) -> torch.Tensor:
+    """(H, W, 3) as (1, 3, H, W) on the device."""
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].to(device)
+
+
+def as_frames(pictures: torch.Tensor) -> F32:
+    """Frames (T, 3, H, W) of one sample as (1, T, H, W, 3), as `Method.predict` gives them."""
+    frames: F32 = pictures.permute(0, 2, 3, 1)[None].cpu().numpy()
+    return frames
