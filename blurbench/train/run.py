@@ -145,8 +145,9 @@ class Run:
         assert self.turns is not None
         stage, schedule = self.plan.training.stages[self.stage], self.plan.recipe.stages[self.stage]
         seed = self.plan.seed
-        data = BlurDataset(self.plan.data, "train", schedule.crop, seed, self.learn, schedule.augmentation, stage.extras)
-        held = BlurDataset(self.plan.data, "train", schedule.crop, seed + 1, self.held, schedule.augmentation, stage.extras)
+        near = self.plan.training.before, self.plan.training.after
+        data = BlurDataset(self.plan.data, "train", schedule.crop, seed, self.learn, schedule.augmentation, stage.extras, *near)
+        held = BlurDataset(self.plan.data, "train", schedule.crop, seed + 1, self.held, schedule.augmentation, stage.extras, *near)
         self._require_frames(held)
         crops = Batches(self.step, schedule.batch, self.fabric.global_rank, self.fabric.world_size)
         batches = loader(data, crops, self.place.workers, pinned=self.fabric.device.type == "cuda")

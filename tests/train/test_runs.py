@@ -19,7 +19,7 @@ from blurbench.train.trainer import train
 from tests.conftest import ROOT
 from tests.train.tiny import HERE, Network
 
-TINY, RIVALS, EXPLODING = (f"{HERE / 'tiny.py'}:{name}" for name in ("Tiny", "Rivals", "Exploding"))
+TINY, RIVALS, AROUND, EXPLODING = (f"{HERE / 'tiny.py'}:{name}" for name in ("Tiny", "Rivals", "Around", "Exploding"))
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +163,19 @@ def test_rivals_leave_each_other_alone(data, tmp_path):
     assert torch.equal(states[0]["networks.judge.weight"], states[1]["networks.judge.weight"])
     assert float(states[1]["optimisers.0.0.step"]) == 1 and float(states[1]["optimisers.1.0.step"]) == 2
     assert torch.equal(states[1]["networks.idle.weight"], torch.ones(3)) and int(states[1]["networks.idle.num_batches_tracked"]) == 0
+
+
+def test_neighbours_reach_the_loss_and_a_stop_between_changes_nothing(data, tmp_path):
+    def stop(spent, step, loss, crops):
+        if step == 5:
+            raise KeyboardInterrupt
+
+    whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
+    train(AROUND, data, whole, budget="9", workers=0)
+    train(AROUND, data, parts, budget="9", workers=0, progress=stop)
+    assert weights.card(parts)["steps"] == "5"
+    train(AROUND, data, parts, budget="9", workers=0, resume=True)
+    assert same(state_of(whole), state_of(parts))
 
 
 def test_nan_stops_saves_and_says_where(data, tmp_path):
