@@ -87,7 +87,7 @@ class OffsetNetwork(nn.Module):
         super().__init__()
         if constraint not in _POINTS:
             raise ValueError(f"constraint {constraint!r} is unknown, expected one of {', '.join(get_args(Constraint))}")
-        self.constraint = constraint
+        self.constraint: Constraint = constraint
         self.conv_1 = _stage(12, 16, nn.ReflectionPad2d(2), stride=1)
         self.conv_2 = _stage(16, 32, nn.ReflectionPad2d((1, 2, 1, 2)), stride=2)
         self.conv_3 = _stage(32, 64, nn.ReflectionPad2d((1, 2, 1, 2)), stride=2)
@@ -98,6 +98,13 @@ class OffsetNetwork(nn.Module):
         self.bottleneck_3 = _Bottleneck(32, 64, 32)
         self.uconv_3 = nn.ConvTranspose2d(32, 32, 4, stride=2, padding=1)
         self.conv_out_0 = nn.Conv2d(32, 2 * _POINTS[constraint], 5, padding=2)
+
+    def constrain(self, constraint: Constraint) -> None:
+        """Take another constraint; where it has another number of control points, the last convolution is drawn anew."""
+        points, layer = 2 * _POINTS[constraint], self.conv_out_0
+        if layer.out_channels != points:
+            self.conv_out_0 = nn.Conv2d(layer.in_channels, points, layer.kernel_size, padding=2)  # type: ignore[arg-type]
+        self.constraint = constraint
 
     def forward(self, blurry: torch.Tensor) -> torch.Tensor:
         half = self.conv_1(_space_to_depth(blurry))

@@ -24,14 +24,17 @@ In both:
 - the 15 averaged frames are slices of the exposure, so exposure time x (0 opens, 1 closes) is curve time 15/14 (2x - 1): who asks for 15
   evenly spread frames gets those of the authors. The centre is the deblurred image itself. Which end is first is the network's guess;
 - clamping to [0, 1] comes last, behind the warp.
+
+Both are the quadratic model unless `--option constraint=` names another row of the paper's Tables 2 and 6: `zero`, `linear`, `bi-linear`.
+Both offset networks then have this constraint, in training as well; see `_zhang2021_offsets.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Self, cast
+from typing import Any, ClassVar, NamedTuple, Self, cast, get_args
 
 import numpy as np
 import torch
@@ -42,6 +45,7 @@ from blurbench import weights as files
 from blurbench.baselines._zhang2021_offsets import (
     COUNT,
     GRID,
+    Constraint,
     OffsetNetwork,
     load_offsets,
     offsets,
@@ -52,7 +56,7 @@ from blurbench.baselines._zhang2021_offsets import (
     warp,
 )
 from blurbench.baselines.zhang2019 import Encoder, Residual, _join, _split
-from blurbench.errors import WeightsError
+from blurbench.errors import UnknownNameError, WeightsError
 from blurbench.methods import Answer, Capabilities, Method, MethodCard, Request, Resources
 from blurbench.train.losses import centre, squared
 from blurbench.train.recipe import Batch, Networks, Settings, Stage, Training, alone
@@ -197,6 +201,16 @@ class MotionETR(nn.Module):
         self.deblur = MotionAware(as_released)
 
 
+def constrained(as_released: bool, constraint: str = "quadratic", **small: Any) -> MotionETR:
+    """The networks with the constraint of this name. Raises UnknownNameError."""
+    if constraint not in get_args(Constraint):
+        raise UnknownNameError("constraint", constraint, get_args(Constraint), "zhang2021")
+    network = MotionETR(as_released, **small)
+    for each in (network.offset, network.deblur.offset_net):
+        each.constrain(cast(Constraint, constraint))
+    return network
+
+
 def offset_stage(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
     """The self-supervised loss of the offset network: the sharp centre frame, blurred along its curves, against the blurry picture."""
     network = cast(MotionETR, networks["network"])
@@ -225,7 +239,13 @@ def _training(as_released: bool) -> Training:
         "offset": Stage(alone(offset_stage, "network.offset"), settings=("structure", "smoothness", "size")),
         "deblur": Stage(alone(deblur_stage, "network.deblur"), prepare=begin_deblurring),
     }
-    return Training(network=partial(MotionETR, as_released), recipe="zhang2021", stages=stages, state=once)
+    return Training(
+        network=partial(constrained, as_released),
+        recipe="zhang2021",
+        stages=stages,
+        state=once,
+        options={"constraint": get_args(Constraint)},
+    )
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
@@ -263,6 +283,7 @@ class Zhang2021(Method):
     as_released: ClassVar[bool] = True
     training: ClassVar[Training] = _training(True)
     origin: ClassVar[str] = f"put into one folder {ORIGIN}"
+    options: ClassVar[Mapping[str, str]] = {"constraint": "of trajectories: quadratic (if left out), bi-linear, linear or zero"}
 
     def __init__(self, network: MotionETR, device: str = "cpu") -> None:
         # On a CPU the motion-aware convolutions want channels last.
@@ -271,11 +292,14 @@ class Zhang2021(Method):
         self.device = device
 
     @classmethod
-    def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
-        """From a folder of the two checkpoint files, or one file of a whole `MotionETR`. Raises WeightsError, also for None."""
+    def load(cls, weights: Path | None = None, device: str = "cpu", constraint: str = "quadratic") -> Self:
+        """From a folder of the two checkpoint files, or one file of a whole `MotionETR`. constraint: see `options`.
+
+        Raises WeightsError, also for None, and UnknownNameError for another constraint.
+        """
         if weights is None:
             raise files.absent(cls.card.id, cls.origin, "FOLDER")
-        network = MotionETR(cls.as_released)
+        network = constrained(cls.as_released, constraint)
         paths = cls._fit(network, weights)
         method = cls(network, device)
         method.weights = files.describe(paths, "given")
@@ -303,6 +327,12 @@ class Zhang2021(Method):
         """What `fit` cannot tell: half of a checkpoint given as a whole, and weights of the other variant, whose shapes are the same."""
         if whole and not any(key.startswith("deblur.") for key in state):
             raise WeightsError(f"{path} is one network, {cls.card.id} needs two; {cls.origin}, and give --weights FOLDER")
+        card = files.card(path) if path.suffix == ".safetensors" else {}
+        # Bi-linear and quadratic weights have the same shapes; files of others do not say which they are.
+        learnt = card.get("options", {}).get("constraint", "quadratic") if "method" in card else network.offset.constraint
+        if learnt != (constraint := network.offset.constraint):
+            mend = f"give --option constraint={learnt}" if learnt != "quadratic" else "leave out --option constraint"
+            raise WeightsError(f"{path} holds {learnt} trajectories, expected {constraint} ones; {mend}, or other weights")
         own = float(network.deblur.deblur_net.decoder_lv1.ratio_3)
         for key, value in state.items():
             if key.endswith("ratio_3") and value.numel() == 1 and abs(float(value) - own) > 1e-3:

@@ -78,7 +78,8 @@ def alone(loss: Loss, *trains: str) -> tuple[Player, ...]:
 class Training:
     """How a method is trained, as far as it is code.
 
-    network: makes the method's network, whose state the method's `load` takes; gets the keys of the table `[small]` with `--size small`.
+    network: makes the method's network, whose state the method's `load` takes; gets the keys of the table `[small]` with `--size small`,
+    and the options chosen. options: those of the method's `options` that decide on the network, each with the values that it may have.
     stages: in the order of training. recipe: the TOML's name in `baselines/training`, or a path beside a method in a file of its own.
     frames: target frames a sample must have; None: any. before, after: how many neighbouring exposures of the same video the losses see
     besides. state: the tensors that go into the weights file; by default `state_dict`.
@@ -91,6 +92,7 @@ class Training:
     before: int = 0
     after: int = 0
     state: Callable[[nn.Module], dict[str, torch.Tensor]] | None = None
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -207,6 +207,7 @@ def test_a_full_disk_leaves_the_state_before(data, tmp_path, monkeypatch):
     ("words", "told"),
     [
         (["--budget", "soon"], "expected a number of steps"),
+        (["--option", "width=2"], "training tiny takes no options, but --option width=2 was given"),
         (["--stage", "thrid"], "unknown stage 'thrid'"),
         (["--stage", "second"], "goes on from weights of stage 'first'"),
         (["--precision", "half"], "--precision is 'half'"),
