@@ -79,10 +79,12 @@ class Training:
     """How a method is trained, as far as it is code.
 
     network: makes the method's network, whose state the method's `load` takes; gets the keys of the table `[small]` with `--size small`,
-    and the options chosen. options: those of the method's `options` that decide on the network, each with the values that it may have.
+    and the options chosen.
     stages: in the order of training. recipe: the TOML's name in `baselines/training`, or a path beside a method in a file of its own.
     frames: target frames a sample must have; None: any. before, after: how many neighbouring exposures of the same video the losses see
-    besides. state: the tensors that go into the weights file; by default `state_dict`.
+    besides. state: the tensors that go into the weights file; by default `state_dict`. options: those of the method's that decide on the
+    network, each with the values that it may have. given: parts of the network that no stage trains and `--start` must bring, each with
+    where it comes from; the rest of the network may be absent there.
     """
 
     network: Callable[..., nn.Module]
@@ -93,6 +95,7 @@ class Training:
     after: int = 0
     state: Callable[[nn.Module], dict[str, torch.Tensor]] | None = None
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    given: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

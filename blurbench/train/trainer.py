@@ -79,7 +79,9 @@ class Plan:
             # A file has each tensor once; the network may have it under several names.
             there = {own[key].data_ptr() for key in given if key in own}
             twins = {key: value for key, value in own.items() if key not in given and value.data_ptr() in there}
-            weights.fit(network, {**twins, **given}, self.start)
+            needed = tuple(f"{part}." for part in self.training.given) or ("",)
+            absent = {key: value for key, value in own.items() if key not in given and not key.startswith(needed)}
+            weights.fit(network, {**absent, **twins, **given}, self.start)
             network.load_state_dict(given, strict=False)
         return network
 
@@ -214,6 +216,9 @@ def _plan(
         raise RecipeError(
             f"stage {stage!r} goes on from weights of stage {before!r}, but there are none; give them by --start FILE, or leave out --stage"
         )
+    for part, origin in training.given.items():
+        if start is None:
+            raise RecipeError(f"training {cls.card.id} needs a {part}, but no weights were given; give one by --start FILE: {origin}")
     Budget.parse(budget)
     data = open_dataset(dataset)
     split_videos(data)
