@@ -92,7 +92,7 @@ class OffsetNetwork(nn.Module):
         super().__init__()
         if constraint not in _POINTS:
             raise ValueError(f"constraint {constraint!r} is unknown, expected one of {', '.join(get_args(Constraint))}")
-        self.constraint = constraint
+        self.constraint: Constraint = constraint
         fine, middle, coarse, wide = (scaled(channels, width) for channels in (FINEST, 32, 64, 128))
         self.conv_1 = _stage(12, fine, nn.ReflectionPad2d(2), stride=1)
         self.conv_2 = _stage(fine, middle, nn.ReflectionPad2d((1, 2, 1, 2)), stride=2)

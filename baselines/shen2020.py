@@ -20,7 +20,8 @@ later. The first run has nothing to carry: it takes a picture of the stage befor
 As released by the authors, which their weights need:
 
 - six exposures go in, but the three pictures that their test code saves do not depend on exposure 1: it takes part in outputs that only
-  training sees. `Recurrent.forward` takes six and gives all 14 outputs; `Recurrent.centre` and the methods take the five others, and
+  training sees (`_shen2020_losses.py`).
+  `Recurrent.forward` takes six and gives all 14 outputs; `Recurrent.centre` and the methods take the five others, and
   leave out what is not needed: 13 units in place of 20, the same values;
 - an LSTM cell takes one step, from an empty state, so its forget gate is without effect.
 
@@ -46,8 +47,10 @@ from torch.nn import functional as F
 
 from blurbench import weights as files
 from blurbench.baselines._network import as_batch, as_frames, placed
+from blurbench.baselines._shen2020_losses import outputs
 from blurbench.errors import PredictionError, WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
+from blurbench.train.recipe import Stage, Training, alone
 from blurbench.types import F32
 
 WIDTH = 96
@@ -188,6 +191,11 @@ class Recurrent(nn.Module):
         return [[self.get_submodule(name)(picture) for name, picture in pair] for pair in pairs]
 
 
+def once(network: nn.Module) -> dict[str, torch.Tensor]:
+    """The state with each unit under the name of its first place."""
+    return {key: value for key, value in network.state_dict().items() if not re.match(r"model\.model\d_[2-9]\.", key)}
+
+
 NETWORKS: dict[str, Callable[[], nn.Module]] = {"bin2020_stage4": Recurrent}
 """Networks that have published checkpoints, by the name of their key list."""
 
@@ -225,6 +233,15 @@ class Shen2020(Method):
     capabilities: ClassVar[Capabilities] = Capabilities(
         frames=1, multiple=2, before=2, after=2, resources=Resources(gpu=True, memory_gb=6.0)
     )
+    # The deblurred exposure is the fourth of six.
+    training: ClassVar[Training] = Training(
+        network=Recurrent,
+        recipe="shen2020",
+        stages={"video": Stage(alone(outputs), settings=("epsilon",))},
+        before=3,
+        after=2,
+        state=once,
+    )
     kept: ClassVar[slice] = slice(1, 2)
     """Which of the frames at 6, 7, 8."""
 
@@ -245,7 +262,7 @@ class Shen2020(Method):
 
     def state(self) -> dict[str, torch.Tensor]:
         """Each unit under the name of its first place; `_state` gives it the others."""
-        return {key: value for key, value in self.network.state_dict().items() if not re.match(r"model\.model\d_[2-9]\.", key)}
+        return once(self.network)
 
     @torch.inference_mode()
     def predict(self, blurry: F32, request: Request) -> F32:

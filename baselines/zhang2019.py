@@ -31,7 +31,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self, TypeVar, cast
 
 import torch
 from torch import nn
@@ -42,11 +42,13 @@ from blurbench.baselines._width import scaled, width_of
 from blurbench.errors import WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
 from blurbench.train.losses import centre, squared
-from blurbench.train.recipe import Batch, Networks, Settings, Stage, Training, alone
+from blurbench.train.recipe import Batch, Loss, Networks, Settings, Stage, Training, alone
 from blurbench.types import F32
 
 CHANNELS = (32, 64, 128)
 """Of features at the whole size, 1/2 and 1/4."""
+
+_Network = TypeVar("_Network", bound=nn.Module)
 
 CUTS = ((2, 1), (1, 2), (2, 1))
 """Rows and columns into which a patch of level 1, 2 and 3 is cut for the next level."""
@@ -161,13 +163,30 @@ class Stack(nn.Module):
             self.add_module(f"s{number}", MultiPatch(width=width))
 
     def forward(self, blurry: torch.Tensor) -> torch.Tensor:
+        return self.images(blurry)[-1]
+
+    def images(self, blurry: torch.Tensor) -> list[torch.Tensor]:
+        """What each network of the row gives, the first one's first, all as `forward` gives the last."""
         image, before, first = blurry - 0.5, None, None
+        found = []
         for network in self.children():
             assert isinstance(network, MultiPatch)
             before = network.restore(image, before, first)
             image = before.image
             first = image if first is None else first
-        return image + 0.5
+            found.append(image + 0.5)
+        return found
+
+
+def started(build: Callable[..., _Network], *arguments: int, **small: float) -> _Network:
+    """A network with the initial values of the authors: kernels from N(0, 1 / (2 k k outputs)), biases 0."""
+    network = build(*arguments, **small)
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, std=(0.5 / (layer.kernel_size[0] * layer.kernel_size[1] * layer.out_channels)) ** 0.5)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+    return network
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {"dmphn_encoder": Encoder, "dmphn_decoder": Decoder}
@@ -233,6 +252,16 @@ def deblurring(networks: Networks, batch: Batch, settings: Settings) -> dict[str
     return {"squared": squared(networks["network"](batch["blurry"]).float(), centre(batch["sharp"]))}
 
 
+def deblurring_in_a_row(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
+    """The same error of the image of each network of the row; the sum is minimised."""
+    made = cast(Stack, networks["network"]).images(batch["blurry"])
+    return {f"squared-{number}": squared(image.float(), centre(batch["sharp"])) for number, image in enumerate(made, 1)}
+
+
+def _training(network: Callable[..., nn.Module], recipe: str, loss: Loss = deblurring) -> Training:
+    return Training(network=network, recipe=recipe, stages={"deblur": Stage(alone(loss))})
+
+
 class Zhang2019(Method):
     """DMPHN(1-2-4) with the official weights, or any in their format."""
 
@@ -242,7 +271,7 @@ class Zhang2019(Method):
     card: ClassVar[MethodCard] = _card("", "DMPHN (1-2-4)", origin)
     capabilities: ClassVar[Capabilities] = Capabilities(frames=1, multiple=8, resources=Resources(gpu=True, memory_gb=2.0))
     build: ClassVar[Callable[..., nn.Module]] = MultiPatch
-    training: ClassVar[Training | None] = Training(network=MultiPatch, recipe="zhang2019", stages={"deblur": Stage(alone(deblurring))})
+    training: ClassVar[Training] = _training(partial(started, MultiPatch), "zhang2019")
 
     def __init__(self, network: nn.Module, device: str = "cpu") -> None:
         self.network = placed(network, device)
@@ -296,7 +325,7 @@ class Zhang2019Deeper(Zhang2019):
     capabilities = Capabilities(frames=1, multiple=16, resources=Resources(gpu=True, memory_gb=2.0))
 
     build = partial(MultiPatch, 4)
-    training = Training(network=build, recipe="zhang2019", stages={"deblur": Stage(alone(deblurring))})
+    training = _training(partial(started, MultiPatch, 4), "zhang2019-1248")
 
 
 class Zhang2019Stack(Zhang2019):
@@ -307,4 +336,4 @@ class Zhang2019Stack(Zhang2019):
     card = _card("-stack4", "Stack(4)-DMPHN", origin)
     capabilities = Capabilities(frames=1, multiple=8, resources=Resources(gpu=True, memory_gb=3.0))
     build = Stack
-    training = None  # its loss, of every network of the row, is not written
+    training = _training(partial(started, Stack), "zhang2019-stack4", deblurring_in_a_row)

@@ -24,15 +24,18 @@ In both:
 - the 15 averaged frames are slices of the exposure, so exposure time x (0 opens, 1 closes) is curve time 15/14 (2x - 1): who asks for 15
   evenly spread frames gets those of the authors. The centre is the deblurred image itself. Which end is first is the network's guess;
 - clamping to [0, 1] comes last, behind the warp.
+
+Both are the quadratic model unless `--option constraint=` names another row of the paper's Tables 2 and 6: `zero`, `linear`, `bi-linear`.
+Both offset networks then have this constraint, in training as well; see `_zhang2021_offsets.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Self, cast
+from typing import Any, ClassVar, NamedTuple, Self, cast, get_args
 
 import numpy as np
 import torch
@@ -46,6 +49,7 @@ from blurbench.baselines._zhang2021_offsets import (
     COUNT,
     FINEST,
     GRID,
+    Constraint,
     OffsetNetwork,
     load_offsets,
     offsets,
@@ -56,7 +60,7 @@ from blurbench.baselines._zhang2021_offsets import (
     warp,
 )
 from blurbench.baselines.zhang2019 import CHANNELS, Encoder, Residual, _join, _split
-from blurbench.errors import WeightsError
+from blurbench.errors import UnknownNameError, WeightsError
 from blurbench.methods import Answer, Capabilities, Method, MethodCard, Request, Resources
 from blurbench.train.losses import centre, squared
 from blurbench.train.recipe import Batch, Networks, Settings, Stage, Training, alone
@@ -186,9 +190,9 @@ class MotionAware(nn.Module):
     as_released: taps packed as in the released code and 0.08; else as printed, and 0.1. width: share of all hidden channels, see `scaled`.
     """
 
-    def __init__(self, as_released: bool = True, width: float = 1.0) -> None:
+    def __init__(self, as_released: bool = True, width: float = 1.0, constraint: Constraint = "quadratic") -> None:
         super().__init__()
-        self.offset_net = OffsetNetwork(width=width)
+        self.offset_net = OffsetNetwork(constraint, width)
         self.deblur_net = MultiPatch(*((0.08, released_shifts) if as_released else (0.1, printed_shifts)), width)
 
     def forward(self, blurry: torch.Tensor) -> torch.Tensor:
@@ -197,12 +201,19 @@ class MotionAware(nn.Module):
 
 
 class MotionETR(nn.Module):
-    """All that a video needs: `offset`, and `deblur` with an offset network of its own."""
+    """All that a video needs: `offset`, and `deblur` with an offset network of its own; both have the constraint."""
 
-    def __init__(self, as_released: bool = True, width: float = 1.0) -> None:
+    def __init__(self, as_released: bool = True, width: float = 1.0, constraint: Constraint = "quadratic") -> None:
         super().__init__()
-        self.offset = OffsetNetwork(width=width)
-        self.deblur = MotionAware(as_released, width)
+        self.offset = OffsetNetwork(constraint, width)
+        self.deblur = MotionAware(as_released, width, constraint)
+
+
+def constrained(as_released: bool, constraint: str = "quadratic", **small: Any) -> MotionETR:
+    """The networks with the constraint of this name. Raises UnknownNameError."""
+    if constraint not in get_args(Constraint):
+        raise UnknownNameError("constraint", constraint, get_args(Constraint), "zhang2021")
+    return MotionETR(as_released, constraint=cast(Constraint, constraint), **small)
 
 
 def offset_stage(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
@@ -233,7 +244,13 @@ def _training(as_released: bool) -> Training:
         "offset": Stage(alone(offset_stage, "network.offset"), settings=("structure", "smoothness", "size")),
         "deblur": Stage(alone(deblur_stage, "network.deblur"), prepare=begin_deblurring),
     }
-    return Training(network=partial(MotionETR, as_released), recipe="zhang2021", stages=stages, state=once)
+    return Training(
+        network=partial(constrained, as_released),
+        recipe="zhang2021",
+        stages=stages,
+        state=once,
+        options={"constraint": get_args(Constraint)},
+    )
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
@@ -269,22 +286,24 @@ class Zhang2021(Method):
     as_released: ClassVar[bool] = True
     training: ClassVar[Training] = _training(True)
     origin: ClassVar[str] = f"put into one folder {_ORIGIN}"
+    options: ClassVar[Mapping[str, str]] = {"constraint": "of trajectories: quadratic (if left out), bi-linear, linear or zero"}
 
     def __init__(self, network: MotionETR, device: str = "cpu") -> None:
         self.network = placed(network, device)
         self.device = device
 
     @classmethod
-    def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
-        """From a folder of the two checkpoint files, or one file of a whole `MotionETR`, of any width.
+    def load(cls, weights: Path | None = None, device: str = "cpu", constraint: str = "quadratic") -> Self:
+        """From a folder of the two checkpoint files, or one file of a whole `MotionETR`, of any width. constraint: see `options`.
 
-        Raises WeightsError, also for None.
+        Raises WeightsError, also for None, and UnknownNameError for another constraint.
         """
         if weights is None:
             raise files.absent(cls.card.id, cls.origin, "FOLDER")
         parts = files.of_parts(weights, STEMS, cls.origin)
         states = {part: state_of(files.read(path), path) for part, path in parts.items()}
-        network = MotionETR(cls.as_released, width_of(states.get("", {}), "offset.conv_1.1.bias", FINEST))
+        width = width_of(states.get("", {}), "offset.conv_1.1.bias", FINEST)
+        network = constrained(cls.as_released, constraint, width=width)
         for part, state in states.items():
             cls._check(state, network, parts[part], whole=not part)
             files.fit(network.get_submodule(part), state, parts[part])
@@ -301,6 +320,12 @@ class Zhang2021(Method):
         """What `fit` cannot tell: half of a checkpoint given as a whole, and weights of the other variant, whose shapes are the same."""
         if whole and not any(key.startswith("deblur.") for key in state):
             raise WeightsError(f"{path} is one network, {cls.card.id} needs two; {cls.origin}, and give --weights FOLDER")
+        card = files.card(path) if path.suffix == ".safetensors" else {}
+        # Bi-linear and quadratic weights have the same shapes; files of others do not say which they are.
+        learnt = card.get("options", {}).get("constraint", "quadratic") if "method" in card else network.offset.constraint
+        if learnt != (constraint := network.offset.constraint):
+            mend = f"give --option constraint={learnt}" if learnt != "quadratic" else "leave out --option constraint"
+            raise WeightsError(f"{path} holds {learnt} trajectories, expected {constraint} ones; {mend}, or other weights")
         own = float(network.deblur.deblur_net.decoder_lv1.ratio_3)
         for key, value in state.items():
             if key.endswith("ratio_3") and value.numel() == 1 and abs(float(value) - own) > 1e-3:

@@ -30,7 +30,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ from torch.nn import functional as F
 
 from blurbench import weights as files
 from blurbench.baselines._width import width_of
+from blurbench.baselines._zhong2022_guidance import PREDICTING, started
 from blurbench.baselines._zhong2022_networks import FINEST, FRAMES, LATENT, SIDE, Decomposer, Discriminator, Encoder, Generator, Stage
 from blurbench.errors import PredictionError, WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
@@ -88,6 +89,14 @@ def decomposing(networks: Networks, batch: Batch, settings: Settings) -> dict[st
     guidance = F.interpolate(batch["guidance"].float(), blurry.shape[-2:], mode="nearest")
     rough, refined = cast(Animation, networks["network"]).decomposer(blurry, guidance)
     return {"rough": squared(rough.float(), sharp), "refined": squared(refined.float(), sharp)}
+
+
+def predicting(**small: Any) -> Animation:
+    """All networks, the predictor with the initial values of the authors."""
+    network = Animation(**small)
+    assert network.predictor is not None
+    started(network.predictor)
+    return network
 
 
 def _and(names: list[str]) -> str:
@@ -185,6 +194,12 @@ class Zhong2022(Guided):
     """Whether the predictor drops features, as in the authors' evaluation."""
     variants: ClassVar[Mapping[str, str]] = {"guidance": "zhong2022-annotated", "before": "zhong2022-video"}
     """By what else there may be to see, the method that sees it; `blurbench animate` goes there when it is given."""
+    training = Training(
+        network=predicting,
+        recipe="zhong2022-predictor",
+        stages={"predictor": PREDICTING},
+        given={"decomposer": "`blurbench train --method zhong2022-annotated` or `convert-weights zhong2022-video` makes one"},
+    )
 
     def guidances(self, blurry: F32, request: Request) -> Iterator[I8]:
         """The first sample of many is the only one of one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from blurbench.cli._terminal import dataset_option, device_option, method_option, progress, say, seed_option
+from blurbench.cli._terminal import dataset_option, device_option, method_option, options_option, progress, say, seed_option
 
 
 @click.command()
@@ -23,6 +23,7 @@ from blurbench.cli._terminal import dataset_option, device_option, method_option
 @click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="Processes that read crops, for each device.")
 @click.option("--save-every", type=click.FloatRange(min=0), default=5.0, show_default=True, help="Minutes between saved states.")
 @click.option("--start", type=click.Path(), help="Weights to begin with.")
+@options_option
 @device_option
 @seed_option
 def train(
@@ -39,6 +40,7 @@ def train(
     workers: int,
     save_every: float,
     start: str | None,
+    options: dict[str, str],
     device: str,
     seed: int,
 ) -> None:
@@ -46,6 +48,7 @@ def train(
 
     Ctrl-C ends the training early and keeps what was learned; --resume goes on from there, or from a crash.
     """
+    from blurbench.run.record import command_line, pairs
     from blurbench.train.trainer import train as run
 
     done = -1
@@ -72,10 +75,12 @@ def train(
             precision=precision,
             size=size,
             start=start,
+            options=options,
             workers=workers,
             save_seconds=60 * save_every,
             progress=tell,
             note=say,
         )
     say(f"{result.steps} steps in {result.seconds / 60:.1f} minutes, best validation {result.validation:.4f}; wrote {result.weights}")
-    say(f"next: blurbench evaluate --method {method} --weights {result.weights} --dataset {dataset}")
+    following = command_line("evaluate", method=method, option=pairs(options), weights=result.weights, dataset=dataset)
+    say(f"next: {following}")

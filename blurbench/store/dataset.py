@@ -39,6 +39,11 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
     float32 RGB in [0, 1], and of the `extras` asked for: `flow` (T-1, 2, c, c), `flow_first_last`, `motion` (2, c, c), float32 pixels,
     x right and y down; `guidance` (2, c, c) int8, or (2, c/2, c/2) where it was made at half resolution: crops then begin at even
     places. Crops lie inside the part of a sample that is valid. Shards are opened in the process that reads them.
+
+    With neighbours, N exposures of the video in all, there are besides `blurry_around` (N, 3, c, c) and `sharp_around` (N, T, 3, c, c): the
+    same crop, changed alike, of the exposures before, the sample's own and those after, in order of time. Samples that lack one of
+    them, at the ends of a video, are left out. Time reversed, the same N come in reverse, and the sample is the one that then stands
+    at the sample's place.
     """
 
     def __init__(
@@ -50,8 +55,10 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
         videos: frozenset[str] | None = None,
         augmentation: Augmentation | None = None,
         extras: Sequence[str] = (),
+        before: int = 0,
+        after: int = 0,
     ) -> None:
-        """videos: only these. augmentation: what happens to each crop at random; none by default.
+        """videos: only these. augmentation: what happens to each crop at random; none by default. before, after: neighbouring exposures.
 
         Raises DataSetError for an empty selection, a crop larger than the pictures, or a shard without the extras; UnknownNameError for an
         extra that no data set has.
@@ -63,16 +70,18 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
         self.seed = seed
         self.augmentation = augmentation or Augmentation()
         self.extras = tuple(extras)
+        self.before, self.after = before, after
         self._index: list[tuple[Shard, int, Box]] = []
         self._open: dict[Shard, dict[str, Tiles]] = {}
         self._process = os.getpid()
         for shard in data.shards(split):
             if videos is None or shard.video in videos:
                 self._check(shard)
-                self._index += [(shard, row, self._room(shard, row)) for row in range(len(shard))]
+                self._index += [(shard, row, self._room(shard, row)) for row in range(before, len(shard) - after)]
                 shard.close()
         if not self._index:
-            raise DataSetError(f"split {split!r} of {data.folder} has no samples to train on")
+            short = f": no video has {before + 1 + after} exposures in a row; take longer ones" if before + after else ""
+            raise DataSetError(f"split {split!r} of {data.folder} has no samples to train on{short}")
 
     def __len__(self) -> int:
         return len(self._index)
@@ -81,10 +90,18 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
         epoch, place = divmod(draw, len(self))
         shard, row, room = self._index[_order(self.seed, epoch, len(self))[place]]
         rng = np.random.default_rng([self.seed, 1, draw])
-        arrays = self._read(shard, row, room, rng)
+        corner = self._corner(room, rng)
         change = self.augmentation.draw(rng)
-        planes = {name: np.moveaxis(array, -1, -3) for name, array in change.move(arrays).items()}
-        planes |= change.tone({name: _in_unit_range(planes[name]) for name in PICTURES})
+        rows = range(row - self.before, row + self.after + 1)[:: -1 if change.reverse_time else 1]
+        own = rows[self.before]
+        moved = {each: change.move(self._read(shard, each, room.step, corner, self.extras if each == own else ())) for each in rows}
+        planes = {name: np.moveaxis(array, -1, -3) for name, array in moved[own].items()}
+        if len(rows) == 1:
+            planes |= change.tone({name: _in_unit_range(planes[name]) for name in PICTURES})
+        else:
+            around = {name: np.moveaxis(np.stack([moved[each][name] for each in rows]), -1, -3) for name in PICTURES}
+            for name, array in change.tone({name: _in_unit_range(array) for name, array in around.items()}).items():
+                planes |= {name: array[self.before], f"{name}_around": array}
         return {name: _tensor(array) for name, array in planes.items()}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -118,15 +135,17 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
             raise DataSetError(f"crop is {self.crop}, but the pictures of {shard.path} are {width}x{height}; take a crop of at most {side}")
         return Box(top, left, bottom - top, right - left, step)
 
-    def _read(self, shard: Shard, row: int, room: Box, rng: np.random.Generator) -> dict[str, Array]:
+    def _corner(self, room: Box, rng: np.random.Generator) -> tuple[int, int]:
+        """Top and left of a crop."""
+        top = room.top + room.step * int(rng.integers((room.height - self.crop) // room.step + 1))
+        return top, room.left + room.step * int(rng.integers((room.width - self.crop) // room.step + 1))
+
+    def _read(self, shard: Shard, row: int, step: int, corner: tuple[int, int], extras: Sequence[str]) -> dict[str, Array]:
         self._hold(shard)
-        step = room.step
-        top = room.top + step * int(rng.integers((room.height - self.crop) // step + 1))
-        left = room.left + step * int(rng.integers((room.width - self.crop) // step + 1))
         arrays = {}
-        for name in (*PICTURES, *self.extras):
+        for name in (*PICTURES, *extras):
             scale = step if name == "guidance" else 1
-            rows, columns = (slice(first // scale, (first + self.crop) // scale) for first in (top, left))
+            rows, columns = (slice(first // scale, (first + self.crop) // scale) for first in corner)
             arrays[name] = self._tiles(shard, name).crop(row, rows, columns)
         return arrays
 

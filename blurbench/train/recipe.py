@@ -25,7 +25,8 @@ Networks = Mapping[str, "nn.Module"]
 """The networks of a stage by name: `network`, the method's own, and the stage's `helpers`."""
 
 Batch = Mapping[str, "torch.Tensor"]
-"""`blurry` (B, 3, h, w) and `sharp` (B, T, 3, h, w), float32 RGB in [0, 1], and the extras that the stage asks for, see `BlurDataset`."""
+"""`blurry` (B, 3, h, w) and `sharp` (B, T, 3, h, w), float32 RGB in [0, 1], the extras that the stage asks for, and with neighbours
+`blurry_around` (B, N, 3, h, w) and `sharp_around` (B, N, T, 3, h, w), see `BlurDataset`."""
 
 Settings = Mapping[str, Any]
 """The numbers (and names) of a stage's losses, from the TOML table `[stage.settings]`."""
@@ -77,16 +78,24 @@ def alone(loss: Loss, *trains: str) -> tuple[Player, ...]:
 class Training:
     """How a method is trained, as far as it is code.
 
-    network: makes the method's network, whose state the method's `load` takes; gets `network` of the table `[small]` with `--size small`.
+    network: makes the method's network, whose state the method's `load` takes; gets `network` of the table `[small]` with `--size small`,
+    and the options chosen.
     stages: in the order of training. recipe: the TOML's name in `baselines/training`, or a path beside a method in a file of its own.
-    frames: target frames a sample must have; None: any. state: the tensors that go into the weights file; by default `state_dict`.
+    frames: target frames a sample must have; None: any. before, after: how many neighbouring exposures of the same video the losses see
+    besides. state: the tensors that go into the weights file; by default `state_dict`. options: those of the method's that decide on the
+    network, each with the values that it may have. given: parts of the network that no stage trains and `--start` must bring, each with
+    where it comes from; the rest of the network may be absent there.
     """
 
     network: Callable[..., nn.Module]
     stages: Mapping[str, Stage]
     recipe: str | Path
     frames: int | None = None
+    before: int = 0
+    after: int = 0
     state: Callable[[nn.Module], dict[str, torch.Tensor]] | None = None
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    given: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from blurbench import weights
+from blurbench import methods, weights
 from blurbench.errors import RecipeError
 from blurbench.store.dataset import BlurDataset
 from blurbench.train import checkpoint, validate
@@ -145,8 +145,9 @@ class Run:
         assert self.turns is not None
         stage, schedule = self.plan.training.stages[self.stage], self.plan.recipe.stages[self.stage]
         seed = self.plan.seed
-        data = BlurDataset(self.plan.data, "train", schedule.crop, seed, self.learn, schedule.augmentation, stage.extras)
-        held = BlurDataset(self.plan.data, "train", schedule.crop, seed + 1, self.held, schedule.augmentation, stage.extras)
+        near = self.plan.training.before, self.plan.training.after
+        data = BlurDataset(self.plan.data, "train", schedule.crop, seed, self.learn, schedule.augmentation, stage.extras, *near)
+        held = BlurDataset(self.plan.data, "train", schedule.crop, seed + 1, self.held, schedule.augmentation, stage.extras, *near)
         self._require_frames(held)
         crops = Batches(self.step, schedule.batch, self.fabric.global_rank, self.fabric.world_size)
         batches = loader(data, crops, self.place.workers, pinned=self.fabric.device.type == "cuda")
@@ -190,10 +191,11 @@ class Run:
         value, better = math.nan, False
         if self.fabric.global_rank == 0:
             candidate = self.place.folder / "candidate.safetensors"
-            card = {"method": self.plan.cls.card.id, "stage": self.stage, "step": self.step}
+            card = {"method": self.plan.cls.card.id, "stage": self.stage, "step": self.step, "options": dict(self.plan.options)}
             if self.scored and schedule.protocol:
                 checkpoint.put(candidate, weights.packed(self.exported(), card))
-                value = self.scored.mean(self.plan.cls, candidate, str(self.fabric.device), schedule.protocol, schedule.score)
+                method = methods.load_method(self.plan.method, candidate, str(self.fabric.device), self.plan.options)
+                value = self.scored.mean(method, schedule.protocol, schedule.score)
                 candidate.unlink()
                 higher = validate.column_of(schedule.protocol, schedule.score)[1].better == "higher"
             else:

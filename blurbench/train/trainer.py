@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from blurbench import device as devices_
 from blurbench import weights
 from blurbench.errors import RecipeError, UnknownNameError
 from blurbench.methods import Method, method_class
-from blurbench.run.record import command_line
+from blurbench.run.record import command_line, pairs
 from blurbench.store.reader import MadeDataSet, open_dataset
 from blurbench.train import checkpoint, recipe
 from blurbench.train.budget import Budget
@@ -51,6 +51,7 @@ class Plan:
     precision: str
     size: str
     start: Path | None
+    options: Mapping[str, str]
 
     def settings(self) -> dict[str, Any]:
         """What must not have changed when the training is resumed."""
@@ -64,20 +65,23 @@ class Plan:
             "size": self.size,
             "start": weights.describe([self.start]).sha256 if self.start else None,
             "network": self.recipe.network,
+            "options": dict(self.options),
             "recipe": {name: asdict(self.recipe.stages[name]) for name in self.stages},
         }
 
     def network(self) -> torch.nn.Module:
         """A new network, from the seed, or the weights to start from. Raises WeightsError."""
         torch.manual_seed(self.seed)
-        network = self.training.network(**self.recipe.network)
+        network = self.training.network(**self.recipe.network, **self.options)
         if self.start is not None:
             given = {key: value.float() for key, value in weights.read(self.start).items()}
             own = network.state_dict()
             # A file has each tensor once; the network may have it under several names.
             there = {own[key].data_ptr() for key in given if key in own}
             twins = {key: value for key, value in own.items() if key not in given and value.data_ptr() in there}
-            weights.fit(network, {**twins, **given}, self.start)
+            needed = tuple(f"{part}." for part in self.training.given) or ("",)
+            absent = {key: value for key, value in own.items() if key not in given and not key.startswith(needed)}
+            weights.fit(network, {**absent, **twins, **given}, self.start)
             network.load_state_dict(given, strict=False)
         return network
 
@@ -97,6 +101,7 @@ def train(
     precision: str = "float32",
     size: str = "paper",
     start: Path | str | None = None,
+    options: Mapping[str, str] | None = None,
     half: bool = True,
     workers: int = 1,
     save_seconds: float = 300.0,
@@ -109,11 +114,12 @@ def train(
     best weights by validation, and the loss curves. resume: go on from that state; on a CPU what comes out is bit for bit what an
     undisturbed run gives, but for a budget in minutes. budget: steps or minutes for all stages together, in proportion to the recipe's.
     devices, nodes: how many a machine, and how many machines. precision: float32 or bfloat16 (autocast). size: paper, or small. start:
-    weights to begin with. Ctrl-C ends the training early and keeps what was learned. note: called with remarks.
+    weights to begin with. options: of the method, those that its training declares. Ctrl-C ends the training early and keeps what was
+    learned. note: called with remarks.
     Raises RecipeError for a method without training and for a resume with other settings, DataSetError for a data set without a
     training split or crops larger than its pictures, and BlurbenchError when the loss is no longer finite.
     """
-    plan = _plan(method, dataset, stage, budget, seed, precision, size, start)
+    plan = _plan(method, dataset, stage, budget, seed, precision, size, start, options or {})
     place = Place(Path(out), resume, save_seconds, workers)
     place.check(plan.settings())
     fabric = launch(device, devices, nodes, precision, max(len(plan.training.stages[name].players) for name in plan.stages))
@@ -121,7 +127,16 @@ def train(
     steps, seconds, validation = run.all(Budget.parse(budget).share([plan.recipe.stages[name] for name in plan.stages]))
     if fabric.global_rank == 0:
         command = command_line(
-            "train", method=method, dataset=dataset, stage=stage, budget=budget, seed=seed, precision=precision, size=size, start=start
+            "train",
+            method=method,
+            dataset=dataset,
+            stage=stage,
+            budget=budget,
+            seed=seed,
+            precision=precision,
+            size=size,
+            start=start,
+            option=pairs(options),
         )
         card = {"command": command, **_card(plan, run, device, steps, seconds, validation)}
         state = weights.read(place.best) if place.best.is_file() else run.exported()
@@ -143,6 +158,7 @@ def _card(plan: Plan, run: Run, device: str, steps: int, seconds: float, validat
         "fingerprint": plan.data.manifest.fingerprint("train"),
         "recipe": f"{plan.recipe.path.name}: {plan.recipe.source}",
         "network": plan.recipe.network,
+        "options": dict(plan.options),
         # Switches of substitutes are among them, as `vgg19 = 0`.
         "settings": {schedule.name: schedule.settings for schedule in stages if schedule.settings},
         "steps": str(steps),
@@ -181,12 +197,21 @@ def launch(device: str, devices: int, nodes: int, precision: str, players: int) 
 
 
 def _plan(
-    method: str, dataset: str | Path, stage: str | None, budget: str | None, seed: int, precision: str, size: str, start: Path | str | None
+    method: str,
+    dataset: str | Path,
+    stage: str | None,
+    budget: str | None,
+    seed: int,
+    precision: str,
+    size: str,
+    start: Path | str | None,
+    options: Mapping[str, str],
 ) -> Plan:
     cls = method_class(method)
     training = cls.training
     if not isinstance(training, Training):
         raise RecipeError(f"method {method!r} has nothing to train; expected one with `training`, see docs/training.md")
+    _check_options(cls, training, options)
     if precision not in ("float32", "bfloat16"):
         raise RecipeError(f"--precision is {precision!r}, expected float32 or bfloat16")
     rules = recipe.find(training, size)
@@ -198,8 +223,22 @@ def _plan(
         raise RecipeError(
             f"stage {stage!r} goes on from weights of stage {before!r}, but there are none; give them by --start FILE, or leave out --stage"
         )
+    for part, origin in training.given.items():
+        if start is None:
+            raise RecipeError(f"training {cls.card.id} needs a {part}, but no weights were given; give one by --start FILE: {origin}")
     Budget.parse(budget)
     data = open_dataset(dataset)
     split_videos(data)
     chosen: Sequence[str] = stages if stage is None else [stage]
-    return Plan(method, cls, training, rules, data, tuple(chosen), budget, seed, precision, size, Path(start) if start else None)
+    return Plan(method, cls, training, rules, data, tuple(chosen), budget, seed, precision, size, Path(start) if start else None, options)
+
+
+def _check_options(cls: type[Method], training: Training, options: Mapping[str, str]) -> None:
+    """Raises RecipeError for any where training takes none, UnknownNameError for another option or value."""
+    if options and not training.options:
+        raise RecipeError(f"training {cls.card.id} takes no options, but --option {pairs(options)[0]} was given; leave it out")
+    for key, value in options.items():
+        if key not in training.options:
+            raise UnknownNameError("option", key, training.options, f"training {cls.card.id}")
+        if value not in training.options[key]:
+            raise UnknownNameError(key, value, training.options[key], f"training {cls.card.id}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import torch
 
@@ -46,11 +45,9 @@ class Held:
             self.samples += [sample for index, sample in enumerate(shard.samples(before, after)) if index in wanted]
             shard.close()
 
-    def mean(self, cls: type[Method], weights: Path, device: str, protocol: str, name: str) -> float:
-        """The mean of a column with these weights, loaded as any user's are. NaN where no sample fills it. Raises BlurbenchError."""
+    def mean(self, method: Method, protocol: str, name: str) -> float:
+        """The mean of a column. NaN where no sample fills it. Raises BlurbenchError."""
         rules, column = column_of(protocol, name)
-        method = cls.load(weights, device)
-        method.device = device
         with torch.random.fork_rng():
             scored = [score(rules, methods.predict(method, sample), sample).values[column.name] for sample in self.samples]
         values = [value for value in scored if value is not None]

@@ -1,16 +1,23 @@
 """BIN: parameters, official values, how pictures are carried from run to run, its checkpoints and how wrong ones are told."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from blurbench.baselines.shen2020 import NETWORKS, Cell, Recurrent, Shen2020, Shen2020Video, Unit
-from blurbench.errors import PredictionError
+from blurbench import weights
+from blurbench.baselines._shen2020_losses import outputs, true_frames
+from blurbench.baselines.shen2020 import NETWORKS, Cell, Recurrent, Shen2020, Shen2020Video, Unit, once
+from blurbench.errors import DataSetError, PredictionError, RecipeError
 from blurbench.methods import Request, load_method, predict
 from blurbench.registry import METHODS
+from blurbench.store.reader import open_dataset
+from blurbench.synth.pipeline import make_dataset
 from tests.baselines.inputs import as_tensor, make_sample, picture, tensor, unit
 from tests.baselines.official import count, cut, fill, refused, run, small_state, without_weights
+from tests.train.shrunk import shrunk, trained
 
 ALIAS = {"model1": 4, "model2": 3, "model3": 2, "model4": 1}
 
@@ -192,3 +199,101 @@ def test_truncated_file(checkpoint, tmp_path):
     path.write_bytes(checkpoint.read_bytes())
     cut(path)
     assert refused("bin", path).startswith(f"weights file {path} cannot be read safely (RuntimeError: ")
+
+
+# Training.
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    """Two training videos of 9 and more exposures as the authors blur them."""
+    folder = tmp_path_factory.mktemp("adobe240")
+    made = make_dataset("adobe240", out=folder, clips={"train": 2, "test": 0}, size=(40, 48), frames=100)
+    assert all(entry.samples >= 7 for entry in made.splits["train"])
+    return folder
+
+
+def around(size=8, seed=0):
+    """A batch of one window of noise: six exposures of five targets each."""
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        "blurry_around": torch.rand(1, 6, 3, size, size, generator=generator),
+        "sharp_around": torch.rand(1, 6, 5, 3, size, size, generator=generator),
+    }
+
+
+class Fixed(torch.nn.Module):
+    """Fourteen outputs whatever goes in."""
+
+    def __init__(self, size=8):
+        super().__init__()
+        self.made = torch.rand(14, 1, 3, size, size, generator=torch.Generator().manual_seed(1))
+        self.seen = []
+
+    def forward(self, exposures):
+        self.seen = [*exposures]
+        return list(self.made)
+
+
+def test_the_loss_is_the_mean_of_seventeen_errors():
+    """Every output by its own name, in NumPy."""
+    network, batch = Fixed(), around()
+    terms = outputs({"network": network}, batch, {"epsilon": 1e-3})
+    assert len(network.seen) == 6 and torch.equal(network.seen[0], batch["blurry_around"][:, 0])
+    i2, i4, i6, i8, ii3, ii5, ii7, iii4, iii6, iiii5, i10, jj9, jjj8, jjjj7 = network.made.double().numpy()
+    true = batch["sharp_around"].double().numpy()
+    g3, g5, g7, g9 = true[:, 1:5, 2].swapaxes(0, 1)
+    g2, g4, g6, g8, g10 = true[:, :5, 4].swapaxes(0, 1)
+
+    def error(a, b):
+        return np.sqrt((a - b) ** 2 + 1e-6).mean()
+
+    first = error(i2, g2) + error(i4, g4) + error(i6, g6) + error(i8, g8) + error(ii3, g3) + error(ii5, g5) + error(ii7, g7)
+    first += error(iii4, g4) + error(iii6, g6) + error(iiii5, g5)
+    second = error(i10, g10) + error(jj9, g9) + error(jjj8, g8) + error(jjjj7, g7)
+    assert terms["frames"].item() == pytest.approx((first + second) / 17, rel=1e-6)
+    assert terms["agreement"].item() == pytest.approx((error(i4, iii4) + error(ii5, iiii5) + error(i6, iii6)) / 17, rel=1e-6)
+
+
+def test_what_is_midway_is_in_both_exposures(video):
+    """In the authors' data the last target of an exposure is the first of the next, so that reversing the video changes nothing."""
+    for sample, after in itertools.pairwise(list(open_dataset(video).samples("train"))):
+        if sample.video == after.video:
+            assert np.array_equal(sample.sharp[-1], after.sharp[0])
+
+
+@pytest.mark.parametrize("frames", [1, 4])
+def test_targets_without_centre_or_ends(frames):
+    with pytest.raises(RecipeError, match=f"the samples have {frames} targets; train on adobe240 or genblur"):
+        true_frames(torch.zeros(1, 6, frames, 3, 4, 4))
+
+
+def test_a_few_steps_lower_the_loss():
+    torch.manual_seed(0)
+    network, batch = Recurrent(), around()
+    batch["sharp_around"] = 0.5 + 0.1 * batch["sharp_around"]
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-4, betas=(0.9, 0.99))
+    course = []
+    for _ in range(6):
+        terms = outputs({"network": network}, batch, {"epsilon": 1e-3})
+        optimiser.zero_grad()
+        sum(terms.values()).backward()
+        optimiser.step()
+        course.append(sum(terms.values()).item())
+    assert course[-1] < 0.9 * course[0], course
+
+
+def test_trained_weights_load_and_change_the_pictures(video, tmp_path, monkeypatch):
+    shrunk(Shen2020, tmp_path, monkeypatch, crop=16, batch=1)
+    path = trained("shen2020", video, tmp_path / "w.safetensors")
+    assert weights.read(path).keys() == once(Recurrent()).keys()
+    torch.manual_seed(0)
+    five = [picture(16, 16, 0.2 * step) for step in range(5)]
+    sample = make_sample(five[2], frames=1, before=np.stack(five[:2]), after=np.stack(five[3:]))
+    before, after = (predict(method, sample).frames for method in (Shen2020(Recurrent()), load_method("bin", path)))
+    assert np.isfinite(after).all() and np.abs(before - after).max() > 1e-4
+
+
+def test_videos_that_are_too_short(made, tmp_path):
+    with pytest.raises(DataSetError, match="no video has 6 exposures in a row"):
+        trained("shen2020", made / "data/genblur", tmp_path / "w.safetensors")

@@ -5,10 +5,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from blurbench.baselines.zhang2019 import MultiPatch, Stack, Zhang2019, Zhang2019Deeper, Zhang2019Stack
+from blurbench.baselines.zhang2019 import MultiPatch, Stack, Zhang2019, Zhang2019Deeper, Zhang2019Stack, started
 from blurbench.methods import load_method, predict
+from blurbench.train import recipe
 from tests.baselines.inputs import make_sample, padded, picture, tensor
 from tests.baselines.official import count, fill, refused, run, small_state, without_weights
+from tests.train.shrunk import shrunk, trained
 
 REPOSITORY = "github.com/HongguangZhang/DMPHN-cvpr19-master"
 
@@ -110,6 +112,70 @@ def test_gradients_flow_to_every_parameter():
     for network in (MultiPatch(4), Stack(2)):
         network(tensor(16, 16)).square().mean().backward()
         assert all(parameter.grad is not None and parameter.grad.any() for parameter in network.parameters())
+
+
+# Training.
+
+
+def clips(pictures=2, size=16):
+    """Blurry (B, 3, H, W) and sharp (B, 3, 3, H, W): columns that move by a pixel a frame."""
+    start = torch.rand(pictures, 3, size, size, generator=torch.Generator().manual_seed(0))
+    sharp = torch.stack([start.roll(shift, dims=-1) for shift in (-1, 0, 1)], dim=1)
+    return {"blurry": sharp.mean(dim=1), "sharp": sharp}
+
+
+def test_each_network_of_the_row_has_its_error():
+    """Against NumPy, and networks of the row cut off one after the other."""
+    stack, batch = started(Stack), clips()
+    terms = Zhang2019Stack.training.stages["deblur"].players[0].loss({"network": stack}, batch, {})
+    assert list(terms) == ["squared-1", "squared-2", "squared-3", "squared-4"]
+    for length, term in enumerate(terms.values(), 1):
+        shorter = Stack(length)
+        shorter.load_state_dict({key: value for key, value in stack.state_dict().items() if int(key[1]) <= length})
+        wrong = run(shorter, batch["blurry"]).double().numpy() - batch["sharp"][:, 1].double().numpy()
+        assert term.item() == pytest.approx((wrong**2).mean(), rel=1e-5)
+
+
+def test_initial_values_are_those_of_the_authors():
+    torch.manual_seed(0)
+    network = started(MultiPatch, 4)
+    for layer, inputs, outputs, side in ((network.encoder_lv4.layer9, 64, 128, 3), (network.decoder_lv1.layer16, 128, 64, 4)):
+        assert layer.weight.numel() == inputs * outputs * side * side
+        assert layer.weight.std().item() == pytest.approx(0.5 * (2 / (side * side * outputs)) ** 0.5, rel=0.02)
+        assert not layer.bias.any()
+
+
+def test_recipes_have_the_printed_epochs():
+    epochs = {"zhang2019": (2400, [0.416667, 0.833333]), "zhang2019-1248": (4000, 0.25), "zhang2019-stack4": (3000, [0.333333, 0.666667])}
+    for cls in (Zhang2019, Zhang2019Deeper, Zhang2019Stack):
+        stage = recipe.find(cls.training).stages["deblur"]
+        assert (stage.steps, stage.milestones or stage.every) == (350 * epochs[cls.card.id][0], epochs[cls.card.id][1])
+        assert (stage.batch, stage.crop, stage.learning_rate, stage.factor) == (6, 256, 1e-4, 0.1)
+
+
+@pytest.mark.parametrize("cls", [Zhang2019Deeper, Zhang2019Stack])
+def test_a_few_steps_lower_the_loss(cls):
+    torch.manual_seed(0)
+    network, batch = cls.training.network(), clips()
+    (player,) = cls.training.stages["deblur"].players
+    optimiser = torch.optim.Adam(network.parameters(), lr=3e-4)
+    course = []
+    for _ in range(12):
+        terms = player.loss({"network": network}, batch, {})
+        optimiser.zero_grad()
+        sum(terms.values()).backward()
+        optimiser.step()
+        course.append(sum(terms.values()).item())
+    assert course[-1] < 0.85 * course[0], course
+
+
+def test_trained_weights_load_and_change_the_pictures(made, tmp_path, monkeypatch):
+    shrunk(Zhang2019Stack, tmp_path, monkeypatch, crop=32, batch=2)
+    path = trained("zhang2019-stack4", made / "data/genblur", tmp_path / "w.safetensors", budget="2")
+    torch.manual_seed(0)
+    methods = Zhang2019Stack(Zhang2019Stack.training.network()), load_method("zhang2019-stack4", path)
+    one, two = (predict(method, make_sample(picture(16, 24), frames=1)).frames for method in methods)
+    assert np.isfinite(two).all() and np.abs(one - two).max() > 1e-4
 
 
 def test_prediction_with_official_files(official):

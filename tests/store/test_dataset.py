@@ -96,6 +96,59 @@ def test_the_augmentation_is_applied_to_everything(tmp_path):
             assert np.array_equal(tensor.movedim(-3, -1), changed[name]), name
 
 
+def numbered(folder, samples):
+    """A made data set of one video whose pictures hold row, column and the number of their sample; targets 50 and 100 more."""
+    manifest = Manifest("test", 1, "test", "video", "pixel", {}, "0")
+    y, x = np.mgrid[:40, :50]
+    with ShardWriter(folder / "0.h5") as writer:
+        for number in range(samples):
+            place = np.dstack([y, x, np.full_like(x, number)]).astype(np.uint8)
+            motion = np.full((40, 50, 2), number, np.float16)
+            writer.append({"blurry": place, "sharp": np.stack([place + np.uint8([0, 0, 50 * t]) for t in (1, 2)]), "motion": motion})
+        content = writer.finish({"fingerprint": "f", "transfer": "pixel", "provenance": "{}"})
+    manifest.enter("train", Entry("0", "0.h5", samples, 0, 0, "f", content))
+    manifest.write(folder)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_neighbours_are_the_same_crop_of_the_exposures_around(tmp_path, reverse):
+    """Two before and one after. Reversed, the same four run backwards, and the sample is the one that then has two before it."""
+    numbered(tmp_path, 6)
+    augmentation = Augmentation(flip=1, reverse_time=float(reverse))
+    crops = BlurDataset(tmp_path, "train", 24, augmentation=augmentation, extras=("motion",), before=2, after=1)
+    assert len(crops) == 3
+    seen = set()
+    for draw in range(6):
+        found = {name: array if name == "motion" else (255 * array).round() for name, array in crops[draw].items()}
+        window = [int(picture[2, 0, 0]) for picture in found["blurry_around"]]
+        seen.add(tuple(window))
+        own = window[2]
+        assert torch.equal(found["blurry"], found["blurry_around"][2]) and torch.equal(found["sharp"], found["sharp_around"][2])
+        assert (found["motion"].abs() == own).all()
+        for number, targets in zip(window, found["sharp_around"][:, :, 2, 0, 0].tolist(), strict=True):
+            assert targets == [number + 100, number + 50] if reverse else [number + 50, number + 100]
+        top, right = found["blurry"][:2, 0, 0].tolist()
+        y, x = np.mgrid[top : top + 24, right - 23 : right + 1]
+        for pictures in (found["blurry_around"], found["sharp_around"].flatten(0, 1)):
+            assert all(np.array_equal(picture[:2].numpy(), [y, x[:, ::-1]]) for picture in pictures)
+    windows = {(first, first + 1, first + 2, first + 3) for first in range(3)}
+    assert seen == ({window[::-1] for window in windows} if reverse else windows)
+
+
+def test_neighbours_are_softened_and_dulled_with_their_sample(tmp_path):
+    numbered(tmp_path, 4)
+    crops = BlurDataset(tmp_path, "train", 24, augmentation=Augmentation(contrast=0.3, soften=2), before=1, after=1)
+    plain = BlurDataset(tmp_path, "train", 24, before=1, after=1)
+    for draw in range(3):
+        rng = np.random.default_rng([0, 1, draw])
+        rng.integers(17), rng.integers(27)
+        sigma = rng.uniform(0.3, 2) if rng.random() < 0.8 else 0.0
+        change = Change(sigma=sigma, contrast=rng.uniform(0.3, 1))
+        around = {name: plain[draw][name].numpy() for name in ("blurry_around", "sharp_around")}
+        for name, array in change.tone(around).items():
+            assert crops[draw][name].numpy() == pytest.approx(array, abs=1e-6)
+
+
 def test_draws_of_the_shipped_weights_training(tmp_path):
     """Place, flip, turn, sigma, contrast, in this order: the crops of a seed stay what they were when weights were trained on them."""
     written = make(tmp_path, samples=1, half=False)
@@ -183,6 +236,7 @@ def test_the_smallest_shard_counts(tmp_path):
         ({"extras": ("flow", "motion")}, DataSetError, "has no 'motion'"),
         ({"extras": ("guidance",), "crop": 31}, DataSetError, "take an even crop"),
         ({"videos": frozenset({"9"})}, DataSetError, "no samples to train on"),
+        ({"before": 2, "after": 1}, DataSetError, "no samples to train on: no video has 4 exposures in a row; take longer ones"),
     ],
 )
 def test_what_cannot_be_read_is_told(tmp_path, options, error, message):

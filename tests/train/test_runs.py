@@ -21,7 +21,7 @@ from tests.train.tiny import HERE, Network
 
 pytestmark = pytest.mark.usefixtures("one_thread")  # as the processes below
 
-TINY, RIVALS, EXPLODING = (f"{HERE / 'tiny.py'}:{name}" for name in ("Tiny", "Rivals", "Exploding"))
+TINY, RIVALS, AROUND, EXPLODING = (f"{HERE / 'tiny.py'}:{name}" for name in ("Tiny", "Rivals", "Around", "Exploding"))
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +159,19 @@ def test_rivals_leave_each_other_alone(data, tmp_path):
     assert torch.equal(states[1]["networks.idle.weight"], torch.ones(3)) and int(states[1]["networks.idle.num_batches_tracked"]) == 0
 
 
+def test_neighbours_reach_the_loss_and_a_stop_between_changes_nothing(data, tmp_path):
+    def stop(spent, step, loss, crops):
+        if step == 5:
+            raise KeyboardInterrupt
+
+    whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
+    train(AROUND, data, whole, budget="9", workers=0)
+    train(AROUND, data, parts, budget="9", workers=0, progress=stop)
+    assert weights.card(parts)["steps"] == "5"
+    train(AROUND, data, parts, budget="9", workers=0, resume=True)
+    assert same(state_of(whole), state_of(parts))
+
+
 def test_nan_stops_saves_and_says_where(data, tmp_path):
     out = tmp_path / "w.safetensors"
     with pytest.raises(BlurbenchError, match="the loss is nan at step 1, expected a finite number"):
@@ -188,6 +201,7 @@ def test_a_full_disk_leaves_the_state_before(data, tmp_path, monkeypatch):
     ("words", "told"),
     [
         (["--budget", "soon"], "expected a number of steps"),
+        (["--option", "width=2"], "training tiny takes no options, but --option width=2 was given"),
         (["--stage", "thrid"], "unknown stage 'thrid'"),
         (["--stage", "second"], "goes on from weights of stage 'first'"),
         (["--precision", "half"], "--precision is 'half'"),

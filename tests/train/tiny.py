@@ -95,6 +95,18 @@ class Rivals(Tiny):
     )
 
 
+def around(networks, batch, settings):
+    """The mean of three exposures against the frame in the middle of the one in the middle."""
+    made = networks["network"](batch["blurry_around"].mean(dim=1))
+    return {"squared": squared(made, centre(batch["sharp_around"][:, 1]))}
+
+
+class Around(Tiny):
+    """Sees an exposure before and one after."""
+
+    training = Training(network=Network, recipe=HERE / "exploding.toml", stages={"only": Stage(alone(around))}, before=1, after=1)
+
+
 def explode(networks, batch, settings):
     return {
         "squared": squared(networks["network"](batch["blurry"]), centre(batch["sharp"]))
