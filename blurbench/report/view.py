@@ -10,7 +10,6 @@ from blurbench.metrics.psnr import psnr
 from blurbench.metrics.select import quantise, reversed_is_better
 from blurbench.report import animation
 from blurbench.report.figures import below, beside, framed, label, resized, sample_sheet, title
-from blurbench.report.samples import find
 from blurbench.run.predictions import Predictions
 from blurbench.store.disk import telling
 from blurbench.store.reader import open_dataset
@@ -27,11 +26,11 @@ def view(
 
     The sheet has the first, middle and last frame of the truth and of each run, the animation all of them side by side. runs: folders of
     stored predictions, of which the first draw is shown, in the better direction of the clip by PSNR pooled over its frames.
-    format, fps: see `blurbench.report.animation.write_moving`. Raises UnknownNameError for a sample, PredictionError for predictions that
-    are missing or of other pictures, other BlurbenchErrors.
+    format, fps: see `blurbench.report.animation.write_moving`. Raises BlurbenchErrors: PredictionError for predictions that
+    are missing or of other pictures, others.
     """
     animation.check(format, fps)
-    seen = find(open_dataset(dataset), sample)
+    seen = open_dataset(dataset).sample(sample)
     clips: dict[str, U8] = {}
     for folder in map(Path, runs):
         name, frames = _clip(Predictions(folder), seen)
