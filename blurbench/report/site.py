@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -23,8 +22,6 @@ from blurbench.report.site_files import Counts, SiteFiles, page_name
 from blurbench.report.site_samples import SamplePage, SamplePages
 from blurbench.report.table import to_csv
 from blurbench.store.reader import open_dataset
-
-_STEERING = ("Cc", "Cf", "Cs", "Co")
 
 
 @dataclass(frozen=True)
@@ -171,7 +168,5 @@ def _entry(board: Board) -> dict[str, Any]:
 
 
 def _clean(value: Any) -> Any:
-    """What a page prints: text without characters that steer it (control, direction), whatever a record holds. Escaping comes after."""
-    if isinstance(value, Markup) or not isinstance(value, str) or value.isprintable():
-        return value
-    return "".join(sign if sign in "\n\t\u200c\u200d" or unicodedata.category(sign) not in _STEERING else " " for sign in value)
+    """What a page prints: text without characters that steer it, whatever a record holds. Escaping comes after."""
+    return value if isinstance(value, Markup) or not isinstance(value, str) else typeset.unsteered(value, keep="\n\t")
