@@ -44,7 +44,7 @@ class Shown:
 class Line:
     """A row; links are relative to the root of the site, empty where there is nothing to link to."""
 
-    kind: str
+    classes: str
     rank: str
     label: str
     title: str
@@ -145,7 +145,7 @@ def _samples(row: Row, column: str) -> int:
 def _line(index: int, row: Row, board: Board, won: dict[tuple[int, str], typeset.Prize], shown: list[Cost], known: frozenset[str]) -> Line:
     record = row.record
     return Line(
-        kind="measured" if record else "printed",
+        classes=" ".join(["printed"] * (not row.measured) + ["trivial"] * row.trivial),
         rank="" if row.rank is None else str(row.rank),
         label=row.label,
         title=record.title if record else row.published[0].name,

@@ -16,6 +16,8 @@ from blurbench.report.site_files import page_name
 from blurbench.synth import recipe as recipes
 from blurbench.synth.recipe import Recipe
 
+_MOST = 250  # numbers in the table of a method
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -68,7 +70,9 @@ def method(id: str, boards: Sequence[Board]) -> Card:
     said += ["Trivial: it shows what a number is worth."] if id in TRIVIAL else []
     facts = [("paper", known.paper), ("licence", known.licence), ("weights", known.weights or "none needed")] if known else []
     facts += [("trained on", known.training_data), ("released", known.released)] if known and known.released else []
-    table = Table("Numbers", ["board", "variant", "weights", "column", "value", "record"], [_method_row(board, row) for board, row in rows])
+    said += [f"The first {_MOST} of {len(rows):,} numbers are listed; the boards have all."] if len(rows) > _MOST else []
+    head = ["board", "variant", "weights", "column", "value", "record"]
+    table = Table("Numbers", head, [_method_row(board, row) for board, row in rows[:_MOST]])
     return Card(
         f"methods/{page_name(id)}.html",
         id,
