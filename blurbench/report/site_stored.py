@@ -159,7 +159,7 @@ def _score(board: Board, line: dict[Hashable, Any]) -> str:
     if not filled:
         return f"{board.rules.id}: no value"
     column = filled[0]
-    turned = ", turned" if not _missing(line["reversed"]) and line["reversed"] else ""
+    turned = ", reversed" if not _missing(line["reversed"]) and line["reversed"] else ""
     shown = typeset.number(float(line[column.name]), column, board.rules.psnr_cap)
     return f"{board.rules.id}: {' '.join(filter(None, [column.name, shown, site_words.unit(column)]))}{turned}"
 

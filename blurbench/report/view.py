@@ -61,12 +61,12 @@ def _frame(id: str, shown: dict[str, U8], step: int, count: int, width: int) -> 
 
 
 def _clip(stored: Predictions, sample: Sample) -> tuple[str, U8]:
-    """The name and frames of the first draw, turned where that is nearer to the truth."""
+    """The name and frames of the first draw, reversed where that is nearer to the truth."""
     frames = quantise(stored.get(sample).frames[0], "round")
     name = stored.header.method if stored.header else stored.folder.name
     if frames.shape[1:] != sample.blurry.shape:
         size, wanted = (f"{shape[1]}x{shape[0]}" for shape in (frames.shape[1:], sample.blurry.shape))
         raise PredictionError(f"{stored.folder} has frames of {size} for {sample.id}, expected {wanted} (width x height); predict again")
     if len(frames) == len(sample.sharp) and reversed_is_better(psnr(frames, sample.sharp), psnr(frames[::-1], sample.sharp)):
-        return f"{name}, turned", frames[::-1]
+        return f"{name}, reversed", frames[::-1]
     return name, frames

@@ -203,6 +203,12 @@ def test_rows_that_cannot_be_loaded_are_said(browser, large):
     browser.console()
 
 
+def test_figures_on_a_phone_keep_their_size(browser, site):
+    browser.open(board(site, "many"), "phone")
+    sizes = browser.run("return [...document.querySelectorAll('.figures img')].map(i => [i.clientWidth, Number(i.getAttribute('width'))])")
+    assert sizes and all(shown == made for shown, made in sizes)
+
+
 def strips(browser) -> dict[str, tuple[str, str]]:
     """For each clip the file that it shows and where it is moved."""
     script = """return Object.fromEntries([...document.querySelectorAll('.view')].map(v => {

@@ -164,7 +164,7 @@ def test_pages_can_be_used_without_a_mouse_or_eyes(runs, tmp_path):
         for attributes, _ in page.all("img"):
             assert "alt" in attributes
         for attributes, _ in page.all("th"):
-            assert attributes.get("scope") in ("col", "row")
+            assert attributes.get("scope") in ("col", "row", "rowgroup")
 
 
 def test_printed_numbers_stand_beside_with_their_reason(tmp_path):
@@ -323,6 +323,19 @@ def test_a_board_of_2000_rows_has_no_large_file(tmp_path):
     assert [unescape(re.search("<bdi>(.*?)</bdi>", row, re.S)[1]) for row in html[:-1]] == names
     said = next(text for attributes, text in page.all("span") if attributes.get("data-filter") == "count")
     assert said == f"{len(shown) + 1} of 2,000 rows" and "the CSV has too" in page.path.read_text()
+
+
+def test_the_first_page_has_no_unit_without_its_number(tmp_path):
+    build_site(boards([], published.read(), alone=True), tmp_path / "site")
+    cells = [text for _, text in Page(tmp_path / "site/index.html").all("td")]
+    assert len(cells) > 50 and "dB" not in cells and "levels" not in cells
+
+
+def test_numbers_of_a_method_sort_as_numbers(tmp_path):
+    build_site(boards([made("mine", "blurbench-1", 9.5), made("mine", "zhang2020", 31.25)]), tmp_path / "site")
+    page = Page(tmp_path / "site/methods/mine.html")
+    assert [a["data-sort"] for a, text in page.all("th") if text == "value"] == ["number"]
+    assert [row[4][1]["data-v"] for row in page.rows()] == ["9.5", "31.25"]
 
 
 def test_long_lists_are_cut_and_say_so(tmp_path):
