@@ -167,6 +167,7 @@ def test_all_rows_are_shown_when_asked(browser, large):
     button.click()
     counted(browser, "800 rows")
     assert numbers(browser) == [*(f"{i:03d}" for i in range(799)), "copy-blur"] and not button.is_displayed()
+    assert browser.run("return document.activeElement.getAttribute('aria-label')") == "The board"  # the focus is not lost with the button
     assert shown(browser)[700] == f"method-700 {HOSTILE}{ENDS}"
     assert browser.run("return document.title") != "taken" and browser.console() == []
     wanted = browser.requests()

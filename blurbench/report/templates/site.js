@@ -108,7 +108,10 @@ function filtered(form) {
   form.addEventListener("input", update);
   table.addEventListener("sorted", apply);
   table.addEventListener("partial", failed);
-  all.addEventListener("click", () => { most = Infinity; whole(table, apply, failed); });
+  all.addEventListener("click", () => {
+    most = Infinity;
+    whole(table, () => { apply(); table.parentElement.focus(); }, failed);  // the button, which had the focus, is gone
+  });
   form.addEventListener("submit", event => event.preventDefault());
   update();
 }
