@@ -19,7 +19,7 @@ from blurbench.cli._terminal import say
 def view(dataset: str, sample: str, runs: tuple[Path, ...], out: Path, format: str, fps: float) -> None:
     """Look at a SAMPLE (its id, as VIDEO/00000) of a made DATASET: a contact sheet, and an animation with the methods side by side.
 
-    Predictions are shown in the direction of time in which they come nearer to the truth; the labels say where they were turned.
+    Predictions are shown in the direction of time in which they come nearer to the truth; the labels say where they were reversed.
     """
     from blurbench.report.view import view as run
 

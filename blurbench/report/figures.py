@@ -18,15 +18,17 @@ _LEGEND = "guidance: red up-right, green up-left, yellow down-left, blue down-ri
 _FONT, _SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.45
 
 
-def sample_sheet(sample: Sample, predictions: Mapping[str, U8], width: int = 320) -> U8:
-    """One row for the truth and one a method: the blurry image, then the first, middle and last frame, each `width` pixels wide.
+def sample_sheet(sample: Sample, clips: Mapping[str, U8], notes: Mapping[str, str] | None = None, width: int = 320) -> U8:
+    """Below the sample's id a row for the truth and one a clip: the blurry input, then the first, middle and last frame.
 
-    predictions: (T, H, W, 3) uint8 by name. Returns (H', W', 3) uint8.
+    clips: (T, H, W, 3) uint8 by name; notes: a few words by name, where there are any. width: of each picture. Returns (H', W', 3) uint8.
     """
-    rows = [_row(["blurry input", *_numbers(len(sample.sharp), "true frame")], [sample.blurry, *_pick(sample.sharp)], width)]
-    for name, frames in predictions.items():
-        rows.append(_row([name, *_numbers(len(frames), "frame")], [sample.blurry, *_pick(frames)], width))
-    return _stack(rows)
+    rows, notes = [], notes or {}
+    for name, frames in {"truth": sample.sharp, **clips}.items():
+        row = _row(["blurry input", *_numbers(len(frames), "frame")], [sample.blurry, *_pick(frames)], width)
+        rows.append((f"{name}: {notes[name]}" if name in notes else name, row))
+    widest = max(row.shape[1] for _, row in rows)
+    return framed(np.vstack([title(sample.id, "", widest), *(_titled(name, row, widest) for name, row in rows)]))
 
 
 def contact_sheet(samples: Sequence[Sample], notes: Sequence[str] = (), width: int = 240) -> U8:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 
@@ -36,14 +37,16 @@ def tradeoff(points: Sequence[Point], column: Column, cost: str, title: str, lin
     else:
         axes.margins(x=0.18)
     shown = _near(axes.get_ylim(), lines)
+    across: list[Artist] = []
     for text, value in shown:
-        axes.axhline(value, color=FAINT, linewidth=0.8, linestyle="--")
-        axes.annotate(
+        across.append(axes.axhline(value, color=FAINT, linewidth=0.8, linestyle="--"))
+        note = axes.annotate(
             plain(text), (0, value), (2, 3), xycoords=axes.get_yaxis_transform(), textcoords="offset points", fontsize=8, color=FAINT
         )
+        across.append(note)
     sign = 1 if column.better == "higher" else -1
     chosen = [*front, *sorted((p for p in points if not p.front), key=lambda p: -sign * p.mean)][:_LABELLED]
-    label_points(axes, [(p.cost, p.mean, p.label, look(0)[0] if p.front else "#404040") for p in chosen])
+    label_points(axes, [(p.cost, p.mean, p.label, look(0)[0] if p.front else "#404040") for p in chosen], across)
     name_axes(axes, f"{cost}, log scale; less is better (left)", quality(column), title)
     _notes(axes, points, lines, shown, len(chosen))
     best = ", ".join(f"{p.label} {p.mean:.4g} at {p.cost:.3g}" for p in front)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import matplotlib
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
@@ -72,11 +73,14 @@ def ink(colour: str) -> str:
     return "#" + "".join(f"{round(int(colour[i : i + 2], 16) * 0.62):02x}" for i in (1, 3, 5))
 
 
-def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]]) -> None:
-    """Write (x, y, text, colour) beside each point, where it covers no point and no other label; a thin line leads from far ones."""
+def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]], avoid: Sequence[Artist] = ()) -> None:
+    """Write (x, y, text, colour) beside each point, where it covers no point, no other label and nothing to `avoid`.
+
+    A thin line leads from far ones.
+    """
     renderer = _renderer(axes)
     marks = [_around(*axes.transData.transform((x, y))) for x, y, _, _ in points]
-    taken = list(marks)
+    taken = [*marks, *(artist.get_window_extent(renderer).padded(1) for artist in avoid)]
     inside = axes.get_window_extent(renderer)
     for (x, y, text, colour), own in zip(points, marks, strict=True):
         others = [box for box in taken if box is not own]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,14 +9,11 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from blurbench.errors import BlurbenchError, UnknownNameError
+from blurbench.errors import BlurbenchError
 from blurbench.metrics._metric import Better
 from blurbench.report.figures import resized
 from blurbench.report.site_files import Made
-from blurbench.store.manifest import Entry
-from blurbench.store.reader import MadeDataSet
-from blurbench.store.shard import sample_id
-from blurbench.types import F32, F64, U8, Sample
+from blurbench.types import F32, F64, U8
 from blurbench.video.flow import load
 
 if TYPE_CHECKING:
@@ -62,16 +58,6 @@ def picks(tables: Mapping[str, pd.DataFrame], column: str, better: Better) -> li
     return [Pick(sample, why) for sample, why in found.items()]
 
 
-def find(data: MadeDataSet, id: str) -> Sample:
-    """A sample of a made data set by its id, whichever split it is in. Raises UnknownNameError for an id that it does not have."""
-    for split, entries in data.manifest.splits.items():
-        for entry, shard in zip(entries, data.shards(split), strict=True):
-            if entry.video == id.rpartition("/")[0]:
-                with contextlib.closing(shard):
-                    return shard.sample(_row(entry, id, data))
-    raise UnknownNameError("sample", id, [known for split in data.manifest.splits for known in data.ids(split)], str(data.folder))
-
-
 def strip(frames: U8, columns: int | None = None) -> tuple[bytes, int]:
     """Frames (T, H, W, 3) uint8 RGB as one lossy WebP, row by row, and its number of columns: one, unless the strip would be too high.
 
@@ -108,13 +94,14 @@ def shrunk(frames: U8) -> U8:
 def truth(blurry: U8, sharp: U8) -> Made:
     """Of a sample: `blurry`, `pictures` (the strip), and with several frames `flow`.
 
-    Facts: frames, columns, width and height of a picture, and `flow_top`, the length in pixels that all flow pictures of the sample
-    show in full colour: the 99th percentile of the true one, at least 1.
+    Facts: frames, columns, width and height of a picture, whether it was reduced, and `flow_top`, the length in pixels that all flow
+    pictures of the sample show in full colour: the 99th percentile of the true one, at least 1.
     """
     small = shrunk(sharp)
     data, columns = strip(small)
     files = {"blurry": (".webp", encoded(shrunk(blurry[None])[0])), "pictures": (".webp", data)}
     facts = {"frames": len(sharp), "columns": columns, "width": small.shape[2], "height": small.shape[1], "flow_top": 0.0}
+    facts["reduced"] = small.shape != sharp.shape
     if len(sharp) > 1:
         flow = load(FLOW).between(sharp[0], sharp[-1])
         facts["flow_top"] = max(1.0, float(np.percentile(np.hypot(flow[..., 0], flow[..., 1]), 99)))
@@ -178,13 +165,6 @@ def wheel(side: int = 96) -> U8:
     picture = flow_colours(field, 1.0)
     picture[np.hypot(field[..., 0], field[..., 1]) > 1] = 255
     return picture
-
-
-def _row(entry: Entry, id: str, data: MadeDataSet) -> int:
-    ids = [sample_id(entry.video, row) for row in range(entry.samples)]
-    if id not in ids:
-        raise UnknownNameError("sample", id, ids, str(data.folder))
-    return ids.index(id)
 
 
 def _paired(frames: U8, sharp: U8) -> tuple[U8, U8] | None:

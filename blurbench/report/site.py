@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -15,7 +14,7 @@ from markupsafe import Markup
 
 import blurbench
 from blurbench.errors import PredictionError
-from blurbench.report import site_board, site_cards, site_words, typeset
+from blurbench.report import site_board, site_cards, site_rows, site_words, typeset
 from blurbench.report.board import Board
 from blurbench.report.site_cards import Card
 from blurbench.report.site_figures import Figures
@@ -24,7 +23,7 @@ from blurbench.report.site_samples import SamplePage, SamplePages
 from blurbench.report.table import to_csv
 from blurbench.store.reader import open_dataset
 
-_STEERING = ("Cc", "Cf", "Cs", "Co")
+_LISTED = 500  # entries of a list on the first page
 
 
 @dataclass(frozen=True)
@@ -97,14 +96,17 @@ class _Writer:
             assert row.record
             text = json.dumps(asdict(row.record), indent=1)
             self.site.write(f"records/{page_name(row.record.name)}.json", text)
+        rows, scripts = self._rows(board, place)
         self._page(
             "board.html",
             place,
             board=board,
             heads=site_board.heads(board),
             costs=site_board.costs(board),
-            lines=site_board.lines(board, self.methods),
+            rows=rows,
+            scripts=scripts,
             missing=board.missing_trivial,
+            prizes=bool(typeset.prizes(board)),
             reasons=site_board.reasons(board),
             csv=table,
             protocol_page=site_cards.protocol_path(board.rules),
@@ -112,6 +114,19 @@ class _Writer:
             figures=figures.of(board),
             samples=[page for page in self.pages if place in {link.link for link in page.boards}],
         )
+
+    def _rows(self, board: Board, place: str) -> tuple[list[Markup], list[str]]:
+        """The rows that stand in the page of a board, and the names of the scripts with the others, written beside it."""
+        lines = site_board.lines(board, self.methods)
+
+        def row(number: int, again: bool = False) -> str:
+            return self._render("row.html", place, line=lines[number], again=again)
+
+        parts = site_rows.split([row(number) for number in range(len(lines))], [n for n, line in enumerate(lines) if line.trivial])
+        names = [f"{place.removesuffix('.html')}.rows-{number}.js" for number in range(1, len(parts.scripts) + 1)]
+        for name, script in zip(names, parts.scripts, strict=True):
+            self.site.write(name, script)
+        return [Markup(row(number, number in parts.again)) for number in parts.first], [name.rpartition("/")[2] for name in names]
 
     def samples(self) -> None:
         """The sample pages."""
@@ -129,12 +144,14 @@ class _Writer:
         for board in self.boards:
             groups.setdefault(board.dataset, []).append(_entry(board))
         lists = {kind: [{"page": c.path, "name": c.name, "title": c.title} for c in cards] for kind, cards in self.lists.items()}
-        self._page("index.html", "index.html", boards=list(groups.items()), left_out=left_out, samples=self.pages, **lists)
+        self._page("index.html", "index.html", boards=list(groups.items()), left_out=left_out, samples=self.pages, listed=_LISTED, **lists)
 
     def _page(self, template: str, path: str, **values: Any) -> None:
-        root = "../" * path.count("/")
-        text = self.templates.get_template(template).render(root=root, version=blurbench.__version__, **values)
-        self.site.write(path, text)
+        self.site.write(path, self._render(template, path, version=blurbench.__version__, **values))
+
+    def _render(self, template: str, path: str, **values: Any) -> str:
+        """A template for the page at a path."""
+        return self.templates.get_template(template).render(root="../" * path.count("/"), **values)
 
 
 def _cards(boards: Sequence[Board], methods: Iterable[str]) -> dict[str, list[Card]]:
@@ -161,7 +178,7 @@ def _entry(board: Board) -> dict[str, Any]:
         "split": board.split,
         "fingerprint": board.fingerprint[:8],
         "best": best.label if best else "",
-        "value": " ".join(filter(None, [value, site_words.unit(column)])),
+        "value": f"{value} {site_words.unit(column)}".strip() if value else "",
         "ranked_by": f"{column.name} {site_words.ARROWS[column.better]}",
         "measured": len(board.measured),
         "printed": len(board.rows) - len(board.measured),
@@ -171,7 +188,5 @@ def _entry(board: Board) -> dict[str, Any]:
 
 
 def _clean(value: Any) -> Any:
-    """What a page prints: text without characters that steer it (control, direction), whatever a record holds. Escaping comes after."""
-    if isinstance(value, Markup) or not isinstance(value, str) or value.isprintable():
-        return value
-    return "".join(sign if sign in "\n\t\u200c\u200d" or unicodedata.category(sign) not in _STEERING else " " for sign in value)
+    """What a page prints: text without characters that steer it, whatever a record holds. Escaping comes after."""
+    return value if isinstance(value, Markup) or not isinstance(value, str) else typeset.unsteered(value, keep="\n\t")

@@ -10,6 +10,7 @@ from blurbench.report import site_words, typeset
 from blurbench.report.board import Board, Cell, Row
 from blurbench.report.site_files import page_name
 
+_NAMED = 20  # methods listed with a reason
 _ORIGINS = {"shipped": "shipped", "given": "own", "found": "own", "submitted": "submitted"}
 
 
@@ -44,7 +45,7 @@ class Shown:
 class Line:
     """A row; links are relative to the root of the site, empty where there is nothing to link to."""
 
-    kind: str
+    classes: str
     rank: str
     label: str
     title: str
@@ -108,13 +109,17 @@ def lines(board: Board, known: frozenset[str]) -> list[Line]:
 
 
 def reasons(board: Board) -> list[tuple[str, list[str]]]:
-    """Why cells of measured rows are empty: each reason with the methods it holds for."""
+    """Why cells of measured rows are empty: each reason with the methods it holds for, of many the first."""
     found: dict[str, dict[str, None]] = {}
     for row in board.measured:
         for name, reason in (row.record.empty if row.record else {}).items():
             if name in row.cells and row.cells[name].mean is None:
                 found.setdefault(reason, {})[row.label] = None
-    return [(reason, list(names)) for reason, names in found.items()]
+    return [(reason, _shortened(list(names))) for reason, names in found.items()]
+
+
+def _shortened(names: list[str]) -> list[str]:
+    return names if len(names) <= _NAMED else [*names[:_NAMED], f"and {len(names) - _NAMED:,} more"]
 
 
 def weights(row: Row) -> str:
@@ -145,7 +150,7 @@ def _samples(row: Row, column: str) -> int:
 def _line(index: int, row: Row, board: Board, won: dict[tuple[int, str], typeset.Prize], shown: list[Cost], known: frozenset[str]) -> Line:
     record = row.record
     return Line(
-        kind="measured" if record else "printed",
+        classes=" ".join(["printed"] * (not row.measured) + ["trivial"] * row.trivial),
         rank="" if row.rank is None else str(row.rank),
         label=row.label,
         title=record.title if record else row.published[0].name,

@@ -16,22 +16,26 @@ from blurbench.report.site_files import page_name
 from blurbench.synth import recipe as recipes
 from blurbench.synth.recipe import Recipe
 
+_MOST = 250  # numbers in the table of a method
+
 
 @dataclass(frozen=True)
 class Cell:
-    """Text, and where it leads to from the root of the site."""
+    """Text, where it leads to from the root of the site, and for a number what to sort by."""
 
     text: str
     link: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows below a heading."""
+    """Rows below a heading. numbers: heads of columns that sort as numbers."""
 
     heading: str
     head: Sequence[str]
     rows: Sequence[Sequence[Cell]]
+    numbers: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,9 @@ def method(id: str, boards: Sequence[Board]) -> Card:
     said += ["Trivial: it shows what a number is worth."] if id in TRIVIAL else []
     facts = [("paper", known.paper), ("licence", known.licence), ("weights", known.weights or "none needed")] if known else []
     facts += [("trained on", known.training_data), ("released", known.released)] if known and known.released else []
-    table = Table("Numbers", ["board", "variant", "weights", "column", "value", "record"], [_method_row(board, row) for board, row in rows])
+    said += [f"The first {_MOST} of {len(rows):,} numbers are listed; the boards have all."] if len(rows) > _MOST else []
+    head = ["board", "variant", "weights", "column", "value", "record"]
+    table = Table("Numbers", head, [_method_row(board, row) for board, row in rows[:_MOST]], numbers=["value"])
     return Card(
         f"methods/{page_name(id)}.html",
         id,
@@ -156,7 +162,7 @@ def _method_row(board: Board, row: Row) -> list[Cell]:
         Cell(row.variant),
         Cell(weights(row)),
         Cell(column.name),
-        Cell(f"{value} {unit}".strip() if value else ""),
+        Cell(f"{value} {unit}".strip() if value else "", key="" if cell.mean is None else f"{cell.mean:.6g}"),
         last,
     ]
 

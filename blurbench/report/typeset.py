@@ -11,6 +11,7 @@ from blurbench.metrics.protocol import Column
 from blurbench.report.board import Board, Cell, Row
 
 Prize = Literal["best", "second"]
+_STEERING = ("Cc", "Cf", "Cs", "Co")
 _MARKDOWN = {sign: f"\\{sign}" for sign in "\\`*_[]|~$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", ":": "&#58;"}
 _LATEX = {sign: f"\\{sign}" for sign in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
@@ -24,6 +25,17 @@ _LATEX = {sign: f"\\{sign}" for sign in "&%$#_{}"} | {
     "≥": r"$\geq$",
     "†": r"\textdagger{}",
 }
+
+
+def unsteered(text: str, keep: str = "") -> str:
+    """Text with a blank for each character that steers a terminal, a page or a reader's eye (control, direction).
+
+    The two that join or part letters, which some scripts need, stay; so do those to `keep`.
+    """
+    if text.isprintable():
+        return text
+    kept = "\u200c\u200d" + keep
+    return "".join(sign if sign in kept or unicodedata.category(sign) not in _STEERING else " " for sign in text)
 
 
 def number(mean: float | None, column: Column, cap: float = float("inf")) -> str:
@@ -212,6 +224,4 @@ def _letter(index: int) -> str:
 
 
 def _line(text: str) -> str:
-    """One line without characters that steer a terminal, a page or a reader's eye (control, direction)."""
-    kept = (sign if unicodedata.category(sign) not in ("Cc", "Cf", "Cs", "Co") or sign in "\u200c\u200d" else " " for sign in text)
-    return " ".join("".join(kept).split())
+    return " ".join(unsteered(text).split())

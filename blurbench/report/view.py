@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from blurbench.errors import PredictionError
-from blurbench.metrics.psnr import psnr
+from blurbench.metrics.psnr import pool, psnr
 from blurbench.metrics.select import quantise, reversed_is_better
 from blurbench.report import animation
 from blurbench.report.figures import below, beside, framed, label, resized, sample_sheet, title
-from blurbench.report.samples import find
 from blurbench.run.predictions import Predictions
 from blurbench.store.disk import telling
 from blurbench.store.reader import open_dataset
-from blurbench.types import U8, Sample
+from blurbench.types import F64, U8, Sample
 from blurbench.video.images import write_rgb
 
 _ROW = 4  # pictures beside each other in the animation
@@ -27,20 +27,24 @@ def view(
 
     The sheet has the first, middle and last frame of the truth and of each run, the animation all of them side by side. runs: folders of
     stored predictions, of which the first draw is shown, in the better direction of the clip by PSNR pooled over its frames.
-    format, fps: see `blurbench.report.animation.write_moving`. Raises UnknownNameError for a sample, PredictionError for predictions that
-    are missing or of other pictures, other BlurbenchErrors.
+    format, fps: see `blurbench.report.animation.write_moving`. Raises BlurbenchErrors: PredictionError for predictions that
+    are missing or of other pictures, others.
     """
     animation.check(format, fps)
-    seen = find(open_dataset(dataset), sample)
+    seen = open_dataset(dataset).sample(sample)
     clips: dict[str, U8] = {}
+    notes: dict[str, str] = {}
     for folder in map(Path, runs):
-        name, frames = _clip(Predictions(folder), seen)
-        clips[name if name not in clips else f"{name} ({folder})"] = frames
+        name, frames, note = _clip(Predictions(folder), seen)
+        name = name if name not in clips else f"{name} ({folder})"
+        clips[name] = frames
+        if note:
+            notes[name] = note
     stem = sample.replace("/", "-")
     paths = [Path(out) / f"{stem}-sheet.png", Path(out) / f"{stem}.{format}"]
     with telling(Path(out)):
         Path(out).mkdir(parents=True, exist_ok=True)
-    write_rgb(paths[0], sample_sheet(seen, clips))
+    write_rgb(paths[0], sample_sheet(seen, clips, notes))
     animation.write_moving(paths[1], moving(seen, clips), fps)
     return paths
 
@@ -61,13 +65,22 @@ def _frame(id: str, shown: dict[str, U8], step: int, count: int, width: int) -> 
     return framed(below([title(id, f"frame {step + 1} of {count}", rows.shape[1]), rows]))
 
 
-def _clip(stored: Predictions, sample: Sample) -> tuple[str, U8]:
-    """The name and frames of the first draw, turned where that is nearer to the truth."""
+def _clip(stored: Predictions, sample: Sample) -> tuple[str, U8, str]:
+    """The name and frames of the first draw, reversed where that is nearer to the truth, and how near it comes."""
     frames = quantise(stored.get(sample).frames[0], "round")
     name = stored.header.method if stored.header else stored.folder.name
     if frames.shape[1:] != sample.blurry.shape:
         size, wanted = (f"{shape[1]}x{shape[0]}" for shape in (frames.shape[1:], sample.blurry.shape))
         raise PredictionError(f"{stored.folder} has frames of {size} for {sample.id}, expected {wanted} (width x height); predict again")
-    if len(frames) == len(sample.sharp) and reversed_is_better(psnr(frames, sample.sharp), psnr(frames[::-1], sample.sharp)):
-        return f"{name}, turned", frames[::-1]
-    return name, frames
+    if len(frames) != len(sample.sharp):
+        return name, frames, ""
+    forward, backward = psnr(frames, sample.sharp), psnr(frames[::-1], sample.sharp)
+    if reversed_is_better(forward, backward):
+        return f"{name}, reversed", frames[::-1], _near(backward)
+    return name, frames, _near(forward)
+
+
+def _near(values: F64) -> str:
+    """In words how near the frames with these PSNRs (T,) come to the truth, by what decides the direction."""
+    value = pool(values)
+    return f"PSNR of all frames {value:.2f} dB" if math.isfinite(value) else "the truth itself"

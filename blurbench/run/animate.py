@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from blurbench import methods
 from blurbench import weights as files
-from blurbench.errors import BlurbenchError, DataSetError, SourceError, UnknownNameError
+from blurbench.errors import BlurbenchError, DataSetError, SourceError
 from blurbench.methods import Capabilities, Method
 from blurbench.metrics.psnr import psnr
 from blurbench.metrics.select import quantise, reversed_is_better
@@ -160,23 +159,12 @@ def _photograph(image: Path, cls: type[Method], hint: Hint, frames: int | None) 
 def _stored(dataset: str | Path, name: str | None, can: Capabilities, frames: int | None) -> Sample:
     """A sample by id, with the neighbours that a method looks at. Raises BlurbenchError for one that is not there, or for any `frames`."""
     data = open_dataset(dataset)
-    entries = {entry.video: entry for split in data.manifest.splits.values() for entry in split}
     if frames is not None:
         raise BlurbenchError(f"{frames} frames were asked of a sample, expected the number that it has; leave --frames out")
     if name is None:
-        raise DataSetError(f"data set {dataset} was given without a sample, expected its id; give --sample, e.g. {min(entries)}/00000")
-    video, number = name.rsplit("/", 1) if "/" in name else (name, "")
-    if video not in entries:
-        raise UnknownNameError("video", video, entries, str(dataset))
-    entry = entries[video]
-    if data.missing([entry]):
-        raise DataSetError(f"shard {entry.file} of {dataset} is missing; make the data set again into the same folder")
-    if not number.isdecimal() or int(number) >= entry.samples:
-        raise DataSetError(f"no sample {name!r} in {dataset}, expected {video}/00000 to {video}/{entry.samples - 1:05d}; give one of them")
-    shard = data.shard(entry)
-    sample = next(islice(shard.samples(can.before, can.after), int(number), None))
-    shard.close()
-    return sample
+        first = min((id for split in data.manifest.splits for id in data.ids(split)), default="VIDEO/00000")
+        raise DataSetError(f"data set {dataset} was given without a sample, expected its id; give --sample, e.g. {first}")
+    return data.sample(name, can.before, can.after)
 
 
 def _extras(hint: Hint, sample: Sample, can: Capabilities) -> dict[str, Any]:

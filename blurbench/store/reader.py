@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
@@ -36,7 +37,10 @@ class MadeDataSet:
 
     def shards(self, split: str) -> list[Shard]:
         """The shards of a split, by video. Raises UnknownNameError, and DataSetError when a shard of the manifest is missing."""
-        entries = self.entries(split)
+        return self._present(self.entries(split))
+
+    def _present(self, entries: Sequence[Entry]) -> list[Shard]:
+        """The shards of entries. Raises DataSetError when one is missing."""
         if missing := self.missing(entries):
             raise DataSetError(
                 f"shard {self.folder / missing[0].file} of the manifest is missing; make the data set again into the same folder"
@@ -62,6 +66,30 @@ class MadeDataSet:
     def ids(self, split: str) -> list[str]:
         """The ids of all samples of a split, in the order of `samples`; opens nothing."""
         return [sample_id(entry.video, index) for entry in self.entries(split) for index in range(entry.samples)]
+
+    def place(self, id: str) -> tuple[str, Entry, int]:
+        """Where a sample is, by its id: the split, the entry of its video, and the row there; opens nothing.
+
+        Raises UnknownNameError for a video that is in no split, DataSetError for a number that the video does not have.
+        """
+        entries = {entry.video: (split, entry) for split, listed in self.manifest.splits.items() for entry in listed if entry.samples}
+        video = id.rpartition("/")[0] or id
+        if video not in entries:
+            raise UnknownNameError("video", video, entries, str(self.folder))
+        split, entry = entries[video]
+        ids = [sample_id(video, row) for row in range(entry.samples)]
+        if id not in ids:
+            raise DataSetError(f"no sample {id!r} in {self.folder}, expected {ids[0]} to {ids[-1]}; give one of them")
+        return split, entry, ids.index(id)
+
+    def sample(self, id: str, before: int = 0, after: int = 0) -> Sample:
+        """One sample by its id, whichever split it is in, with so many neighbouring exposures.
+
+        Raises UnknownNameError and DataSetError for an id that is not there, see `place`, and DataSetError when its shard is missing.
+        """
+        _, entry, row = self.place(id)
+        with contextlib.closing(self._present([entry])[0]) as shard:
+            return shard.sample(row, before, after)
 
     def samples(self, split: str, before: int = 0, after: int = 0, skip: Container[str] = ()) -> Iterator[Sample]:
         """All samples of a split but those to skip, video by video, with so many neighbouring exposures; one shard is open at a time."""

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from blurbench.errors import DataSetError
 from blurbench.store.disk import finish, part_of, telling
-from blurbench.types import Sample, cut
+from blurbench.types import Sample
 
 FORMAT = 1
 TILE = 128
@@ -193,11 +193,17 @@ class Shard:
         """Where every pixel of this shard comes from."""
         return dict(json.loads(self.file.attrs["provenance"]))
 
-    def sample(self, index: int) -> Sample:
-        """One sample, cut to its box."""
+    def sample(self, index: int, before: int = 0, after: int = 0) -> Sample:
+        """One sample, cut to its box.
+
+        Extras `before` and `after` hold so many neighbouring exposures (the nearest repeated beyond the ends).
+        """
         file = self.file
         arrays = {name: file[name][index] for name in file}
         extras = {name: array for name, array in arrays.items() if name not in ("blurry", "sharp", "times")}
+        for side, rows in (("before", range(index - before, index)), ("after", range(index + 1, index + 1 + after))):
+            if rows:
+                extras[side] = np.stack([file["blurry"][min(max(row, 0), len(self) - 1)] for row in rows])
         return Sample(
             id=sample_id(self.video, index),
             video=self.video,
@@ -216,19 +222,10 @@ class Shard:
         return top, left, height, width
 
     def samples(self, before: int = 0, after: int = 0, skip: Container[str] = ()) -> Iterator[Sample]:
-        """All samples in order but those whose id is to be skipped.
-
-        Extras `before` and `after` hold so many neighbouring exposures (the nearest repeated beyond the ends).
-        """
+        """All samples in order but those whose id is to be skipped, with so many neighbouring exposures."""
         for index in range(len(self)):
-            if sample_id(self.video, index) in skip:
-                continue
-            sample = self.sample(index)
-            for side, rows in (("before", range(index - before, index)), ("after", range(index + 1, index + 1 + after))):
-                if rows:
-                    pictures = np.stack([self.file["blurry"][min(max(row, 0), len(self) - 1)] for row in rows])
-                    sample.extras[side] = cut(pictures, pictures.shape[1:3], self.box(index))
-            yield sample
+            if sample_id(self.video, index) not in skip:
+                yield self.sample(index, before, after)
 
     def content(self, progress: Callable[[int], None] = lambda samples: None) -> str:
         """SHA-256 over the stored values, recomputed; independent of codec and tiling. Equals attribute `content` in an intact shard.

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -17,7 +18,7 @@ from blurbench.cli import blurbench
 from blurbench.errors import DataSetError, PredictionError
 from blurbench.metrics import protocol as protocols
 from blurbench.registry import PROTOCOLS
-from blurbench.report import published, site_words
+from blurbench.report import published, site_board, site_rows, site_words
 from blurbench.report.board import boards, collect
 from blurbench.report.site import build_site
 from blurbench.report.site_files import INDEX, Made, SiteFiles, page_name
@@ -163,7 +164,7 @@ def test_pages_can_be_used_without_a_mouse_or_eyes(runs, tmp_path):
         for attributes, _ in page.all("img"):
             assert "alt" in attributes
         for attributes, _ in page.all("th"):
-            assert attributes.get("scope") in ("col", "row")
+            assert attributes.get("scope") in ("col", "row", "rowgroup")
 
 
 def test_printed_numbers_stand_beside_with_their_reason(tmp_path):
@@ -172,7 +173,7 @@ def test_printed_numbers_stand_beside_with_their_reason(tmp_path):
     build_site([board], tmp_path / "site")
     page = board_page(tmp_path / "site")
     rows = {attributes.get("class"): attributes for attributes, _ in page.all("tr")}
-    assert {"measured", "printed"} <= set(rows)
+    assert {None, "printed"} <= set(rows)  # a measured row has no class
     text = page.path.read_text(encoding="utf-8")
     cell = next(cell for cell in board.measured[0].cells.values() if cell.published)
     assert cell.difference is not None and f"{cell.difference:+.2f}" in text
@@ -189,6 +190,13 @@ def test_a_missing_metric_is_a_dash_with_its_reason(tmp_path):
     place = 3 + [column.name for column in protocols.load("blurbench-1").columns].index("psnr")
     assert row[place][2] == [chr(0x2013)] and "data-v" not in row[place][1]
     assert "the method gives the centre frame only (mine)" in page.path.read_text()
+
+
+def test_a_reason_of_many_methods_names_the_first():
+    rows = [made(f"method-{i:02d}", "blurbench-1", values={"psnr": Value(None)}, empty={"psnr": "gone"}) for i in range(22)]
+    ((reason, names),) = site_board.reasons(boards(rows)[0])
+    assert (reason, names) == ("gone", [*(f"method-{i:02d}" for i in range(20)), "and 2 more"])
+    assert site_board.reasons(boards(rows[:20])[0]) == [("gone", names[:20])]
 
 
 def test_what_is_left_out_is_said(runs, tmp_path):
@@ -298,6 +306,55 @@ def test_a_board_of_200_rows_is_below_300_kb(tmp_path):
     build_site(boards([replace(row, values=values) for row in rows]), tmp_path / "site")
     (path,) = (tmp_path / "site/boards").glob("*.html")
     assert 50_000 < path.stat().st_size < 300_000
+
+
+def test_a_board_of_2000_rows_has_no_large_file(tmp_path):
+    """The first 250 and the trivial one stand in the page, which says so; the scripts have all others, in order."""
+    values = {column.name: Value(30.123456, 29.123456, 31.123456) for column in protocols.load("blurbench-1").columns}
+    names = [f"method-{i:04d} </script><script>'\"\u2028\\`${{x}}" for i in range(1999)]
+    rows = [made(name, "blurbench-1", values={**values, "psnr-pooled": Value(90 - i / 100)}) for i, name in enumerate(names)]
+    worst = made("copy-blur", "blurbench-1", values={**values, "psnr-pooled": Value(1.0)}, weights=None)
+    (board,) = boards([*rows, worst])
+    parts = [site_rows.split(["<tr>" + "x" * 796] * 2000, [1999]), site_rows.split(["<tr>" + "x" * 2996] * 2000, [])]
+    assert [(part.first, part.again, len(part.scripts)) for part in parts] == [([*range(250), 1999], [1999], 5), ([*range(73)], [], 21)]
+    build_site([board], tmp_path / "site")
+    assert [str(path) for path in tmp_path.rglob("*") if path.suffix in (".html", ".js") and path.stat().st_size > 300_000] == []
+    page = board_page(tmp_path / "site")
+    ((table, _),) = page.all("table")
+    loaded = [json.loads((page.path.parent / name).read_text()[len("moreRows(") : -len(");\n")]) for name in table["data-more"].split()]
+    assert len(loaded) > 3 and table["data-rows"] == "2000"
+    shown = page.path.read_text().partition("<tbody>")[2].partition("</tbody>")[0].strip().split("\n")
+    repeated = shown.pop()
+    html = [*shown, *(row.strip() for script in loaded for row in script)]
+    assert repeated.replace(" data-again", "") == html[-1] and "data-again" in repeated and "copy-blur" in html[-1]
+    assert [unescape(re.search("<bdi>(.*?)</bdi>", row, re.S)[1]) for row in html[:-1]] == names
+    said = next(text for attributes, text in page.all("span") if attributes.get("data-filter") == "count")
+    assert said == f"{len(shown) + 1} of 2,000 rows" and "the CSV has too" in page.path.read_text()
+
+
+def test_the_first_page_has_no_unit_without_its_number(tmp_path):
+    build_site(boards([], published.read(), alone=True), tmp_path / "site")
+    cells = [text for _, text in Page(tmp_path / "site/index.html").all("td")]
+    assert len(cells) > 50 and "dB" not in cells and "levels" not in cells
+
+
+def test_numbers_of_a_method_sort_as_numbers(tmp_path):
+    build_site(boards([made("mine", "blurbench-1", 9.5), made("mine", "zhang2020", 31.25)]), tmp_path / "site")
+    page = Page(tmp_path / "site/methods/mine.html")
+    assert [a["data-sort"] for a, text in page.all("th") if text == "value"] == ["number"]
+    assert [row[4][1]["data-v"] for row in page.rows()] == ["9.5", "31.25"]
+
+
+def test_long_lists_are_cut_and_say_so(tmp_path):
+    rows = [made("mine", "blurbench-1", weights={"files": [], "sha256": f"{i:064x}", "origin": "given"}) for i in range(260)]
+    rows += [made(f"method-{i}", "blurbench-1") for i in range(501)]
+    build_site(boards(rows), tmp_path / "site", left_out=[f"file {i}" for i in range(507)])
+    index, card = Page(tmp_path / "site/index.html"), Page(tmp_path / "site/methods/mine.html")
+    listed = [a["href"] for a, _ in index.all("a") if a["href"].startswith("methods/")]
+    assert (len(listed), len(card.rows())) == (500, 250)
+    said = [text for page in (index, card) for _, text in page.all("p")]
+    assert "The first 500 of 502 by name; boards lead to the others." in said and "And 7 more, which" in said
+    assert "The first 250 of 260 numbers are listed; the boards have all." in said
 
 
 def test_command(runs, tmp_path, monkeypatch):

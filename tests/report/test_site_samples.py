@@ -15,9 +15,12 @@ from blurbench.cli import blurbench
 from blurbench.errors import PredictionError, UnknownNameError
 from blurbench.report import samples
 from blurbench.report.board import boards, collect
+from blurbench.report.figures import sample_sheet
 from blurbench.report.site import build_site
+from blurbench.report.view import _clip
 from blurbench.run import record as records
 from blurbench.run.evaluate import evaluate
+from blurbench.run.predictions import Predictions
 from blurbench.store.reader import open_dataset
 from blurbench.synth.pipeline import make_dataset
 from blurbench.video.images import read_rgb, write_rgb
@@ -156,7 +159,7 @@ def test_chosen_samples_and_incremental_builds(real, tmp_path):
     assert (again.counts.written, again.counts.removed) == (0, 0) and first.counts.written > 20
     third = build(real, site)
     assert third.counts.removed <= 10 and not any("by hand" in page.read_text() for page in (site / "samples").rglob("*.html"))
-    with pytest.raises(PredictionError, match="sample 'v/00009' is in no split"):
+    with pytest.raises(UnknownNameError, match="unknown video 'v' in"):
         build(real, site, samples=["v/00009"])
 
 
@@ -218,6 +221,16 @@ def test_view(real, tmp_path, monkeypatch):
     stem = id.replace("/", "-")
     sheet = read_rgb(tmp_path / f"seen/{stem}-sheet.png")
     assert sheet.shape[1] > 4 * 320 and sheet.shape[0] > 3 * 200  # truth and two methods, each a row of four pictures
+    sample = open_dataset(real / "data").sample(id)
+    clip = sample.sharp[::-1]
+    assert np.array_equal(sample_sheet(sample, {"x": clip}), sample_sheet(sample, {"x": clip}, {"y": "of none"}))
+    assert np.array_equal(sample_sheet(sample, {"x: 9 dB": clip}), sample_sheet(sample, {"x": clip}, {"x": "9 dB"}))
+    error = sample.sharp.astype(float) - sample.blurry
+    value = -10 * np.log10((error**2).mean() / 255**2)
+    name, frames, note = _clip(Predictions(real / "p" / "copy-blur"), sample)
+    assert (name, note) == ("copy-blur", f"PSNR of all frames {value:.2f} dB") and np.array_equal(frames[6], sample.blurry)
+    name, frames, note = _clip(Predictions(real / "p" / "oracle-reversed"), sample)
+    assert (name, note) == ("oracle-reversed, reversed", "the truth itself") and np.array_equal(frames, sample.sharp)
     with av.open(str(tmp_path / f"seen/{stem}.mp4")) as video:
         frames = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
     assert len(frames) == 7
@@ -226,9 +239,9 @@ def test_view(real, tmp_path, monkeypatch):
 
 def test_view_mistakes(real, tmp_path):
     done = CliRunner().invoke(blurbench, ["view", str(real / "data"), "nobody/00000"])
-    assert isinstance(done.exception, UnknownNameError) and "unknown sample 'nobody/00000'" in str(done.exception)
+    assert isinstance(done.exception, UnknownNameError) and "unknown video 'nobody' in" in str(done.exception)
     id = open_dataset(real / "data").ids("test")[0]
     done = CliRunner().invoke(blurbench, ["view", str(real / "data"), id.replace("00000", "77777")])
-    assert "did you mean" in str(done.exception)
+    assert f"expected {id} to {id[:-1]}" in str(done.exception)
     done = CliRunner().invoke(blurbench, ["view", str(real / "data"), id, "--format", "avi", "--out", str(tmp_path)])
     assert "format is 'avi', expected one of webp, mp4, gif" in str(done.exception)

@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 
 from blurbench.report import published
 from blurbench.report.board import boards
-from blurbench.report.typeset import _line, escape_latex, escape_markdown, latex, markdown, prizes
+from blurbench.report.typeset import _line, escape_latex, escape_markdown, latex, markdown, prizes, unsteered
 from blurbench.run.record import Value
 from tests.report.records import made
 from tests.report.test_table import HOSTILE
@@ -81,6 +81,9 @@ def test_latex_keeps_its_rows(name):
 
 def test_steering_signs_are_dropped():
     assert escape_markdown("a\x1b[31mb\u202ec\nd") == "a \\[31mb c d"
+    hostile = "a\x1bb\u202ec\nd\te\ud800f\u200dg"
+    assert unsteered(hostile) == "a b c d e f\u200dg"
+    assert unsteered(hostile, keep="\n\t") == "a b c\nd\te f\u200dg"
 
 
 def test_prizes_by_hand():

@@ -1,6 +1,37 @@
 // The one script of the site: tables that sort and filter, and the player of sample pages. It asks for nothing from anywhere.
 "use strict";
 
+const arrived = [];
+
+function moreRows(rows) {  // called by the scripts beside a long board
+  arrived.push(...rows);
+}
+
+function script(name) {
+  return new Promise((done, failed) => {
+    const element = document.createElement("script");
+    Object.assign(element, {src: name, onload: done, onerror: () => failed(name)});
+    document.head.append(element);
+  });
+}
+
+let loading = null;
+
+// Calls `then` once a table has all of its rows: at once, or when those beyond the page's own are loaded; `failed` if they are not there.
+function whole(table, then, failed) {
+  if (!table.dataset.more) return then();
+  loading ??= (async () => {
+    arrived.length = 0;
+    for (const name of table.dataset.more.split(" ")) await script(name);
+    const rows = document.createElement("template"), body = table.tBodies[0];
+    rows.innerHTML = arrived.join("");
+    for (const row of body.querySelectorAll("[data-again]")) row.remove();
+    body.append(rows.content);
+    delete table.dataset.more;
+  })();
+  loading.then(then, () => { loading = null; failed(); });
+}
+
 function sortable(table) {
   const heads = table.tHead.rows[0].cells, body = table.tBodies[0];
   for (const head of heads) {
@@ -10,7 +41,7 @@ function sortable(table) {
     button.type = "button";
     button.append(...[...head.childNodes].filter(node => node !== small));
     head.prepend(button);
-    button.addEventListener("click", () => sort(head));
+    button.addEventListener("click", () => whole(table, () => sort(head), () => table.dispatchEvent(new Event("partial"))));
   }
 
   function key(cell, kind) {
@@ -40,32 +71,49 @@ function sortable(table) {
 }
 
 function filtered(form) {
-  const table = document.getElementById(form.dataset.filters), body = table.tBodies[0];
-  const described = row => [row.cells[1], row.cells[2], row.cells[row.cells.length - 1]].map(cell => cell.textContent).join(" ").toLowerCase();
-  const texts = new Map(Array.from(body.rows, row => [row, described(row)]));
+  const table = document.getElementById(form.dataset.filters), body = table.tBodies[0], total = Number(table.dataset.rows);
   const [text, printed, count, all] = ["text", "printed", "count", "all"].map(name => form.querySelector(`[data-filter=${name}]`));
+  const texts = new Map();
   let most = 250;  // rows at once: a browser takes a second to lay out thousands
+
+  function described(row) {
+    if (!texts.has(row)) {
+      const cells = [row.cells[1], row.cells[2], row.cells[row.cells.length - 1]];
+      texts.set(row, cells.map(cell => cell.textContent).join(" ").toLowerCase());
+    }
+    return texts.get(row);
+  }
 
   function apply() {
     const words = text.value.toLowerCase().split(/\s+/).filter(Boolean);
-    let shown = 0, fitting = 0;
+    let shown = 0, fitting = table.dataset.more ? total - body.rows.length : 0;
     for (const row of body.rows) {
       const trivial = row.classList.contains("trivial");
-      const fits = (trivial || words.every(word => texts.get(row).includes(word))) && !(printed && !printed.checked && row.classList.contains("printed"));
+      const fits = (trivial || words.every(word => described(row).includes(word))) && !(printed && !printed.checked && row.classList.contains("printed"));
       const show = fits && (trivial || shown < most);
       if (row.hidden === show) row.hidden = !show;
       fitting += fits;
       shown += show;
     }
-    count.textContent = shown === texts.size ? `${shown} rows` : `${shown} of ${texts.size} rows`;
+    count.textContent = (shown === total ? "" : `${number(shown)} of `) + `${number(total)} rows`;
     all.hidden = shown === fitting;
+    all.textContent = `Show all ${number(fitting)}`;
   }
 
-  form.addEventListener("input", apply);
+  const number = value => value.toLocaleString("en");
+  const failed = () => { count.textContent = `${number(body.rows.length)} of ${number(total)} rows; the files with the others cannot be read, the CSV has them`; };
+
+  const update = () => text.value.trim() || (printed && !printed.checked) ? whole(table, apply, failed) : apply();
+
+  form.addEventListener("input", update);
   table.addEventListener("sorted", apply);
-  all.addEventListener("click", () => { most = Infinity; apply(); });
+  table.addEventListener("partial", failed);
+  all.addEventListener("click", () => {
+    most = Infinity;
+    whole(table, () => { apply(); table.parentElement.focus(); }, failed);  // the button, which had the focus, is gone
+  });
   form.addEventListener("submit", event => event.preventDefault());
-  apply();
+  update();
 }
 
 function player(form) {
