@@ -139,8 +139,8 @@ class Board:
 def collect(folder: Path | str) -> tuple[list[RunRecord], list[str]]:
     """The records of a folder that can stand on a board, and a line for each file that cannot, with the reason.
 
-    Left out are damaged records, those of a newer schema, an unknown protocol or another version of one, and all but the newest of
-    several files with the same run.
+    Left out are damaged records, those of a newer schema, an unknown protocol or another version of one, all but the newest of several
+    files with the same run, and those scored by other rules than the newest record has under the same id and version.
     """
     newest: dict[str, tuple[Path, RunRecord]] = {}
     left_out = []
@@ -161,7 +161,16 @@ def collect(folder: Path | str) -> tuple[list[RunRecord], list[str]]:
             newest[row.name] = newer, kept
         else:
             newest[row.name] = path, row
-    return [row for _, row in newest.values()], left_out
+    latest = {row.board: (path, row) for path, row in sorted(newest.values(), key=lambda pair: pair[1].date)}
+    agreed = []
+    for path, row in newest.values():
+        other, leading = latest[row.board]
+        if row.rules == leading.rules:
+            agreed.append(row)
+        else:
+            told = f"{path}: {row.protocol} version {row.protocol_version} has other rules here than in {other.name}, which is newer"
+            left_out.append(f"{told}; evaluate again, or raise the version of one")
+    return agreed, left_out
 
 
 def boards(rows: Iterable[RunRecord], published: Sequence[Published] = (), alone: bool = False) -> list[Board]:

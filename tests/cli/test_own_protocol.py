@@ -81,10 +81,14 @@ def test_verify_add_and_scores_again(evaluated, made):
 def test_other_rules_under_one_name_do_not_mix(evaluated, made):
     (evaluated / "mine.toml").write_text(OWN.replace("truncate", "round"))
     done("evaluate", "--method", "oracle", "--dataset", made / "data/genblur", "--protocol", "mine.toml", cwd=evaluated)
-    comparison = ("compare", of(evaluated, "copy-blur"), of(evaluated, "oracle"))
-    for arguments, says in (("leaderboard",), "other texts of mine version 3"), (comparison, "the text of the protocol of A is"):
-        refused = command(*arguments, cwd=evaluated)
-        assert refused.returncode == 2 and says in refused.stderr.splitlines()[-1]
+    refused = command("compare", of(evaluated, "copy-blur"), of(evaluated, "oracle"), cwd=evaluated)
+    assert refused.returncode == 2 and "the text of the protocol of A is" in refused.stderr.splitlines()[-1]
+    told = done("leaderboard", cwd=evaluated).stderr
+    for method in ("copy-blur", "oracle-reversed"):
+        older, newest = of(evaluated, method).name, of(evaluated, "oracle").name
+        assert f"runs/{older}: mine version 3 has other rules here than in {newest}, which is newer" in told
+    (board,) = (evaluated / "leaderboards").glob("*.mine-v3.csv")
+    assert [row["method"] for row in csv.DictReader(board.open(encoding="utf-8", newline=""))] == ["oracle"]
     table = json.loads(of(evaluated, "copy-blur").read_text())
     table["protocol_table"]["psnr_cap"] = 20.0
     of(evaluated, "copy-blur").write_text(json.dumps(table))
