@@ -27,6 +27,8 @@ def run_make(name: str, source: str | None, out: str | None, *, dry_run: bool = 
     advance: list[Callable[[int], None]] = []
 
     def planned(jobs: list[Job]) -> None:
+        if source is None:
+            say("no source given: using the built-in rendered footage (synthetic clips; results are labelled “rendered”)")
         _announce(jobs, folder)
         if dry_run:
             raise _DryRunError

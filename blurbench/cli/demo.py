@@ -20,7 +20,7 @@ def demo() -> None:
     from blurbench.report.table import leaderboard
     from blurbench.store.reader import data_root
 
-    say("1/3 the data set: recipe genblur on the built-in rendered footage")
+    say("1/3 the data set: recipe genblur")
     run_make("genblur", None, None, splits=("test",))
     folder = data_root() / "genblur"
     say("\n2/3 the methods")

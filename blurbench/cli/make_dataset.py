@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from blurbench.cli._terminal import say, seed_option
+from blurbench.cli._terminal import seed_option
 
 
 @click.command("make-dataset")
@@ -46,8 +46,6 @@ def make_dataset(
     """
     from blurbench.cli._make import run_make
 
-    if source is None:
-        say("no --source: using the built-in rendered footage (synthetic clips; results are labelled “rendered”)")
     run_make(
         recipe,
         source,
