@@ -12,7 +12,7 @@ from blurbench.errors import BlurbenchError
 
 _COMMANDS = (
     *("demo", "make-dataset", "import", "verify", "inspect", "pack"),
-    *("evaluate", "predict", "score", "animate", "view", "compare", "leaderboard", "plot", "train"),
+    *("evaluate", "predict", "score", "animate", "view", "compare", "rank", "leaderboard", "plot", "train"),
     *("weights", "convert-weights", "ls", "doctor"),
 )
 

@@ -8,16 +8,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from blurbench.errors import PredictionError, RecordError, UnknownNameError
-from blurbench.metrics.paired import Paired, named, paired, smallest_p
-from blurbench.metrics.protocol import Column, Protocol
-from blurbench.run import record as records
+from blurbench.metrics.paired import Paired, paired, smallest_p
+from blurbench.metrics.protocol import Column
 from blurbench.run.record import RunRecord
-
-if TYPE_CHECKING:
-    import pandas as pd
+from blurbench.run.scored import Scored, common_rules, common_videos, require_same_metric
 
 
 @dataclass(frozen=True)
@@ -82,70 +78,26 @@ def compare(a: Path | str, b: Path | str, columns: Sequence[str] = (), level: fl
     """
     if not 0 < level < 1:
         raise PredictionError(f"level is {level}, expected a number between 0 and 1, e.g. 0.95")
-    paths = Path(a), Path(b)
-    runs = records.read(paths[0]), records.read(paths[1])
-    rules = _common_rules(*runs)
+    scored = Scored.read(a, "A"), Scored.read(b, "B")
+    runs = scored[0].run, scored[1].run
+    rules = common_rules(*scored)
     known = {column.name: column for column in rules.columns}
     for name in columns:
         if name not in known:
             raise UnknownNameError("column", name, known, f"protocol {rules.id}")
-    tables = _table(paths[0]), _table(paths[1])
-    videos = _videos(*tables)
+    videos = common_videos(*scored)
     rows, left_out = [], {}
     for name in columns or known:
         try:
-            left, right = (_scores(table, name) for table in tables)
+            left, right = (each.column(name) for each in scored)
             pair = paired(left, right, videos, average=known[name].average, level=level, names=("A", "B"))
-            _require_same_metric(*(run.metrics.get(name, {}) for run in runs))
+            require_same_metric(*scored, name)
             rows.append(_row(known[name], pair, level))
         except PredictionError as error:
             left_out[name] = str(error)
     if not rows:
         raise RecordError(f"no column can be compared: {'; '.join(f'{name}: {why}' for name, why in left_out.items())}")
     return Comparison(*runs, level, rows, left_out, _notes(*runs, rows, level))
-
-
-def _common_rules(a: RunRecord, b: RunRecord) -> Protocol:
-    """The protocol of both. Raises RecordError where the runs cannot stand beside each other."""
-    for what, left, right, mend in (
-        ("the data", f"{a.dataset}/{a.split} {a.fingerprint[:12]}", f"{b.dataset}/{b.split} {b.fingerprint[:12]}", "the same data"),
-        ("the protocol", f"{a.protocol} version {a.protocol_version}", f"{b.protocol} version {b.protocol_version}", "one protocol"),
-        ("the text of the protocol", a.rules[:12], b.rules[:12], "one blurbench"),
-    ):
-        if left != right:
-            raise RecordError(f"{what} of A is {left}, of B {right}; evaluate both with {mend} to compare {a.method} and {b.method}")
-    return records.rules_of(a)
-
-
-def _table(path: Path) -> pd.DataFrame:
-    table = records.scores(path)
-    if twice := table["sample"][table["sample"].duplicated()].tolist():
-        raise RecordError(f"the scores of {path.name} have sample {twice[0]} twice; evaluate again")
-    return table
-
-
-def _videos(left: pd.DataFrame, right: pd.DataFrame) -> dict[str, str]:
-    """The video of each sample. Raises RecordError for samples that only one run has, and for other videos."""
-    first, second = (dict(zip(table["sample"], table["video"], strict=True)) for table in (left, right))
-    for here, other, name in ((first, second, "B"), (second, first, "A")):
-        if only := sorted(here.keys() - other):
-            raise RecordError(f"{name} has no scores of {named(only)}; see `failed` in its record, and evaluate it again")
-    if moved := sorted(sample for sample in first if first[sample] != second[sample]):
-        raise RecordError(f"A and B name other videos for {named(moved)}, expected the same; evaluate both again")
-    return first
-
-
-def _scores(table: pd.DataFrame, column: str) -> dict[str, float | None]:
-    if column not in table:
-        return dict.fromkeys(table["sample"])
-    return dict(zip(table["sample"], table[column].astype(float), strict=True))
-
-
-def _require_same_metric(a: dict[str, Any], b: dict[str, Any]) -> None:
-    """Raises PredictionError where a column's metric had other weights or another flow model."""
-    facts = [" and ".join(f"{key} {run.get(key, 'unknown')}" for key in sorted({*a, *b}) if a.get(key) != b.get(key)) for run in (a, b)]
-    if facts[0]:
-        raise PredictionError(f"A was scored with {facts[0]}, B with {facts[1]}; score both with the same")
 
 
 def _row(column: Column, pair: Paired, level: float) -> Row:

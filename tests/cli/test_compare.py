@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import math
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,45 +15,9 @@ from blurbench.errors import BlurbenchError, PredictionError, RecordError, Unkno
 from blurbench.metrics import protocol as protocols
 from blurbench.metrics.statistics import interval
 from blurbench.run.compare import compare
-from blurbench.run.evaluate import evaluate
 from blurbench.store.reader import open_dataset
-from blurbench.synth.pipeline import make_dataset
+from tests.cli.runs import IDS, VIDEOS, hard
 from tests.conftest import command
-
-IDS = [f"v{video:02d}/{sample:04d}" for video in range(10) for sample in range(2 + video % 3)]
-VIDEOS = [id.split("/")[0] for id in IDS]
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory):
-    """Records of two methods on eight rendered videos; their folder."""
-    folder = tmp_path_factory.mktemp("real")
-    make_dataset("genblur", out=folder / "data", clips={"train": 1, "test": 8}, size=(64, 96))
-    records = [evaluate(method, folder / "data", out=folder / "runs")[0] for method in ("oracle-centre", "copy-blur")]
-    return folder, records
-
-
-@pytest.fixture
-def run(real):
-    """Writes the record of a run with given scores, and these beside it in no order; returns the record's path."""
-
-    def write(folder, method, scores, protocol="blurbench-1", videos=VIDEOS, **facts):
-        rules = protocols.load(protocol)
-        own = {"method": method, "fingerprint": "f" * 64, "content": "c" * 64, "scores": f"{method}.parquet", "metrics": {}}
-        theirs = {"protocol": protocol, "protocol_version": rules.version, "rules": rules.digest()}
-        record = replace(real[1][1], **{**own, **theirs, **facts})
-        folder.mkdir(exist_ok=True)
-        table = pd.DataFrame({"sample": IDS, "video": videos, **scores})
-        table.sample(frac=1, random_state=1).to_parquet(folder / record.scores)
-        return record.write(folder)
-
-    return write
-
-
-def hard(seed=0):
-    """PSNRs whose videos differ by several dB."""
-    rng = np.random.default_rng(seed)
-    return 30 + np.array([{v: rng.normal(0, 4) for v in sorted(set(VIDEOS))}[video] for video in VIDEOS])
 
 
 @pytest.fixture

@@ -1,0 +1,79 @@
+"""`blurbench rank`: runs that cannot be told apart share a place; what cannot be ranked is refused."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from blurbench.cli import blurbench
+from blurbench.errors import PredictionError, RecordError, UnknownNameError
+from blurbench.run.rank import rank
+from tests.cli.runs import IDS, hard
+
+
+@pytest.fixture
+def board(run, tmp_path):
+    """Two of 32 dB, noise apart, and one of 30."""
+    rng = np.random.default_rng(3)
+    shifts = {"first": 2.0, "second": 2.0, "third": 0.0}
+    return [
+        run(tmp_path / method, method, {"psnr": hard() + shift + rng.normal(0, 0.3, len(IDS)), "psnr-pooled": hard() - shift})
+        for method, shift in shifts.items()
+    ]
+
+
+def test_runs_that_cannot_be_told_apart_share_a_place(board):
+    found = rank(board, "psnr")
+    assert {name: each.tied for name, each in found.ranks.items()} == {"first": 1, "second": 1, "third": 3}
+    assert found.ranks["third"].worse_than == ("first", "second") and not found.notes and found.videos == 10
+    rows = list(csv.DictReader(io.StringIO(found.frame().to_csv(index=False))))
+    assert list(rows[0]) == ["run", "rank", "mean", "by_mean_alone", "worse_than"]
+    assert [row["by_mean_alone"] for row in rows] == ["1", "2", "3"] and rows[2]["worse_than"] == "first second"
+
+
+def test_without_a_column_the_one_of_the_boards(board):
+    found = rank(board)
+    assert found.column.name == "psnr-pooled" and next(iter(found.ranks)) == "third"
+
+
+def test_table_and_csv(board):
+    done = CliRunner().invoke(blurbench, ["rank", *map(str, board), "--column", "psnr"])
+    assert done.exit_code == 0, done.output
+    lines = [line.split() for line in done.stdout.splitlines() if line.strip()[:1].isdigit()]
+    assert [line[0] for line in lines] == ["1", "1", "3"] and lines[2][-2:] == ["first,", "second"]
+    done = CliRunner().invoke(blurbench, ["rank", *map(str, board), "--format", "csv"])
+    assert done.stdout.splitlines()[0] == "run,rank,mean,by_mean_alone,worse_than"
+
+
+def test_one_method_with_two_weights_goes_by_its_records(run, tmp_path):
+    weights = [{"sha256": letter * 64, "files": [], "origin": "given"} for letter in "ab"]
+    paths = [run(tmp_path / each["sha256"][0], "same", {"psnr": hard()}, weights=each) for each in weights]
+    assert all(name.startswith("same+") or "__" in name for name in rank(paths, "psnr").ranks)
+
+
+def test_few_videos_tell_nothing_apart(real):
+    folder, records = real
+    found = rank([folder / "runs" / f"{record.name}.json" for record in records])
+    assert not found.notes, "eight videos are enough for one pair"
+
+
+@pytest.mark.parametrize(
+    ("pick", "options", "error", "told"),
+    [
+        ([0], {}, RecordError, "1 runs were given, expected at least two records"),
+        ([0, 1, 0], {}, RecordError, "run first__.* was given 2 times, expected once"),
+        ([0, 1], {"column": "pnsr"}, UnknownNameError, "unknown column 'pnsr' in protocol blurbench-1; did you mean"),
+        ([0, 1], {"level": 1}, PredictionError, "level is 1, expected a number between 0 and 1"),
+    ],
+)
+def test_what_cannot_be_ranked(board, pick, options, error, told):
+    with pytest.raises(error, match=told):
+        rank([board[number] for number in pick], **options)
+
+
+def test_other_data(board, run, tmp_path):
+    other = run(tmp_path / "other", "fourth", {"psnr": hard()}, fingerprint="e" * 64)
+    with pytest.raises(RecordError, match=r"^the data of first is .* of fourth"):
+        rank([*board, other])
