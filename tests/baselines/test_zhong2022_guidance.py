@@ -18,7 +18,7 @@ from blurbench.errors import RecipeError, WeightsError
 from blurbench.methods import load_method, predict
 from blurbench.synth.guidance import classes, vectors
 from blurbench.train import recipe
-from tests.baselines.official import make_sample, picture
+from tests.baselines.inputs import make_sample, picture
 from tests.train.shrunk import shrunk, trained
 
 SETTINGS = {"encoded": 1.0, "prior": 0.5, "cross_entropy": 10.0, "divergence": 0.01}
