@@ -140,9 +140,9 @@ def test_an_odd_batch():
 
 
 class Small(nn.Module):
-    """A generator of one convolution."""
+    """A generator of one convolution, at any width."""
 
-    def __init__(self):
+    def __init__(self, width=1.0):
         super().__init__()
         self.layer = nn.Conv2d(7, 5, 3, padding=1)
 
@@ -207,9 +207,9 @@ def test_the_recipe_has_the_numbers_of_the_code():
 
 
 class Frames(nn.Module):
-    """A decomposer of one number."""
+    """A decomposer of one number, at any width."""
 
-    def __init__(self):
+    def __init__(self, width=1.0):
         super().__init__()
         self.gain = nn.Parameter(torch.tensor(0.5))
 
