@@ -183,6 +183,16 @@ def load_method(name: str, weights: Path | str | None = None, device: str = "cpu
     return method
 
 
+def remarks(method: Method) -> list[str]:
+    """What a user must know of the weights: that they are shipped ones, where the authors released others."""
+    card = method.card
+    if method.weights is None or method.weights.origin != "shipped" or card.released in ("", "never"):
+        return []
+    name, keeper = card.id, card.keeper
+    theirs = f"for the authors' give --weights, or run `blurbench convert-weights {keeper}` once ({card.released})"
+    return [f"{name} runs with the shipped weights of a small network, which say nothing of the authors' results; {theirs}"]
+
+
 def _own_weights(card: MethodCard) -> tuple[Path | None, str]:
     """The weights of whom nobody gave any, and their origin: what a user keeps comes before what is shipped."""
     if not card.wants_weights:

@@ -68,7 +68,7 @@ def found(method: str) -> Path | None:
 def absent(method: str, mend: str, given: str = "FILE") -> WeightsError:
     """The error of a method that was given no weights. mend: what to get from where; given: FILE or FOLDER, what it takes."""
     once = f"`blurbench convert-weights {method} {given}`, which writes {place(method)}"
-    return WeightsError(f"{method} ships no weights; {mend}, and give --weights {given}, or run once {once}")
+    return WeightsError(f"{method} was given no weights; {mend}, and give --weights {given}, or run once {once}")
 
 
 def of_parts(given: Path, stems: Mapping[str, str], mend: str) -> dict[str, Path]:

@@ -166,7 +166,7 @@ def test_where_weights_are_kept(cache):
 
 def test_what_a_method_without_weights_says(cache):
     assert str(absent("some2020", "get w.pth of somewhere")) == (
-        "some2020 ships no weights; get w.pth of somewhere, and give --weights FILE, "
+        "some2020 was given no weights; get w.pth of somewhere, and give --weights FILE, "
         f"or run once `blurbench convert-weights some2020 FILE`, which writes {cache}/some2020.safetensors"
     )
 

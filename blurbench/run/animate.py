@@ -123,7 +123,8 @@ def animate(
     rows |= {_title(number, solutions, cls.card.id, rows.get("truth")): shown for number, shown in enumerate(solutions)}
     sheet = out / f"{stem}-sheet.png"
     write_rgb(sheet, solutions_sheet(seen, rows, f"seed {seed}" if cls.capabilities.stochastic else ""))
-    return Animated(paths, sheet, list(_notes(method, cls, hint, frames, image is not None)), prediction)
+    notes = [*methods.remarks(runner), *_notes(method, cls, hint, frames, image is not None)]
+    return Animated(paths, sheet, notes, prediction)
 
 
 def _interface(name: str, hint: Hint) -> tuple[str, type[Method]]:

@@ -59,6 +59,8 @@ def evaluate(
     rules = [protocols.load(name) for name in names]
     data = open_dataset(dataset)
     runner = methods.load_method(method, weights, device, options)
+    for remark in methods.remarks(runner):
+        note(remark)
     draws = max(each.samples for each in rules) if runner.capabilities.stochastic else 1
     command = command_line(
         "evaluate",

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from blurbench.errors import WeightsError
-from blurbench.methods import load_method
+from blurbench.methods import load_method, method_class
 from blurbench.weights import place
 from tests.conftest import ROOT
 
@@ -118,10 +118,12 @@ def refused(name, path):
 
 def without_weights(name, given="FOLDER"):
     """What a method without weights says of where to get them; that it says where they may go is tested here."""
-    message = refused(name, None)
+    with pytest.raises(WeightsError) as caught:
+        method_class(name).load(None)
+    message = str(caught.value)
     ending = f", and give --weights {given}, or run once `blurbench convert-weights {name} {given}`, which writes {place(name)}"
-    assert message.startswith(f"{name} ships no weights; ") and message.endswith(ending)
-    return message.removeprefix(f"{name} ships no weights; ").removesuffix(ending)
+    assert message.startswith(f"{name} was given no weights; ") and message.endswith(ending)
+    return message.removeprefix(f"{name} was given no weights; ").removesuffix(ending)
 
 
 def run(module, *inputs):
