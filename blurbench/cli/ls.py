@@ -143,13 +143,11 @@ def _state(card: MethodCard) -> str:
         return (card.weights or "none needed").partition(";")[0]
     if path := weights.found(card.keeper):
         return f"found at {path}"
-    if path := weights.shipped_file(card.keeper):
-        small = weights.card(path).get("size") == "small"
-        return "shipped: a small network of our training" if small else "shipped"
-    if card.released == "never":
-        return "never released"
     place = weights.place(card.keeper)
-    return f"place {place.name} at {place.parent}"
+    there = "never released" if card.released == "never" else f"place {place.name} at {place.parent}"
+    if weights.shipped_file(card.keeper) is None:
+        return there
+    return "shipped" if card.released == "never" else f"shipped: a small network of our training; for the authors' {there}"
 
 
 def _about(card: MethodCard) -> str:

@@ -143,7 +143,7 @@ def test_make_dataset_is_the_same_with_two_workers_and_is_not_made_twice(made, t
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_run_goes_on(tmp_path, kind):
-    arguments = ["make-dataset", "genblur", "--clips", "train=0", "--clips", "test=2", "--size", "160x96", "--frames", "64"]
+    arguments = ["make-dataset", "genblur", "--clips", "train=0", "--clips", "test=6", "--size", "160x96", "--frames", "64"]
     process = subprocess.Popen([sys.executable, "-m", "blurbench.cli", *arguments], cwd=tmp_path, stderr=subprocess.PIPE)
     folder = tmp_path / "data/genblur"
     deadline = time.monotonic() + 60

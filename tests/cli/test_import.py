@@ -62,7 +62,7 @@ def test_mistakes_are_one_line(tmp_path, arguments, says):
 def test_a_killed_import_goes_on(tmp_path):
     root = trees.gopro(tmp_path / "tree", numbers=range(1, 5))
     for video in ("train/GOPR0003_07_00", "train/GOPR0004_07_00"):  # large enough to be killed in
-        for number in range(1, 7):
+        for number in range(1, 17):
             for folder in ("blur", "sharp"):
                 image = np.random.default_rng(number).integers(0, 256, (720, 1280, 3), dtype=np.uint8)
                 path = root / video / folder / f"{number:06d}.png"
