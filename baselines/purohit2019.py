@@ -91,7 +91,7 @@ class Purohit2019(Method):
   year = {2019}
 }""",
         training_data="averages of 9 frames of GoPro, as the recipe `gopro9` makes them",
-        weights="the authors never released theirs; train it",
+        weights="shipped, of a small network; the authors never released theirs",
         released="never",
     )
     capabilities: ClassVar[Capabilities] = Capabilities(multiple=16, resources=Resources(gpu=True, memory_gb=4.0))

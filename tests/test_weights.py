@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 from safetensors.torch import save_file
 from torch import nn
 
+from blurbench.baselines.zhang2019 import MultiPatch
+from blurbench.cli.ls import ls
 from blurbench.errors import WeightsError
-from blurbench.methods import MethodCard, load_method
-from blurbench.weights import absent, card, describe, fit, found, place, read, shipped, shipped_file
+from blurbench.methods import MethodCard, load_method, remarks
+from blurbench.weights import absent, card, describe, fit, found, packed, place, read, shipped, shipped_file
 from tests.baselines.official import Bomb
 
 STATE = {"weight": torch.tensor([[1.0, -2.0], [0.5, 3.0]]), "bias": torch.tensor([0.25, -0.25])}
@@ -190,6 +193,30 @@ def test_kept_weights_come_before_shipped_ones(cache):
     assert load_method("wiener").weights is None
     assert load_method("copy-blur").weights is None
     assert refused(load_method, "nah2017", "none.pt") == "weights file none.pt does not exist", "what is given comes first"
+
+
+def test_shipped_weights_that_are_not_the_authors_say_so(cache, tmp_path, monkeypatch):
+    assert remarks(load_method("zhang2020")) == [], "nobody released others"
+    path = tmp_path / "zhang2019.safetensors"
+    path.write_bytes(packed(MultiPatch(width=0.25).state_dict(), {"size": "small"}))
+    monkeypatch.setattr("blurbench.weights.shipped_file", {"zhang2019": path}.get)
+    method = load_method("dmphn")
+    assert method.weights.origin == "shipped" and "shipped weights of a small network" in remarks(method)[0]
+    assert f"`blurbench convert-weights zhang2019` once ({method.card.released})" in remarks(method)[0]
+    row = next(line for line in CliRunner().invoke(ls, ["weights"]).stdout.splitlines() if line.split()[:1] == ["zhang2019"])
+    assert "shipped: a small network of our training; for the authors' place zhang2019.safetensors at" in " ".join(row.split())
+    (cache / "zhang2019.safetensors").parent.mkdir(parents=True)
+    (cache / "zhang2019.safetensors").write_bytes(path.read_bytes())
+    assert remarks(load_method("dmphn")) == [], "found, not shipped"
+
+
+def test_all_shipped_weights_load_and_tell_how_they_were_made():
+    paths = sorted(shipped("zhang2020.safetensors").parent.glob("*.safetensors"))
+    assert sum(path.stat().st_size for path in paths) < 40_000_000
+    for path in paths:
+        written = card(path)
+        assert load_method(path.stem).weights.files == (path.name,) and written["method"] == path.stem
+        assert written["command"].startswith("blurbench train --method ") and len(written["fingerprint"]) == 64
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ class Training:
     """How a method is trained, as far as it is code.
 
     network: makes the method's network, whose state the method's `load` takes; gets `network` of the table `[small]` with `--size small`,
-    and the options chosen.
+    and the options chosen. What it makes without `requires_grad` nobody learns.
     stages: in the order of training. recipe: the TOML's name in `baselines/training`, or a path beside a method in a file of its own.
     frames: target frames a sample must have; None: any. before, after: how many neighbouring exposures of the same video the losses see
     besides. state: the tensors that go into the weights file; by default `state_dict`. options: those of the method's that decide on the

@@ -77,6 +77,7 @@ class Run:
         self.validated_by = ""
         self.plateau = Plateau(0)
         self.networks = nn.ModuleDict()
+        self.constants: frozenset[str] = frozenset()
         self.turns: Turns | None = None
         self.stage = plan.stages[0]
 
@@ -88,6 +89,8 @@ class Run:
         # Layout as the convolutions of a CPU with AVX-512 want it.
         network = self.plan.network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.networks = nn.ModuleDict({"network": network})
+        # Asked before the first stage, for each stage freezes what it does not train.
+        self.constants = frozenset(name for name, value in self.networks.named_parameters() if not value.requires_grad)
         try:
             for number, (name, budget) in enumerate(zip(self.plan.stages, budgets, strict=True)):
                 if number >= at and not self._one(name, budget, card if number == at else None):
@@ -111,7 +114,7 @@ class Run:
         self._build(name)
         if stage.prepare and not card:
             stage.prepare(self.networks)  # type: ignore[arg-type]
-        self.turns = Turns(self.fabric, self.networks, stage, schedule)
+        self.turns = Turns(self.fabric, self.networks, stage, schedule, self.constants)
         began = 0.0
         if card:
             checkpoint.restore(self.place.state, self.networks, [each.optimizer for each in self.turns.optimisers])

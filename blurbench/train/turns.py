@@ -33,11 +33,15 @@ class Losses(nn.Module):
 
 
 class Turns:
-    """The networks of a stage, set up on their devices, and an optimiser a player."""
+    """The networks of a stage, set up on their devices, and an optimiser a player. constants: names of parameters that nobody learns."""
 
-    def __init__(self, fabric: Fabric, networks: nn.ModuleDict, stage: Stage, schedule: Schedule) -> None:
+    def __init__(
+        self, fabric: Fabric, networks: nn.ModuleDict, stage: Stage, schedule: Schedule, constants: frozenset[str] = frozenset()
+    ) -> None:
         self.fabric, self.stage, self.schedule, self.networks = fabric, stage, schedule, networks
-        self.learnt = [named(networks, player.trains) for player in stage.players]
+        self.learnt = [
+            {name: value for name, value in named(networks, player.trains).items() if name not in constants} for player in stage.players
+        ]
         learnt = {id(value) for parameters in self.learnt for value in parameters.values()}
         for value in networks.parameters():
             value.requires_grad_(id(value) in learnt)

@@ -71,6 +71,10 @@ def test_killed_and_resumed_is_undisturbed(data, undisturbed, tmp_path, moments)
     assert curves[0] == curves[1]
 
 
+def test_constants_of_a_network_are_not_learnt(undisturbed):
+    assert weights.read(undisturbed.weights)["share"] == 1
+
+
 def test_what_a_run_leaves(data, undisturbed):
     folder = undisturbed.weights.with_suffix(".training")
     assert {path.name for path in folder.iterdir()} >= {"state.safetensors", "best.safetensors", "losses.csv"}
