@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -143,8 +144,11 @@ def test_make_dataset_is_the_same_with_two_workers_and_is_not_made_twice(made, t
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_run_goes_on(tmp_path, kind):
-    arguments = ["make-dataset", "genblur", "--clips", "train=0", "--clips", "test=6", "--size", "160x96", "--frames", "64"]
-    process = subprocess.Popen([sys.executable, "-m", "blurbench.cli", *arguments], cwd=tmp_path, stderr=subprocess.PIPE)
+    arguments = ["make-dataset", "genblur", "--clips", "train=0", "--clips", "test=3", "--size", "160x96", "--frames", "64"]
+    # A suite started in the background of a shell ignores Ctrl-C, and so would what it starts.
+    heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    command_line = [sys.executable, "-m", "blurbench.cli", *arguments]
+    process = subprocess.Popen(command_line, cwd=tmp_path, stderr=subprocess.PIPE, preexec_fn=heeding)
     folder = tmp_path / "data/genblur"
     deadline = time.monotonic() + 60
     while not list(folder.glob("test/.*.part")) and time.monotonic() < deadline:
