@@ -62,7 +62,7 @@ def main() -> None:
         small = smaller(METHODS.get(METHOD).training)
         with (
             patch.object(turns.Turns, "step", noting),
-            patch.object(recipe, "find", lambda _: small),
+            patch.object(recipe, "find", lambda *_: small),
             patch.object(run.Run, "_validate", lambda *_: None),
         ):
             train(
