@@ -12,6 +12,7 @@ from blurbench.errors import PredictionError, RecordError, UnknownNameError
 from blurbench.metrics.paired import smallest_p
 from blurbench.metrics.protocol import Column
 from blurbench.metrics.ranks import Rank, ranks
+from blurbench.run.record import rules_of
 from blurbench.run.scored import Scored, common_rules, common_videos, require_same_metric
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def rank(paths: Sequence[Path | str], column: str = "", level: float = 0.95) -> 
     if len(paths) < 2:
         raise RecordError(f"{len(paths)} runs were given, expected at least two records")
     first, *others = scored = _named([Scored.read(path) for path in paths])
-    rules, videos = common_rules(first, others[0]), first.videos()
+    rules, videos = rules_of(first.run), first.videos()
     column = column or rules.rank_by
     if (found := next((each for each in rules.columns if each.name == column), None)) is None:
         raise UnknownNameError("column", column, [each.name for each in rules.columns], f"protocol {rules.id}")

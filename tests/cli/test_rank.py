@@ -50,13 +50,23 @@ def test_table_and_csv(board):
 def test_one_method_with_two_weights_goes_by_its_records(run, tmp_path):
     weights = [{"sha256": letter * 64, "files": [], "origin": "given"} for letter in "ab"]
     paths = [run(tmp_path / each["sha256"][0], "same", {"psnr": hard()}, weights=each) for each in weights]
-    assert all(name.startswith("same+") or "__" in name for name in rank(paths, "psnr").ranks)
+    expected = {f"same-{letter * 8}__genblur-rendered-test-ffffffff__blurbench-1-v1" for letter in "ab"}
+    assert rank(paths, "psnr").ranks.keys() == expected
 
 
-def test_few_videos_tell_nothing_apart(real):
+def test_few_videos_tell_nothing_apart(run, tmp_path):
+    """With four videos no p is below 1/8, however large the difference."""
+    videos = [id[:2] + str(int(id[1:3]) % 4) for id in IDS]
+    paths = [run(tmp_path / name, name, {"psnr": hard() + shift}, videos=videos) for name, shift in (("better", 9.0), ("worse", 0.0))]
+    found = rank(paths, "psnr")
+    assert [each.tied for each in found.ranks.values()] == [1, 1] and [each.plain for each in found.ranks.values()] == [1, 2]
+    assert found.notes == ["1 pairs on 4 videos: too few videos to tell any apart"]
+
+
+def test_eight_videos_are_enough_for_two_real_runs(real):
     folder, records = real
-    found = rank([folder / "runs" / f"{record.name}.json" for record in records])
-    assert not found.notes, "eight videos are enough for one pair"
+    found = rank([folder / "runs" / f"{record.name}.json" for record in records], "psnr-centre")
+    assert not found.notes and {name: each.tied for name, each in found.ranks.items()} == {"oracle-centre": 1, "copy-blur": 2}
 
 
 @pytest.mark.parametrize(
