@@ -13,7 +13,7 @@ from blurbench.errors import PredictionError, RecordError, UnknownNameError
 from blurbench.metrics.paired import Paired, paired, smallest_p
 from blurbench.metrics.protocol import Column
 from blurbench.run.record import RunRecord
-from blurbench.run.scored import Scored, common_rules, common_videos, require_same_metric
+from blurbench.run.scored import Scored, common_rules, common_videos, require_level, require_same_metric
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,7 @@ def compare(a: Path | str, b: Path | str, columns: Sequence[str] = (), level: fl
     Raises RecordError for runs of other data, other samples, another protocol or version or text of it, and where no column can be
     compared, UnknownNameError for a column, PredictionError for a level that is none.
     """
-    if not 0 < level < 1:
-        raise PredictionError(f"level is {level}, expected a number between 0 and 1, e.g. 0.95")
+    require_level(level)
     scored = Scored.read(a, "A"), Scored.read(b, "B")
     runs = scored[0].run, scored[1].run
     rules = common_rules(*scored)

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blurbench.errors import PredictionError, RecordError, UnknownNameError
+from blurbench.errors import RecordError, UnknownNameError
 from blurbench.metrics.paired import smallest_p
 from blurbench.metrics.protocol import Column
 from blurbench.metrics.ranks import Rank, ranks
 from blurbench.run.record import rules_of
-from blurbench.run.scored import Scored, common_rules, common_videos, require_same_metric
+from blurbench.run.scored import Scored, common_rules, common_videos, require_level, require_same_metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,8 +47,7 @@ def rank(paths: Sequence[Path | str], column: str = "", level: float = 0.95) -> 
     Raises RecordError for fewer than two runs, one run twice, and runs that cannot stand beside each other, UnknownNameError for a column,
     PredictionError for a level that is none, and where a run has no score of some sample or another metric behind the column.
     """
-    if not 0 < level < 1:
-        raise PredictionError(f"level is {level}, expected a number between 0 and 1, e.g. 0.95")
+    require_level(level)
     if len(paths) < 2:
         raise RecordError(f"{len(paths)} runs were given, expected at least two records")
     first, *others = scored = _named([Scored.read(path) for path in paths])
@@ -65,7 +64,7 @@ def rank(paths: Sequence[Path | str], column: str = "", level: float = 0.95) -> 
     count = len({*videos.values()})
     pairs = len(scored) * (len(scored) - 1) // 2
     few = smallest_p(count) * pairs > 1 - level
-    notes = [f"{pairs} pairs on {count} videos: too few videos to tell any apart"] if few else []
+    notes = [f"{pairs} pair{'s' * (pairs > 1)} on {count} videos: too few videos to tell any apart"] if few else []
     return Ranking(found, placed, level, count, notes)
 
 

@@ -60,7 +60,7 @@ def test_few_videos_tell_nothing_apart(run, tmp_path):
     paths = [run(tmp_path / name, name, {"psnr": hard() + shift}, videos=videos) for name, shift in (("better", 9.0), ("worse", 0.0))]
     found = rank(paths, "psnr")
     assert [each.tied for each in found.ranks.values()] == [1, 1] and [each.plain for each in found.ranks.values()] == [1, 2]
-    assert found.notes == ["1 pairs on 4 videos: too few videos to tell any apart"]
+    assert found.notes == ["1 pair on 4 videos: too few videos to tell any apart"]
 
 
 def test_eight_videos_are_enough_for_two_real_runs(real):
