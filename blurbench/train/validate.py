@@ -14,7 +14,6 @@ from blurbench.metrics.protocol import Column, Protocol
 from blurbench.metrics.score import score
 from blurbench.store.dataset import BlurDataset
 from blurbench.store.reader import MadeDataSet
-from blurbench.types import Sample
 
 SAMPLES = 8
 """Whole pictures that are scored under a protocol."""
@@ -35,15 +34,9 @@ class Held:
     """The held-out samples that are scored: `SAMPLES` of them, evenly over the videos."""
 
     def __init__(self, data: MadeDataSet, videos: frozenset[str], before: int, after: int) -> None:
-        entries = [entry for entry in data.entries("train") if entry.video in videos]
-        places = [(entry.video, index) for entry in entries for index in range(entry.samples)]
-        chosen = {places[number * len(places) // SAMPLES] for number in range(SAMPLES)} if len(places) > SAMPLES else set(places)
-        self.samples: list[Sample] = []
-        for entry in entries:
-            shard = data.shard(entry)
-            wanted = {index for video, index in chosen if video == entry.video}
-            self.samples += [sample for index, sample in enumerate(shard.samples(before, after)) if index in wanted]
-            shard.close()
+        ids = [id for id in data.ids("train") if id.rpartition("/")[0] in videos]
+        chosen = [ids[number * len(ids) // SAMPLES] for number in range(SAMPLES)] if len(ids) > SAMPLES else ids
+        self.samples = [data.sample(id, before, after) for id in chosen]
 
     def mean(self, method: Method, protocol: str, name: str) -> float:
         """The mean of a column. NaN where no sample fills it. Raises BlurbenchError."""
