@@ -1,22 +1,32 @@
-"""What the methods that are a network share: where it runs, and the way of a picture into it and of its frames out."""
+"""What the methods that are a network share: where it runs, what it was loaded from, the way of a picture in and of its frames out."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
+from blurbench import weights as files
+from blurbench.methods import Method
 from blurbench.types import F32
 
 Network = TypeVar("Network", bound=nn.Module)
+AnyMethod = TypeVar("AnyMethod", bound=Method)
 
 
 def placed(network: Network, device: str) -> Network:
     """The network itself, for prediction on this device; on a CPU with channels last, a quarter to a third faster for convolutions."""
     layout = torch.channels_last if device == "cpu" else torch.contiguous_format
     return network.eval().to(device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
+
+
+def described(method: AnyMethod, paths: list[Path]) -> AnyMethod:
+    """The method itself, which now tells of the weight files that it was loaded from."""
+    method.weights = files.describe(paths)
+    return method
 
 
 def as_batch(picture: F32, device: str) -> torch.Tensor:

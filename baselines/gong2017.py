@@ -29,7 +29,7 @@ from torch.nn import functional as F
 
 from blurbench import weights as files
 from blurbench.baselines._deconvolution import LinearBlur, richardson_lucy
-from blurbench.baselines._network import as_batch, placed
+from blurbench.baselines._network import as_batch, described, placed
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
 from blurbench.synth.kernels import half_plane
 from blurbench.types import F32, F64
@@ -128,9 +128,7 @@ class Gong2017(Method):
             raise files.absent(cls.card.id, "the authors' do not fit its layers; train MotionFlow (.safetensors or .pth)")
         network = MotionFlow()
         files.fit(network, {key.removeprefix("module."): value for key, value in files.read(weights).items()}, weights)
-        method = cls(network, device)
-        method.weights = files.describe([weights])
-        return method
+        return described(cls(network, device), [weights])
 
     @torch.inference_mode()
     def predict(self, blurry: F32, request: Request) -> F32:

@@ -35,7 +35,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
-from blurbench.baselines._network import as_batch, as_frames, placed
+from blurbench.baselines._network import as_batch, as_frames, described, placed
 from blurbench.baselines._width import scaled, width_of
 from blurbench.errors import WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
@@ -263,9 +263,7 @@ class Jin2018(Method):
             if not part and not any(key.startswith("centre.") for key in state):
                 raise WeightsError(f"{path} is one network, {cls.card.id} needs four; {mend}")
             files.fit(network.get_submodule(part), state, path)
-        method = cls(network, device)
-        method.weights = files.describe(list(parts.values()))
-        return method
+        return described(cls(network, device), list(parts.values()))
 
     @torch.inference_mode()
     def predict(self, blurry: F32, request: Request) -> F32:

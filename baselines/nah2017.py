@@ -30,7 +30,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
-from blurbench.baselines._network import as_batch, as_frames, placed
+from blurbench.baselines._network import as_batch, as_frames, described, placed
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
 from blurbench.train.losses import centre
 from blurbench.train.recipe import Batch, Networks, Settings, Stage, Training, alone
@@ -184,9 +184,7 @@ class Nah2017(Method):
         state = {key.removeprefix("module."): value.float() for key, value in files.read(weights, under="G").items()}
         network = _sized(state)
         files.fit(network, state, weights)
-        method = cls(network, device)
-        method.weights = files.describe([weights])
-        return method
+        return described(cls(network, device), [weights])
 
     @torch.inference_mode()
     def predict(self, blurry: F32, request: Request) -> F32:

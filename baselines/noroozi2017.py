@@ -47,7 +47,7 @@ from torch.nn import functional as F
 
 from blurbench import methods
 from blurbench import weights as files
-from blurbench.baselines._network import as_batch, as_frames, placed
+from blurbench.baselines._network import as_batch, as_frames, described, placed
 from blurbench.baselines._width import scaled, width_of
 from blurbench.errors import PredictionError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
@@ -158,9 +158,7 @@ class Noroozi2017(Method):
         state = {key: value.float() if value.is_floating_point() else value for key, value in files.read(weights).items()}
         network = DeblurNet(width_of(state, "n1.0.weight", COARSE[0][1], WIDTHS))
         files.fit(network, state, weights)
-        method = cls(network, device)
-        method.weights = files.describe([weights])
-        return method
+        return described(cls(network, device), [weights])
 
     @torch.inference_mode()
     def predict(self, blurry: F32, request: Request) -> F32:

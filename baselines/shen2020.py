@@ -46,7 +46,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
-from blurbench.baselines._network import as_batch, as_frames, placed
+from blurbench.baselines._network import as_batch, as_frames, described, placed
 from blurbench.baselines._shen2020_losses import outputs
 from blurbench.errors import PredictionError, WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
@@ -256,9 +256,7 @@ class Shen2020(Method):
             raise files.absent(cls.card.id, f"get {_ORIGIN}")
         network = Recurrent()
         files.fit(network, _state(weights), weights)
-        method = cls(network, device)
-        method.weights = files.describe([weights])
-        return method
+        return described(cls(network, device), [weights])
 
     def state(self) -> dict[str, torch.Tensor]:
         """Each unit under the name of its first place; `_state` gives it the others."""

@@ -39,6 +39,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
+from blurbench.baselines._network import described
 from blurbench.baselines._width import scaled, width_of
 from blurbench.errors import WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
@@ -269,9 +270,7 @@ class Tao2018(Method):
             raise WeightsError(f"{weights} holds weights of {found}, expected those of {name}; try --method {found}")
         network = NETWORKS[name](width=width_of(state, "enc1.1.bias", FINEST))
         files.fit(network, state, weights)
-        method = cls(network, device)
-        method.weights = files.describe([weights])
-        return method
+        return described(cls(network, device), [weights])
 
     @torch.inference_mode()
     def predict(self, blurry: F32, request: Request) -> F32:

@@ -37,7 +37,7 @@ import torch
 from torch import nn
 
 from blurbench import weights as files
-from blurbench.baselines._network import as_batch, as_frames, placed
+from blurbench.baselines._network import as_batch, as_frames, described, placed
 from blurbench.baselines._width import scaled, width_of
 from blurbench.errors import WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
@@ -292,9 +292,7 @@ class Zhang2019(Method):
         network = cls.build(width=width_of(states.get("", {}), first, CHANNELS[0]))
         for part, state in states.items():
             files.fit(network.get_submodule(part), state, parts[part])
-        method = cls(network, device)
-        method.weights = files.describe(list(parts.values()))
-        return method
+        return described(cls(network, device), list(parts.values()))
 
     @classmethod
     def _checkpoint(cls, folder: Path) -> dict[str, Path]:

@@ -31,7 +31,7 @@ import torch
 from torch import nn
 
 from blurbench import weights as files
-from blurbench.baselines._network import as_batch, as_frames
+from blurbench.baselines._network import as_batch, as_frames, described
 from blurbench.baselines._zhang2020_iterate import iterated, nearest, rounds_for
 from blurbench.baselines._zhang2020_losses import FRAMES, luminance
 from blurbench.baselines._zhang2020_stages import CONTENT, adversarial_stage
@@ -140,9 +140,7 @@ class _Seven(Method):
             raise files.absent(name, "train it by `blurbench train --method zhang2020-bgh`")
         network = Generator()
         files.fit(network, {key: value.float() for key, value in files.read(weights).items()}, weights)
-        method = cls(network.to(device).eval())
-        method.weights = files.describe([weights])
-        return method
+        return described(cls(network.to(device).eval()), [weights])
 
     @torch.inference_mode()
     def predict(self, blurry: F32, request: Request) -> F32:

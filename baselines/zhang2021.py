@@ -43,7 +43,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
-from blurbench.baselines._network import as_batch, placed
+from blurbench.baselines._network import as_batch, described, placed
 from blurbench.baselines._width import scaled, width_of
 from blurbench.baselines._zhang2021_offsets import (
     COUNT,
@@ -307,9 +307,7 @@ class Zhang2021(Method):
         for part, state in states.items():
             cls._check(state, network, parts[part], whole=not part)
             files.fit(network.get_submodule(part), state, parts[part])
-        method = cls(network, device)
-        method.weights = files.describe(list(parts.values()))
-        return method
+        return described(cls(network, device), list(parts.values()))
 
     def state(self) -> dict[str, torch.Tensor]:
         """Without the second names of bottleneck layers, which `state_of` gives them."""

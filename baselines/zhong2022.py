@@ -39,6 +39,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
+from blurbench.baselines._network import described
 from blurbench.baselines._width import width_of
 from blurbench.baselines._zhong2022_guidance import PREDICTING, started
 from blurbench.baselines._zhong2022_networks import FINEST, FRAMES, LATENT, SIDE, Decomposer, Discriminator, Encoder, Generator, Stage
@@ -152,9 +153,7 @@ class Guided(Method):
             if not part and network.predictor is None:
                 state = {key: value for key, value in state.items() if not key.startswith("predictor.")}
             _fit(network.get_submodule(part), state, path)
-        method = cls(network, device)
-        method.weights = files.describe(list(parts.values()))
-        return method
+        return described(cls(network, device), list(parts.values()))
 
     @abstractmethod
     def guidances(self, blurry: F32, request: Request) -> Iterator[I8]:
