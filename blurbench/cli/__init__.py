@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import _thread
 import importlib
 import sys
+import threading
+from typing import TYPE_CHECKING
 
 import click
 
 from blurbench import __version__
 from blurbench.errors import BlurbenchError
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 _COMMANDS = (
     *("demo", "make-dataset", "import", "verify", "inspect", "pack"),
@@ -48,8 +54,20 @@ def blurbench() -> None:
     """
 
 
+def _again(lost: UnraisableHookArgs) -> None:
+    """Repeats a Ctrl-C that arrived in a callback which cannot raise, as h5py's weak references are; without this it would be ignored."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        # Not at once: that would raise in here, where it is lost as well.
+        soon = threading.Timer(0.02, _thread.interrupt_main)
+        soon.daemon = True
+        soon.start()
+    else:
+        sys.__unraisablehook__(lost)
+
+
 def main() -> None:
     """Entry point: a user's mistake is one line and exit code 2, a bug keeps its traceback."""
+    sys.unraisablehook = _again
     try:
         code = blurbench.main(standalone_mode=False)
     except BlurbenchError as error:

@@ -164,6 +164,32 @@ def test_a_stopped_run_goes_on(tmp_path, kind):
     assert not list(folder.glob("**/.*.part"))
 
 
+_LOSES_AN_INTERRUPT = """
+import signal, sys, time, weakref
+import click
+from blurbench import cli
+
+@click.command
+def waits():
+    class Handle: pass
+    handle = Handle()
+    watch = weakref.ref(handle, lambda gone: signal.raise_signal(signal.SIGINT))
+    del handle
+    time.sleep(30)
+
+cli._Commands.get_command = lambda self, context, name: waits
+sys.argv = ["blurbench", "doctor"]
+cli.main()
+"""
+
+
+def test_an_interrupt_in_a_callback_is_not_lost():
+    """The signal arrives where Python can raise nothing: the command ends all the same, and says no more than usual."""
+    done = subprocess.run([sys.executable, "-c", _LOSES_AN_INTERRUPT], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 130
+    assert done.stderr.strip() == "interrupted; what is finished is kept, the same command goes on from there"
+
+
 def test_dry_run_makes_nothing(tmp_path):
     done = command("make-dataset", "genblur", "--dry-run", cwd=tmp_path)
     assert done.returncode == 0 and "16 test" in done.stderr
