@@ -13,13 +13,35 @@ from typing import Any
 
 @contextmanager
 def pool(workers: int, prepare: Callable[..., object] | None = None, *arguments: Any) -> Iterator[ProcessPoolExecutor]:
-    """Processes that have called `prepare(*arguments)`, a function of a module. Leaving by an exception gives up what is not begun."""
+    """Processes that have called `prepare(*arguments)`, a function of a module. Leaving by an exception gives up what is not begun.
+
+    They start at once. Each has one thread for BLAS and OpenMP: the processes share the cores already.
+    """
     with ProcessPoolExecutor(workers, get_context("spawn"), _begin, (prepare, arguments)) as executor:
+        with _environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1"):
+            for _ in range(workers):
+                executor.submit(_nothing)  # starts one
         try:
             yield executor
         except BaseException:
             executor.shutdown(cancel_futures=True)
             raise
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """What processes find that start in here; BLAS looks once, when it is loaded."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _nothing() -> None:
+    pass
 
 
 def _begin(prepare: Callable[..., object] | None, arguments: tuple[Any, ...]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from blurbench import processes
@@ -47,25 +48,26 @@ def score(
     if stored.header and name:
         raise PredictionError(f"{folder} says that {stored.header.method} made it, but the name {name!r} was given; leave it out")
     ids = data.ids(split)
-    digest = stored.digest(workers)
-    names = [each.id if isinstance(each, Protocol) else each for each in given]
-    command = command_line("score", dataset=dataset, split=split, protocol=names, name=name)
-    header = stored.header or _plain(data, split, name or folder.name, digest, f"{command} {folder}")
-    header.check(data, split, folder)
-    stored.check_names(ids)
-    if warning := _first_look(data, split, stored):
-        note(warning)
     task = _Task(folder, data.folder, split, tuple(rules), allow_failures)
-    journal = Path(out) / f".{digest[:12]}-{header.fingerprint[:8]}-{'+'.join(each.id for each in rules)}.unfinished"
-    with Journal(journal, {"predictions": digest, "content": header.content, "rules": [each.digest() for each in rules]}) as done:
-        todo = [number for number, sample in enumerate(ids) if sample not in done.done]
-        progress(len(done.done), len(ids))
-        for outcome in _outcomes(task, todo, workers):
-            done.add(outcome)
+    with _scoring(task, min(workers, len(ids))) as outcomes_of:
+        digest = stored.digest(workers)
+        names = [each.id if isinstance(each, Protocol) else each for each in given]
+        command = command_line("score", dataset=dataset, split=split, protocol=names, name=name)
+        header = stored.header or _plain(data, split, name or folder.name, digest, f"{command} {folder}")
+        header.check(data, split, folder)
+        stored.check_names(ids)
+        if warning := _first_look(data, split, stored):
+            note(warning)
+        journal = Path(out) / f".{digest[:12]}-{header.fingerprint[:8]}-{'+'.join(each.id for each in rules)}.unfinished"
+        with Journal(journal, {"predictions": digest, "content": header.content, "rules": [each.digest() for each in rules]}) as done:
+            todo = [number for number, sample in enumerate(ids) if sample not in done.done]
             progress(len(done.done), len(ids))
-        outcomes = [done.done[sample] for sample in ids]
-        require_some(outcomes)
-        return results.write(header, rules, outcomes, Path(out), digest)
+            for outcome in outcomes_of(todo):
+                done.add(outcome)
+                progress(len(done.done), len(ids))
+            outcomes = [done.done[sample] for sample in ids]
+            require_some(outcomes)
+            return results.write(header, rules, outcomes, Path(out), digest)
 
 
 @dataclass(frozen=True)
@@ -121,14 +123,14 @@ def _in_process(number: int) -> Outcome:
     return _scorer.outcome(number)
 
 
-def _outcomes(task: _Task, numbers: Sequence[int], workers: int) -> Iterator[Outcome]:
-    """The outcomes of these samples, in order."""
-    if workers <= 1 or len(numbers) <= 1:
-        scorer = _Scorer(task)
-        yield from (scorer.outcome(number) for number in numbers)
-        return
-    with processes.pool(min(workers, len(numbers)), _prepare, task) as pool:
-        yield from pool.map(_in_process, numbers)
+@contextmanager
+def _scoring(task: _Task, workers: int) -> Iterator[Callable[[Iterable[int]], Iterator[Outcome]]]:
+    """The way from numbers of samples to their outcomes, in order. Processes get ready while the caller looks at the predictions."""
+    if workers <= 1:
+        yield partial(map, _Scorer(task).outcome)
+    else:
+        with processes.pool(workers, _prepare, task) as pool:
+            yield partial(pool.map, _in_process)
 
 
 def _first_look(data: MadeDataSet, split: str, stored: Predictions) -> str | None:

@@ -1,0 +1,31 @@
+"""Worker processes: what they find, and what they leave."""
+
+import multiprocessing
+import os
+
+from blurbench import processes
+
+VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def blas_threads(_number):
+    """How many threads NumPy's BLAS adds to the one that loads it, and what it read the number from."""
+    before = len(os.listdir("/proc/self/task"))
+    import numpy as np
+
+    np.ones((512, 512)) @ np.ones((512, 512))
+    return len(os.listdir("/proc/self/task")) - before, [os.environ[name] for name in VARIABLES]
+
+
+def test_a_worker_multiplies_in_one_thread(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    with processes.pool(2) as pool:
+        assert os.environ["OMP_NUM_THREADS"] == "7" and "OPENBLAS_NUM_THREADS" not in os.environ
+        for more, variables in pool.map(blas_threads, range(4)):
+            assert more == 0 and variables == ["1", "1", "1"]
+
+
+def test_workers_begin_before_they_are_needed():
+    with processes.pool(3):
+        assert len(multiprocessing.active_children()) == 3
