@@ -2,19 +2,21 @@
 
 import multiprocessing
 import os
+from pathlib import Path
 
 from blurbench import processes
 
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+TASKS = Path("/proc/self/task")
 
 
 def blas_threads(_number):
     """How many threads NumPy's BLAS adds to the one that loads it, and what it read the number from."""
-    before = len(os.listdir("/proc/self/task"))
+    before = len(list(TASKS.iterdir()))
     import numpy as np
 
     np.ones((512, 512)) @ np.ones((512, 512))
-    return len(os.listdir("/proc/self/task")) - before, [os.environ[name] for name in VARIABLES]
+    return len(list(TASKS.iterdir())) - before, [os.environ[name] for name in VARIABLES]
 
 
 def test_a_worker_multiplies_in_one_thread(monkeypatch):
