@@ -6,7 +6,7 @@ float32 values into a float32 sum; against float64 the rounded result differs by
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias, Union
 
 import cv2
 import numpy as np
@@ -14,8 +14,12 @@ import numpy as np
 from blurbench.types import F32, U8, U16
 from blurbench.video.transfer import Gamma, Pixel, Transfer
 
+if TYPE_CHECKING:
+    import torch
+
 Rounding = Literal["half-up", "truncate"]
-Light = U8 | F32
+Picture: TypeAlias = Union[U8, U16, "torch.Tensor"]
+Light: TypeAlias = Union[U8, F32, "torch.Tensor"]
 
 
 class Shutter:
@@ -25,8 +29,9 @@ class Shutter:
         self.transfer = transfer
         self.rounding = rounding
 
-    def light(self, frame: U8 | U16) -> Light:
+    def light(self, frame: Picture) -> Light:
         """(H, W, 3) -> the same values (8-bit `pixel`) or float32 linear light in [0, 1]."""
+        assert isinstance(frame, np.ndarray)
         if frame.dtype == np.uint16:
             encoded = frame.astype(np.float32) * np.float32(1 / 65535)
             return encoded if isinstance(self.transfer, Pixel) else self.transfer.to_linear(encoded).astype(np.float32)
@@ -34,12 +39,16 @@ class Shutter:
             return np.asarray(frame, np.uint8)
         return np.asarray(cv2.LUT(frame, self.transfer.table), np.float32)
 
-    @staticmethod
-    def codes(frame: U8 | U16) -> U8:
+    def codes(self, frame: Picture) -> U8:
         """The frame as it is stored beside the blur, 8 bits: 16-bit values are divided by 257 and rounded half up."""
+        assert isinstance(frame, np.ndarray)
         if frame.dtype == np.uint8:
             return np.asarray(frame, np.uint8)
         return ((frame.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+    def exposure(self) -> Exposure:
+        """A new window."""
+        return Exposure(self)
 
     def encode(self, linear: F32) -> U8:
         """Linear light (float32, [0, 1]) to 8-bit codes."""
@@ -64,6 +73,7 @@ class Exposure:
 
     def add(self, light: Light) -> None:
         """Add one frame of light, as `Shutter.light` returned it."""
+        assert isinstance(light, np.ndarray)
         if self._sum is None:
             self._sum = light.astype(np.float32, order="C")
             self._integers = light.dtype == np.uint8

@@ -57,7 +57,7 @@ class Samples:
         self.left_out: Counter[str] = Counter()
         self._interpolator = interpolator
         self._tick = tick
-        self._shutter = Shutter(recipe.curve(), recipe.rounding)
+        self._shutter = _shutter(recipe, interpolator)
         self._extras = Extras(source, recipe)
         self._steps: dict[int, Step] = {}
         self._used: set[int] = set()
@@ -94,7 +94,7 @@ class Samples:
                 light = self._shutter.light(moment.image)
                 full = []
                 for window in windows:
-                    state = filling.setdefault(window.number, Filling(window, Exposure(self._shutter)))
+                    state = filling.setdefault(window.number, Filling(window, self._shutter.exposure()))
                     state.exposure.add(light)
                     state.positions.append(moment.position)
                     state.seconds.append(moment.time)
@@ -173,3 +173,12 @@ class Samples:
                 f"{self.source.id} has {self.frames} frames ({self._length(self.frames)} after interpolation), "
                 f"the recipe {self.recipe.id!r} needs {self.windows.longest} for one window; give a longer video or shorten window.length"
             )
+
+
+def _shutter(recipe: Recipe, interpolator: interpolate.Interpolator) -> Shutter:
+    """Where the frames are made, there they are added up."""
+    if recipe.interpolation.factor == 1 or not interpolate.on_device(interpolator):
+        return Shutter(recipe.curve(), recipe.rounding)
+    from blurbench.synth.on_device import DeviceShutter
+
+    return DeviceShutter(recipe.curve(), recipe.rounding, str(interpolator.device))

@@ -6,13 +6,16 @@ A 240 fps video averaged as it is ghosts under fast motion (DeepDeblur-PyTorch i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
 
 import numpy as np
 
 from blurbench.registry import INTERPOLATORS
 from blurbench.types import F32, U8, U16
 from blurbench.video.source import Frame
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Interpolator(Protocol):
@@ -27,6 +30,21 @@ class Interpolator(Protocol):
     def between(self, a: F32, b: F32, times: Sequence[float]) -> F32:
         """a, b: (3, H, W) float32 in [0, 1]; times in (0, 1). Returns (len(times), 3, H, W) float32 in [0, 1]."""
         ...
+
+
+class OnDevice(Interpolator, Protocol):
+    """An interpolator that can leave its frames where it makes them. device: as torch names it; on `cpu`, `codes` is not asked for."""
+
+    device: torch.device
+
+    def codes(self, a: U8, b: U8, times: Sequence[float]) -> torch.Tensor:
+        """What `between` makes of a and b, (H, W, 3), rounded half up: (len(times), H, W, 3) uint8 on the device."""
+        ...
+
+
+def on_device(interpolator: Interpolator) -> TypeGuard[OnDevice]:
+    """Whether its frames lie on an accelerator."""
+    return str(getattr(interpolator, "device", "cpu")) != "cpu"
 
 
 class NoInterpolation:
@@ -59,10 +77,10 @@ def available(name: str) -> str | None:
 class Moment(NamedTuple):
     """A frame of the interpolated stream, its place in source frames (2.25: a quarter after frame 2), and seconds.
 
-    image: (H, W, 3) uint8, or of the source's own depth where nothing is inserted.
+    image: (H, W, 3) uint8, or of the source's own depth where nothing is inserted; a tensor where `on_device`.
     """
 
-    image: U8 | U16
+    image: U8 | U16 | torch.Tensor
     position: float
     time: float
 
@@ -85,15 +103,22 @@ def _inserted(
     a: Frame, b: Frame, index: int, interpolator: Interpolator, factor: int, wanted: Callable[[int], bool]
 ) -> Iterator[Moment | None]:
     steps = [step for step in range(1, factor) if wanted(index * factor + step)]
-    ends = _to_planes(a.image), _to_planes(b.image)
-    made: dict[int, U8] = {}
+    between = _between(a.image, b.image, interpolator)
+    made: dict[int, Any] = {}
     for step in range(1, factor):
         part = step / factor
         if step in steps and step not in made:
             chunk = [other for other in steps if other >= step][: interpolator.chunk]
-            between = interpolator.between(*ends, [other / factor for other in chunk])
-            made = {other: _to_image(planes) for other, planes in zip(chunk, between, strict=True)}
+            made = dict(zip(chunk, between([other / factor for other in chunk]), strict=True))
         yield Moment(made[step], index + part, a.time + (b.time - a.time) * part) if step in made else None
+
+
+def _between(a: U8 | U16, b: U8 | U16, interpolator: Interpolator) -> Callable[[Sequence[float]], Iterator[Any]]:
+    """From times to the 8-bit frames between a and b."""
+    if on_device(interpolator):
+        return lambda times: iter(interpolator.codes(a, b, times))  # type: ignore[arg-type]
+    ends = _to_planes(a), _to_planes(b)
+    return lambda times: map(_to_image, interpolator.between(*ends, times))
 
 
 def _to_planes(image: U8 | U16) -> F32:

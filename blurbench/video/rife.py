@@ -18,7 +18,7 @@ from torch.nn import functional
 from blurbench import device as devices
 from blurbench import fetch
 from blurbench import weights as files
-from blurbench.types import F32
+from blurbench.types import F32, U8
 
 _MULTIPLE = 32  # the coarsest block works at 1/8 of the size and halves it twice
 _CHUNK_ON_CPU = 2  # frames made at once: 0.2 GB at 960x540
@@ -97,13 +97,22 @@ class Rife:
     @torch.inference_mode()
     def between(self, a: F32, b: F32, times: Sequence[float]) -> F32:
         """a, b: (3, H, W) float32 in [0, 1]; times in (0, 1). Returns (len(times), 3, H, W) float32 in [0, 1]; one batch."""
-        height, width = a.shape[1:]
+        return np.asarray(self._between(torch.from_numpy(np.stack([a, b])).to(self.device), times).cpu().numpy())
+
+    @torch.inference_mode()
+    def codes(self, a: U8, b: U8, times: Sequence[float]) -> torch.Tensor:
+        """The same of pictures (H, W, 3) uint8, rounded half up: (len(times), H, W, 3) uint8, left on the device."""
+        pair = torch.from_numpy(np.stack([a, b])).to(self.device).movedim(-1, 1)
+        return (self._between(pair / 255, times) * 255 + 0.5).to(torch.uint8).movedim(1, -1)
+
+    def _between(self, pair: torch.Tensor, times: Sequence[float]) -> torch.Tensor:
+        height, width = pair.shape[2:]
         moments = torch.tensor(times, dtype=self._kind, device=self.device)
-        pair = torch.from_numpy(np.stack([a, b])).to(self.device, self._kind)
-        padded = functional.pad(pair, (0, -width % _MULTIPLE, 0, -height % _MULTIPLE), mode="replicate")
+        padded = functional.pad(pair.to(self._kind), (0, -width % _MULTIPLE, 0, -height % _MULTIPLE), mode="replicate")
         first, second = (picture.expand(len(moments), -1, -1, -1) for picture in padded[:, None])
         frames, _ = self._network(first, second, moments)
-        return np.asarray(frames[..., :height, :width].clamp(0, 1).float().cpu().numpy())
+        inside: torch.Tensor = frames[..., :height, :width]
+        return inside.clamp(0, 1).float()
 
 
 def used(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -68,6 +68,13 @@ def test_sizes_are_padded_and_times_come_in_order(rife):
     assert near_a < near_b
 
 
+def test_codes_are_the_frames_rounded_half_up(rife):
+    a, b = ((image(50, 70, phase).transpose(1, 2, 0) * 255).astype(np.uint8) for phase in (0.0, 0.5))
+    codes = rife.codes(a, b, [0.25, 0.75])
+    frames = rife.between(*(picture.transpose(2, 0, 1).astype(np.float32) / 255 for picture in (a, b)), [0.25, 0.75])
+    np.testing.assert_array_equal(codes.numpy(), np.floor(frames.transpose(0, 2, 3, 1) * np.float32(255) + np.float32(0.5)))
+
+
 @pytest.mark.parametrize("name", ["flow", "rife"])
 def test_real_middle_frames(shared, rife, name):
     """Six triples of real video, at least 4 dB better than the mean of the neighbours."""
