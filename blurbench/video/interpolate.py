@@ -43,8 +43,8 @@ class OnDevice(Interpolator, Protocol):
 
 
 def on_device(interpolator: Interpolator) -> TypeGuard[OnDevice]:
-    """Whether its frames lie on an accelerator."""
-    return str(getattr(interpolator, "device", "cpu")) != "cpu"
+    """Whether its frames lie on an accelerator, and can stay there."""
+    return hasattr(interpolator, "codes") and str(getattr(interpolator, "device", "cpu")) != "cpu"
 
 
 class NoInterpolation:

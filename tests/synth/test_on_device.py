@@ -79,6 +79,16 @@ def test_samples_are_those_of_the_processor(tmp_path, device, curve):
             np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
 
 
+def test_a_strangers_frames_come_as_arrays(tmp_path):
+    """An interpolation method that works on a device and knows nothing of `codes`."""
+    stranger = interpolate.load("flow")
+    stranger.device = torch.device("cpu:0")
+    assert not interpolate.on_device(stranger)
+    path = tmp_path / "mine.toml"
+    path.write_text(HEAD + WINDOWS)
+    assert next(iter(expose.Samples(Frames(panned(8, 3)), recipes.read(path), stranger, lambda: None)))["blurry"].any()
+
+
 def test_without_insertion_the_processor_adds(tmp_path, monkeypatch):
     """Nothing is made on the device, so nothing is sent there."""
     path = tmp_path / "mine.toml"
