@@ -120,7 +120,7 @@ def loss(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torc
     return {name: (made.float() - wanted).square().sum() / sharp.numel() for name, (made, wanted) in scales.items()}
 
 
-def _card(suffix: str, name: str, training_data: str) -> MethodCard:
+def _card(suffix: str, name: str, training_data: str, weights: str) -> MethodCard:
     return MethodCard(
         id=f"noroozi2017{suffix}",
         title=f"DeblurNet ({name})",
@@ -133,15 +133,20 @@ def _card(suffix: str, name: str, training_data: str) -> MethodCard:
   year = {2017}
 }""",
         training_data=training_data,
-        weights="the authors never released theirs; train it",
+        weights=weights,
         released="never",
     )
 
 
 class Noroozi2017(Method):
-    """DeblurNet^WILD with the weights of `blurbench train`."""
+    """DeblurNet^WILD with the weights of `blurbench train`; those of a small network are shipped."""
 
-    card: ClassVar[MethodCard] = _card("", "WILD", "averages of 7 to 23 frames at 240 fps, as the recipe `wild` makes them")
+    card: ClassVar[MethodCard] = _card(
+        suffix="",
+        name="WILD",
+        training_data="averages of 7 to 23 frames at 240 fps, as the recipe `wild` makes them",
+        weights="shipped, of a small network; the authors never released theirs",
+    )
     capabilities: ClassVar[Capabilities] = Capabilities(frames=1, multiple=4, resources=Resources(gpu=True, memory_gb=3.0))
     training: ClassVar[Training] = Training(network=DeblurNet, recipe="noroozi2017", stages={"deblur": Stage(players=(Player(loss),))})
 
@@ -170,7 +175,10 @@ class Noroozi2017SI(Noroozi2017):
     """DeblurNet^SI: trained on pictures blurred by one kernel each."""
 
     card = _card(
-        "-si", "SI, shift-invariant training", "pictures convolved with one kernel each, as the recipe `synthetic-uniform` makes them"
+        suffix="-si",
+        name="SI, shift-invariant training",
+        training_data="pictures convolved with one kernel each, as the recipe `synthetic-uniform` makes them",
+        weights="the authors never released theirs; train it",
     )
 
 
