@@ -33,8 +33,9 @@ def compare(run_a: str, run_b: str, columns: tuple[str, ...], level: float, form
         _show(comparison)
     else:
         click.echo(comparison.csv() if form == "csv" else comparison.json(), nl=form == "json")
-    for column, reason in comparison.left_out.items():
-        say(f"{column} is left out: {reason}")
+    for reason in dict.fromkeys(comparison.left_out.values()):
+        same = [column for column, why in comparison.left_out.items() if why == reason]
+        say(f"left out: {', '.join(same)}: {reason}")
     for note in comparison.notes:
         say(f"note: {note}")
 

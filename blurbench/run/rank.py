@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blurbench.errors import RecordError, UnknownNameError
+from blurbench.errors import PredictionError, RecordError, UnknownNameError
 from blurbench.metrics.paired import smallest_p
 from blurbench.metrics.protocol import Column
 from blurbench.metrics.ranks import Rank, ranks
@@ -59,7 +59,10 @@ def rank(paths: Sequence[Path | str], column: str = "", level: float = 0.95) -> 
         common_rules(first, other)
         common_videos(first, other)
         require_same_metric(first, other, column)
-    systems = {each.name: each.column(column) for each in scored}
+    try:
+        systems = {each.name: each.column(column) for each in scored}
+    except PredictionError as error:
+        raise PredictionError(f"{error} in column {column}; leave it out, or give another --column") from None
     placed = ranks(systems, videos, found.better, average=found.average, level=level)
     count = len({*videos.values()})
     pairs = len(scored) * (len(scored) - 1) // 2

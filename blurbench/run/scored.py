@@ -34,7 +34,13 @@ class Scored:
         return cls(name or run.name, run, table)
 
     def column(self, name: str) -> dict[str, float | None]:
-        """Scores by sample id, None for all in a column that the run does not have."""
+        """Scores by sample id, None for all in a column that the run does not have.
+
+        Raises PredictionError for a column in which the record says why it is empty.
+        """
+        value = self.run.values.get(name)
+        if value and value.mean is None and (reason := self.run.empty.get(name)):
+            raise PredictionError(f"{self.name} has no values ({reason})")
         if name not in self.table:
             return dict.fromkeys(self.table["sample"])
         return dict(zip(self.table["sample"], self.table[name].astype(float), strict=True))

@@ -15,6 +15,7 @@ from blurbench.errors import BlurbenchError, PredictionError, RecordError, Unkno
 from blurbench.metrics import protocol as protocols
 from blurbench.metrics.statistics import interval
 from blurbench.run.compare import compare
+from blurbench.run.record import Value
 from blurbench.store.reader import open_dataset
 from tests.cli.runs import IDS, VIDEOS, hard
 from tests.conftest import command
@@ -99,6 +100,21 @@ def test_macro_columns_are_compared_over_videos(run, tmp_path):
     (row,) = compare(*paths).rows
     assert row.difference == pytest.approx(np.mean([VIDEOS.count(video) for video in sorted(set(VIDEOS))]))
     assert row.difference < longest.mean() - 0.1
+
+
+def centre_only(run, folder):
+    """A run of a method that gives one frame."""
+    nothing = np.full(len(IDS), math.nan)
+    empty = dict.fromkeys(("psnr", "ssim"), "the method gives the centre frame only")
+    values = {"psnr-centre": Value(30.0), "psnr": Value(None), "ssim": Value(None)}
+    return run(folder, "second", {"psnr-centre": hard(), "psnr": nothing, "ssim": nothing}, values=values, empty=empty)
+
+
+def test_what_a_run_does_not_have_is_told_once_with_its_reason(run, tmp_path):
+    whole = run(tmp_path / "a", "first", {name: hard() for name in ("psnr-centre", "psnr", "ssim")})
+    done = invoke(whole, centre_only(run, tmp_path / "b"))
+    assert done.exit_code == 0, done.output
+    assert "left out: psnr, ssim: B has no values (the method gives the centre frame only)\n" in done.stderr
 
 
 def test_missing_in_both_is_counted(run, tmp_path):

@@ -11,6 +11,7 @@ from blurbench.cli import blurbench
 from blurbench.errors import PredictionError, RecordError, UnknownNameError
 from blurbench.run.rank import rank
 from tests.cli.runs import IDS, hard
+from tests.cli.test_compare import centre_only
 
 
 @pytest.fixture
@@ -52,6 +53,12 @@ def test_one_method_with_two_weights_goes_by_its_records(run, tmp_path):
     paths = [run(tmp_path / each["sha256"][0], "same", {"psnr": hard()}, weights=each) for each in weights]
     expected = {f"same-{letter * 8}__genblur-rendered-test-ffffffff__blurbench-1-v1" for letter in "ab"}
     assert rank(paths, "psnr").ranks.keys() == expected
+
+
+def test_a_run_without_the_column_is_named(board, run, tmp_path):
+    mend = "leave it out, or give another --column"
+    with pytest.raises(PredictionError, match=rf"^second has no values \(the method gives the centre frame only\) in column psnr; {mend}$"):
+        rank([board[0], centre_only(run, tmp_path)], "psnr")
 
 
 def test_few_videos_tell_nothing_apart(run, tmp_path):
