@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import _thread
 import importlib
+import signal
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -58,7 +58,7 @@ def _again(lost: UnraisableHookArgs) -> None:
     """Repeats a Ctrl-C that arrived in a callback which cannot raise, as h5py's weak references are; without this it would be ignored."""
     if issubclass(lost.exc_type, KeyboardInterrupt):
         # Not at once: that would raise in here, where it is lost as well.
-        soon = threading.Timer(0.02, _thread.interrupt_main)
+        soon = threading.Timer(0.02, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
         soon.daemon = True
         soon.start()
     else:
