@@ -2,9 +2,10 @@
 
     python benchmarks/bench_methods.py [--methods a,b] [--size 1280x720] [--threads 1] [--out TABLE.csv]
 
-Each method runs in a process of its own, whose peak memory (libraries included, 0.3 to 0.5 GB) is the method's. Weights are those
-shipped, else random: they change no cost. Methods of any number of frames give seven. For zhang2019 and zhang2021 the processor time of
-`predict` and of nothing but their networks is compared in one process, for zhang2021 also its warps with a loop over the offsets.
+Each method runs in a process of its own, whose peak memory (libraries included, 0.3 to 0.5 GB) is the method's. Networks are as wide as in
+the paper, their weights random, which changes no cost. Methods of any number of frames give seven. For zhang2019 and zhang2021 the
+processor time of `predict` and of nothing but their networks is compared in one process, for zhang2021 also its warps with a loop over the
+offsets.
 On a busy machine seconds are too long; CPU seconds, those of all threads, then say more.
 """
 
@@ -27,7 +28,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import methods
-from blurbench.baselines import gong2017, jin2018, nah2017, shen2020, tao2018, zhang2019, zhang2021, zhong2022
+from blurbench.baselines import gong2017, zhang2020, zhong2022
 from blurbench.baselines._zhang2021_offsets import reblur, warp
 from blurbench.methods import Method, Request, method_class
 from blurbench.registry import METHODS
@@ -39,37 +40,24 @@ from blurbench.video.textures import dead_leaves
 FRAMES = 7
 WARM_UP = (64, 96)
 COLUMNS = ("method", "width", "height", "frames", "seconds", "cpu_seconds", "peak_mib", "parameters", "multiply_adds", "weights")
-NETWORKS: dict[str, Callable[[], nn.Module]] = {
+UNTRAINED: dict[str, Callable[[], nn.Module]] = {
     "gong2017": gong2017.MotionFlow,
-    "jin2018": jin2018.Sequence,
-    "nah2017": nah2017.MSResNet,
-    "shen2020": shen2020.Recurrent,
-    "shen2020-video": shen2020.Recurrent,
-    **{name: tao2018.NETWORKS[name] for name in ("tao2018", "tao2018-color", "tao2018-gray")},
-    "zhang2019": zhang2019.MultiPatch,
-    "zhang2019-1248": lambda: zhang2019.MultiPatch(4),
-    "zhang2019-stack4": zhang2019.Stack,
-    "zhang2021": zhang2021.MotionETR,
-    "zhang2021-paper": lambda: zhang2021.MotionETR(as_released=False),
-    "zhang2021-reblur": zhang2021.MotionETR,
-    "zhong2022": zhong2022.Animation,
-    "zhong2022-annotated": lambda: zhong2022.Animation(predicting=False),
-    "zhong2022-deterministic": zhong2022.Animation,
+    "zhang2020-bg": zhang2020.Generator,
+    "zhang2020-iterated": zhang2020.Generator,
     "zhong2022-video": lambda: zhong2022.Animation(predicting=False),
 }
-"""What the methods without shipped weights are built on."""
+"""The networks of methods that have no training of their own."""
 
 
 def build(name: str) -> tuple[Method, str]:
-    """A method, and which weights it has: random ones, those shipped, for two classical ones a kernel, or none."""
+    """A method with the network of its paper, and which weights it has: random ones, for two classical ones a kernel, or none."""
     cls: Any = method_class(name)
     if name in ("wiener", "richardson-lucy"):
         return cls(kernels.kernel(17, 9)), "kernel given"
     if not cls.card.wants_weights:
-        method = cls.load()
-        return method, "shipped" if method.weights else "none"
+        return cls.load(), "none"
     torch.manual_seed(0)
-    return cls(NETWORKS[name]()), "random"
+    return cls(cls.training.network() if cls.training else UNTRAINED[name]()), "random"
 
 
 def sample(height: int, width: int) -> Sample:
