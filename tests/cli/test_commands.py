@@ -177,6 +177,7 @@ def waits():
     del handle
     time.sleep(120)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite started in the background of a shell ignores Ctrl-C
 cli._Commands.get_command = lambda self, context, name: waits
 sys.argv = ["blurbench", "doctor"]
 cli.main()
