@@ -144,7 +144,7 @@ class Noroozi2017(Method):
     card: ClassVar[MethodCard] = _card(
         suffix="",
         name="WILD",
-        training_data="averages of 7 to 23 frames at 240 fps, as the recipe `wild` makes them",
+        training_data="averages of 7 to 23 frames at 240 fps, as the recipe `wild` makes them; the shipped ones on rendered footage",
         weights="shipped, of a small network; the authors never released theirs",
     )
     capabilities: ClassVar[Capabilities] = Capabilities(frames=1, multiple=4, resources=Resources(gpu=True, memory_gb=3.0))

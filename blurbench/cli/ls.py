@@ -158,7 +158,7 @@ def _about(card: MethodCard) -> str:
     told = card.released not in ("", "never")
     lines = {"released": card.released} if told else {"weights": card.weights or "none needed"}
     if card.released:
-        lines |= {"licence": card.licence, "trained on": card.training_data}
+        lines |= {"licence": card.licence, "the authors' were trained on" if told else "trained on": card.training_data}
     file = (weights.found(card.keeper) or weights.shipped_file(card.keeper)) if card.wants_weights else None
     try:
         written = weights.card(file) if file else {}

@@ -186,7 +186,8 @@ def test_every_method_has_one_row_with_the_state_of_its_weights(kept):
     assert rows["zhang2020"] == "shipped"
     assert rows["jin2018"] == f"found at {kept}/jin2018.safetensors"
     assert rows["purohit2019"] == "shipped"
-    assert rows["zhang2021"] == f"place zhang2021.safetensors at {kept}"
+    assert rows["shen2020"] == f"place shen2020.safetensors at {kept}"
+    assert rows["zhang2021"] == f"shipped: a small network of our training; for the authors' place zhang2021.safetensors at {kept}"
     assert rows["zhang2021-paper"] == rows["gong2017"] == "never released"
     assert rows["copy-blur"] == rows["wiener"] == rows["xu2013-type"] == "none needed"
     assert "dmphn" not in rows, "an alias is no method of its own"
@@ -194,13 +195,15 @@ def test_every_method_has_one_row_with_the_state_of_its_weights(kept):
 
 def test_what_is_known_of_weights_in_words(kept):
     blocks = {block.partition(":")[0]: block.splitlines() for block in listed("-v").split("\n\n") if block}
-    zhang2021 = "latest_net_offset.pth (quadratic) and latest_net_deblur.pth of github.com/yjzhang96/Motion-ETR"
-    assert blocks["zhang2021"][0] == f"zhang2021: place zhang2021.safetensors at {kept}"
-    assert blocks["zhang2021"][1].startswith(f"  released: {zhang2021} (")
-    assert blocks["zhang2021"][2:] == [
+    assert blocks["shen2020"] == [
+        f"shen2020: place shen2020.safetensors at {kept}",
+        "  released: adobe_bin.pth by the download link of github.com/laomao0/BIN",
         "  licence: Apache-2.0 (this code, re-implemented); official weights: see their repository",
-        "  trained on: GoPro",
+        "  the authors' were trained on: Adobe240 at 640x352, averages of 11 frames as stored, every 8 frames",
     ]
+    zhang2021 = "latest_net_offset.pth (quadratic) and latest_net_deblur.pth of github.com/yjzhang96/Motion-ETR"
+    assert blocks["zhang2021"][1].startswith(f"  released: {zhang2021} (")
+    assert {"  the authors' were trained on: GoPro", "  in the file, dataset: genblur-rendered"} < set(blocks["zhang2021"])
     assert blocks["jin2018"][-2:] == ["  in the file, source: a mirror", "  in the file, files: [1]"]
     assert blocks["nah2017"][-1].startswith(f"  in the file: BROKEN: weights file {kept}/nah2017.safetensors cannot be read (")
     assert "  weights: shipped; the authors never released theirs" in blocks["zhang2020"]
