@@ -145,7 +145,7 @@ def _tensors(held: object) -> dict[str, Any] | torch.Tensor | None:
 def _card(card: MethodCard, used: list[Path], told: dict[str, str]) -> dict[str, Any]:
     """What the file says of itself. Where no official weights exist, nothing is known but what the user tells."""
     known = {"source": card.released, "training_data": card.training_data, "licence": card.licence}
-    if card.released in ("", "never"):
+    if not card.official:
         known = dict.fromkeys(known, NOT_TOLD)
     files = []
     for path in used:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MethodCard:
-    """What a reader of a leaderboard wants to know. `training_data` is that of the shipped or official weights."""
+    """What a reader of a leaderboard wants to know. training_data: of the official weights, where there are none of the shipped."""
 
     id: str
     title: str
@@ -47,6 +47,16 @@ class MethodCard:
     """The files of the official weights and where their authors put them; "never" where nobody released any that fit."""
     weights_of: str = ""
     """The method whose kept weights are this one's as well, where it is another interface to the same networks."""
+
+    @property
+    def official(self) -> bool:
+        """Whether the authors released weights that fit."""
+        return self.released not in ("", "never")
+
+    @property
+    def data_label(self) -> str:
+        """What `training_data` is to be called: a small network that ships instead of official weights saw other data."""
+        return "the authors' were trained on" if self.official else "trained on"
 
     @property
     def keeper(self) -> str:
@@ -186,7 +196,7 @@ def load_method(name: str, weights: Path | str | None = None, device: str = "cpu
 def remarks(method: Method) -> list[str]:
     """What a user must know of the weights: that they are shipped ones, where the authors released others."""
     card = method.card
-    if method.weights is None or method.weights.origin != "shipped" or card.released in ("", "never"):
+    if method.weights is None or method.weights.origin != "shipped" or not card.official:
         return []
     name, keeper = card.id, card.keeper
     theirs = f"for the authors' give --weights, or run `blurbench convert-weights {keeper}` once ({card.released})"

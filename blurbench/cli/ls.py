@@ -155,10 +155,9 @@ def _about(card: MethodCard) -> str:
     from blurbench import weights
     from blurbench.errors import WeightsError
 
-    told = card.released not in ("", "never")
-    lines = {"released": card.released} if told else {"weights": card.weights or "none needed"}
+    lines = {"released": card.released} if card.official else {"weights": card.weights or "none needed"}
     if card.released:
-        lines |= {"licence": card.licence, "the authors' were trained on" if told else "trained on": card.training_data}
+        lines |= {"licence": card.licence, card.data_label: card.training_data}
     file = (weights.found(card.keeper) or weights.shipped_file(card.keeper)) if card.wants_weights else None
     try:
         written = weights.card(file) if file else {}

@@ -71,7 +71,7 @@ def method(id: str, boards: Sequence[Board]) -> Card:
     said = [] if known else ["This blurbench knows no method of that name: it is what the run record or the paper says."]
     said += ["Trivial: it shows what a number is worth."] if id in TRIVIAL else []
     facts = [("paper", known.paper), ("licence", known.licence), ("weights", known.weights or "none needed")] if known else []
-    facts += [("trained on", known.training_data), ("released", known.released)] if known and known.released else []
+    facts += [(known.data_label, known.training_data), ("released", known.released)] if known and known.released else []
     said += [f"The first {_MOST} of {len(rows):,} numbers are listed; the boards have all."] if len(rows) > _MOST else []
     head = ["board", "variant", "weights", "column", "value", "record"]
     table = Table("Numbers", head, [_method_row(board, row) for board, row in rows[:_MOST]], numbers=["value"])

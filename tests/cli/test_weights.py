@@ -203,7 +203,12 @@ def test_what_is_known_of_weights_in_words(kept):
     ]
     zhang2021 = "latest_net_offset.pth (quadratic) and latest_net_deblur.pth of github.com/yjzhang96/Motion-ETR"
     assert blocks["zhang2021"][1].startswith(f"  released: {zhang2021} (")
-    assert {"  the authors' were trained on: GoPro", "  in the file, dataset: genblur-rendered"} < set(blocks["zhang2021"])
+    assert blocks["zhang2021"][0].endswith(f" place zhang2021.safetensors at {kept}")
+    assert blocks["zhang2021"][2:4] == [
+        "  licence: Apache-2.0 (this code, re-implemented); official weights: see their repository",
+        "  the authors' were trained on: GoPro",
+    ]
+    assert {"  in the file, dataset: genblur-rendered", "  in the file, size: small"} < set(blocks["zhang2021"])
     assert blocks["jin2018"][-2:] == ["  in the file, source: a mirror", "  in the file, files: [1]"]
     assert blocks["nah2017"][-1].startswith(f"  in the file: BROKEN: weights file {kept}/nah2017.safetensors cannot be read (")
     assert "  weights: shipped; the authors never released theirs" in blocks["zhang2020"]
