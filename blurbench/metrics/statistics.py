@@ -51,8 +51,7 @@ def interval(
     that is not between 0 and 1.
     """
     numbers = _numbers(values, clusters)
-    if not 0 < level < 1:
-        raise PredictionError(f"level is {level}, expected a number between 0 and 1, e.g. 0.95")
+    require_level(level)
     mean = _mean(numbers)
     sums, counts, labels = per_video(numbers, clusters)
     if len(labels) == 1 or not np.isfinite(sums).all():
@@ -64,6 +63,12 @@ def interval(
     error = float(jackknife(sums, counts)[1])
     above, below = (float(np.clip(end, -farthest, farthest)) * error for end in (deviations[-1 - outside], deviations[outside]))
     return Interval(mean, mean - above, mean - below)
+
+
+def require_level(level: float) -> None:
+    """Raises PredictionError for a level of confidence that is none."""
+    if not 0 < level < 1:
+        raise PredictionError(f"level is {level}, expected a number between 0 and 1, e.g. 0.95")
 
 
 def averages(

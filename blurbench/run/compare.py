@@ -12,8 +12,9 @@ from pathlib import Path
 from blurbench.errors import PredictionError, RecordError, UnknownNameError
 from blurbench.metrics.paired import Paired, paired, smallest_p
 from blurbench.metrics.protocol import Column
+from blurbench.metrics.statistics import require_level
 from blurbench.run.record import RunRecord
-from blurbench.run.scored import Scored, common_rules, common_videos, require_level, require_same_metric
+from blurbench.run.scored import Scored, common_rules, common_videos, require_same_metric
 
 
 @dataclass(frozen=True)

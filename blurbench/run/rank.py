@@ -12,8 +12,9 @@ from blurbench.errors import PredictionError, RecordError, UnknownNameError
 from blurbench.metrics.paired import smallest_p
 from blurbench.metrics.protocol import Column
 from blurbench.metrics.ranks import Rank, ranks
+from blurbench.metrics.statistics import require_level
 from blurbench.run.record import rules_of
-from blurbench.run.scored import Scored, common_rules, common_videos, require_level, require_same_metric
+from blurbench.run.scored import Scored, common_rules, common_videos, require_same_metric
 
 if TYPE_CHECKING:
     import pandas as pd

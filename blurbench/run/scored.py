@@ -50,12 +50,6 @@ class Scored:
         return dict(zip(self.table["sample"], self.table["video"], strict=True))
 
 
-def require_level(level: float) -> None:
-    """Raises PredictionError for a level of confidence that is none."""
-    if not 0 < level < 1:
-        raise PredictionError(f"level is {level}, expected a number between 0 and 1, e.g. 0.95")
-
-
 def common_rules(a: Scored, b: Scored) -> Protocol:
     """The protocol of both. Raises RecordError where the runs cannot stand beside each other."""
     one, two = a.run, b.run
