@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from blurbench.cli._terminal import progress, say, table
+from blurbench.cli._terminal import by_reason, progress, say, table
 from blurbench.metrics.protocol import Column
 from blurbench.report.board import Board, Row
 from blurbench.report.typeset import difference, number, seconds
@@ -47,7 +47,8 @@ def show_record(record: RunRecord, folder: str | Path) -> None:
         rows.append([column.name, number(value.mean, column, rules.psnr_cap), _range(value), column.unit, column.description])
     say(f"\n{record.dataset}, split {record.split}, protocol {rules.id} version {rules.version}:")
     table(["column", "mean", "95 % interval", "unit", "what it is"], rows)
-    for reason, names in _reasons(record).items():
+    empty = {name: reason for name, reason in record.empty.items() if record.values[name].mean is None}
+    for reason, names in by_reason(empty).items():
         say(f"empty: {', '.join(names)}: {reason}")
     took = "" if record.seconds is None else f", {record.seconds:.3f} s a sample on {record.device}"
     say(f"{record.samples} samples of {record.videos} videos{took}")
@@ -89,15 +90,6 @@ def _cell(row: Row, column: Column, cap: float) -> str:
     if cell.published is not None and not row.measured:
         return cell.published.printed
     return f"{number(cell.mean, column, cap)} {difference(cell, column)}".strip()
-
-
-def _reasons(record: RunRecord) -> dict[str, list[str]]:
-    """The columns without a value, by reason."""
-    found: dict[str, list[str]] = {}
-    for name, reason in record.empty.items():
-        if record.values[name].mean is None:
-            found.setdefault(reason, []).append(name)
-    return found
 
 
 def _range(value: Value) -> str:

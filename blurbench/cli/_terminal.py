@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -108,3 +108,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 def _is_number(cell: object) -> bool:
     text = str(cell).split(" ")[0].lstrip("-≥")
     return text == "" or text.replace(".", "", 1).isdigit()
+
+
+def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
+    """From column -> reason to reason -> columns, so that each is told once."""
+    found: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        found.setdefault(reason, []).append(name)
+    return found

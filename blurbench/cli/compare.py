@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from blurbench.cli._terminal import say, table
+from blurbench.cli._terminal import by_reason, say, table
 
 if TYPE_CHECKING:
     from blurbench.run.compare import Comparison, Row
@@ -33,9 +33,8 @@ def compare(run_a: str, run_b: str, columns: tuple[str, ...], level: float, form
         _show(comparison)
     else:
         click.echo(comparison.csv() if form == "csv" else comparison.json(), nl=form == "json")
-    for reason in dict.fromkeys(comparison.left_out.values()):
-        same = [column for column, why in comparison.left_out.items() if why == reason]
-        say(f"left out: {', '.join(same)}: {reason}")
+    for reason, names in by_reason(comparison.left_out).items():
+        say(f"left out: {', '.join(names)}: {reason}")
     for note in comparison.notes:
         say(f"note: {note}")
 
