@@ -48,14 +48,15 @@ def score(
     if stored.header and name:
         raise PredictionError(f"{folder} says that {stored.header.method} made it, but the name {name!r} was given; leave it out")
     ids = data.ids(split)
+    if stored.header:
+        stored.header.check(data, split, folder)
+    stored.check_names(ids)
+    names = [each.id if isinstance(each, Protocol) else each for each in given]
+    command = command_line("score", dataset=dataset, split=split, protocol=names, name=name)
     task = _Task(folder, data.folder, split, tuple(rules), allow_failures)
     with _scoring(task, min(workers, len(ids))) as outcomes_of:
         digest = stored.digest(workers)
-        names = [each.id if isinstance(each, Protocol) else each for each in given]
-        command = command_line("score", dataset=dataset, split=split, protocol=names, name=name)
         header = stored.header or _plain(data, split, name or folder.name, digest, f"{command} {folder}")
-        header.check(data, split, folder)
-        stored.check_names(ids)
         if warning := _first_look(data, split, stored):
             note(warning)
         journal = Path(out) / f".{digest[:12]}-{header.fingerprint[:8]}-{'+'.join(each.id for each in rules)}.unfinished"
