@@ -144,7 +144,7 @@ def test_make_dataset_is_the_same_with_two_workers_and_is_not_made_twice(made, t
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_run_goes_on(tmp_path, kind):
-    arguments = ["make-dataset", "genblur", "--clips", "train=0", "--clips", "test=3", "--size", "160x96", "--frames", "64"]
+    arguments = ["make-dataset", "genblur", "--clips", "train=0", "--clips", "test=6", "--size", "160x96", "--frames", "64"]
     # A suite started in the background of a shell ignores Ctrl-C, and so would what it starts.
     heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     command_line = [sys.executable, "-m", "blurbench.cli", *arguments]
