@@ -97,7 +97,7 @@ def started(network: _Network) -> _Network:
 
 PREDICTING = Stage(
     players=(Player(judge, ("discriminator",)), Player(generate, ("network.predictor", "encoder"))),
-    helpers={"encoder": lambda: started(Encoder()), "discriminator": lambda: started(Discriminator())},
+    helpers={"encoder": lambda **small: started(Encoder(**small)), "discriminator": lambda **small: started(Discriminator(**small))},
     extras=("guidance",),
     settings=("encoded", "prior", "cross_entropy", "divergence"),
 )

@@ -25,7 +25,8 @@ LATENT = 4
 SIDE = 256
 """Height and width of the pictures that the predictor takes."""
 
-_WIDTHS = (64, 128, 256, 512, 512, 512, 512, 512)
+WIDTHS = (64, 128, 256, 512, 512, 512, 512, 512)
+"""Channels of the predictor's levels."""
 
 
 class Stage(nn.Module):
@@ -127,15 +128,15 @@ class Level(nn.Module):
     def __init__(self, depth: int, width: float = 1.0) -> None:
         super().__init__()
         self.depth = depth
-        inputs, inner = (scaled(_WIDTHS[depth - 1], width) if depth else 3), scaled(_WIDTHS[depth], width)
+        inputs, inner = (scaled(WIDTHS[depth - 1], width) if depth else 3), scaled(WIDTHS[depth], width)
         down = nn.Conv2d(inputs + LATENT, inner, 4, stride=2, padding=1)
         if not depth:
             self.down = nn.Sequential(down)
-        elif depth < len(_WIDTHS) - 1:
+        elif depth < len(WIDTHS) - 1:
             self.down = nn.Sequential(nn.LeakyReLU(0.2), down, nn.InstanceNorm2d(inner))
         else:
             self.down = nn.Sequential(nn.LeakyReLU(0.2), down)  # one pixel has no variance to be divided by
-        self.submodule = Level(depth + 1, width) if depth < len(_WIDTHS) - 1 else None
+        self.submodule = Level(depth + 1, width) if depth < len(WIDTHS) - 1 else None
         joined = inner if self.submodule is None else 2 * inner
         up = nn.ConvTranspose2d(joined, inputs if depth else CLASSES, 4, stride=2, padding=1)
         self.up = nn.Sequential(nn.ReLU(), up, nn.InstanceNorm2d(inputs)) if depth else nn.Sequential(nn.ReLU(), up)
@@ -160,16 +161,17 @@ class Level(nn.Module):
 class Encoder(nn.Module):
     """The guidance predictor's encoder P_E: one-hot guidance (B, 5, 256, 256) to mean and log-variance, each (B, 4); 2,590,024 parameters.
 
-    For training only.
+    For training only. width: share of all hidden channels, see `scaled`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
-        first = nn.Conv2d(CLASSES, 64, 4, stride=2, padding=1)
-        blocks = (Halving(inputs, outputs) for inputs, outputs in pairwise((64, 128, 192, 256, 256)))
+        channels = [scaled(each, width) for each in (64, 128, 192, 256, 256)]
+        first = nn.Conv2d(CLASSES, channels[0], 4, stride=2, padding=1)
+        blocks = (Halving(inputs, outputs) for inputs, outputs in pairwise(channels))
         self.conv = nn.Sequential(first, *blocks, nn.LeakyReLU(0.2), nn.AvgPool2d(8))
-        self.fc = nn.Sequential(nn.Linear(256, LATENT))
-        self.fcVar = nn.Sequential(nn.Linear(256, LATENT))
+        self.fc = nn.Sequential(nn.Linear(channels[-1], LATENT))
+        self.fcVar = nn.Sequential(nn.Linear(channels[-1], LATENT))
 
     def forward(self, guidance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         features = self.conv(guidance).flatten(1)
@@ -199,13 +201,13 @@ class Halving(nn.Module):
 class Discriminator(nn.Module):
     """The discriminator: guidance (B, 5, H, W), soft or one-hot, to a score for each patch at two scales; 3,462,050 parameters.
 
-    The picture is not seen. For training only.
+    The picture is not seen. For training only. width: share of all hidden channels, see `scaled`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
-        self.model_0 = nn.Sequential(*_patches(64))
-        self.model_1 = nn.Sequential(*_patches(32))
+        self.model_0 = nn.Sequential(*_patches(scaled(64, width)))
+        self.model_1 = nn.Sequential(*_patches(scaled(32, width)))
 
     def forward(self, guidance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Scores (B, 1, H/8 - 2, W/8 - 2) at full and (B, 1, H/16 - 2, W/16 - 2) at half size, for H and W multiples of 16."""

@@ -48,13 +48,14 @@ from torch.nn import functional as F
 from blurbench import weights as files
 from blurbench.baselines._network import as_batch, as_frames, described, placed
 from blurbench.baselines._shen2020_losses import outputs
+from blurbench.baselines._width import scaled, width_of
 from blurbench.errors import PredictionError, WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
 from blurbench.train.recipe import Stage, Training, alone
 from blurbench.types import F32
 
-WIDTH = 96
-"""Channels of a unit."""
+CHANNELS = 96
+"""Of a unit."""
 
 GROWTH = 32
 """Channels that a convolution of a dense block adds."""
@@ -74,11 +75,11 @@ CELLS = (
 
 
 class _Grow(nn.Module):
-    """x beside relu(conv(x)): 32 channels more."""
+    """x beside relu(conv(x))."""
 
-    def __init__(self, inputs: int) -> None:
+    def __init__(self, inputs: int, growth: int) -> None:
         super().__init__()
-        self.conv = nn.Sequential(_convolution(inputs, GROWTH), nn.ReLU(inplace=True))
+        self.conv = nn.Sequential(_convolution(inputs, growth), nn.ReLU(inplace=True))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.cat([x, self.conv(x)], dim=1)
@@ -87,10 +88,10 @@ class _Grow(nn.Module):
 class _Dense(nn.Module):
     """Residual dense block: four convolutions that each see all before them, a 1x1 fusion, and x added."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int, growth: int) -> None:
         super().__init__()
-        self.convs = nn.Sequential(*(_Grow(WIDTH + step * GROWTH) for step in range(4)))
-        self.LFF = _convolution(WIDTH + 4 * GROWTH, WIDTH, 1)
+        self.convs = nn.Sequential(*(_Grow(channels + step * growth, growth) for step in range(4)))
+        self.LFF = _convolution(channels + 4 * growth, channels, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         change: torch.Tensor = self.LFF(self.convs(x))
@@ -100,12 +101,13 @@ class _Dense(nn.Module):
 class Unit(nn.Module):
     """One frame from `count` pictures (B, 3, H, W); names are those of the checkpoints."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, width: float = 1.0) -> None:
         super().__init__()
-        self.SFENet1, self.SFENet2 = _convolution(12 * count, WIDTH, 5), _convolution(WIDTH, WIDTH)
-        self.RDBs = nn.ModuleList(_Dense() for _ in range(12))
-        self.GFF = nn.Sequential(_convolution(12 * WIDTH, WIDTH, 1), _convolution(WIDTH, WIDTH))
-        self.UPNet = nn.Sequential(_convolution(WIDTH, 256), nn.PixelShuffle(2), _convolution(64, 3))
+        channels, growth, fine = (scaled(each, width) for each in (CHANNELS, GROWTH, 64))
+        self.SFENet1, self.SFENet2 = _convolution(12 * count, channels, 5), _convolution(channels, channels)
+        self.RDBs = nn.ModuleList(_Dense(channels, growth) for _ in range(12))
+        self.GFF = nn.Sequential(_convolution(12 * channels, channels, 1), _convolution(channels, channels))
+        self.UPNet = nn.Sequential(_convolution(channels, 4 * fine), nn.PixelShuffle(2), _convolution(fine, 3))
 
     def forward(self, *pictures: torch.Tensor) -> torch.Tensor:
         shallow = self.SFENet1(F.pixel_unshuffle(torch.cat(pictures, dim=1), 2))
@@ -132,10 +134,10 @@ class Cell(nn.Module):
 class Pyramid(nn.Module):
     """The units, one a stage, each under the names of all its places."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
         for stage, places in PLACES.items():
-            unit = Unit(PICTURES[stage])
+            unit = Unit(PICTURES[stage], width)
             for place in range(1, places + 1):
                 self.add_module(f"model{stage}_{place}", unit)
 
@@ -162,13 +164,13 @@ class Pyramid(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """The whole network; 11,441,668 parameters."""
+    """The whole network; 11,441,668 parameters. width: share of the channels of units, see `scaled`."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
         for name in (name for stage in CELLS for name in stage):
             self.add_module(name, Cell())
-        self.model = Pyramid()
+        self.model = Pyramid(width)
 
     def forward(self, exposures: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Six exposures (B, 3, H, W), 1 to 11, to the 14 outputs of training, not clamped: those of the first run, stage by stage, then
@@ -251,11 +253,12 @@ class Shen2020(Method):
 
     @classmethod
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
-        """From a checkpoint or safetensors file. Raises WeightsError, also for None: no weights are shipped."""
+        """From a checkpoint or safetensors file, of any width. Raises WeightsError, also for None."""
         if weights is None:
             raise files.absent(cls.card.id, f"get {_ORIGIN}")
-        network = Recurrent()
-        files.fit(network, _state(weights), weights)
+        state = _state(weights)
+        network = Recurrent(width_of(state, "model.model1_1.SFENet1.bias", CHANNELS))
+        files.fit(network, state, weights)
         return described(cls(network, device), [weights])
 
     def state(self) -> dict[str, torch.Tensor]:

@@ -28,9 +28,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -42,7 +41,19 @@ from blurbench import weights as files
 from blurbench.baselines._network import described
 from blurbench.baselines._width import width_of
 from blurbench.baselines._zhong2022_guidance import PREDICTING, started
-from blurbench.baselines._zhong2022_networks import FINEST, FRAMES, LATENT, SIDE, Decomposer, Discriminator, Encoder, Generator, Stage
+from blurbench.baselines._zhong2022_networks import (
+    FINEST,
+    FRAMES,
+    LATENT,
+    SIDE,
+    WIDTHS,
+    Decomposer,
+    Discriminator,
+    Encoder,
+    Generator,
+    Stage,
+)
+from blurbench.baselines._zhong2022_start import as_copy
 from blurbench.errors import PredictionError, WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
 from blurbench.train.losses import squared
@@ -57,18 +68,20 @@ STEMS = {"decomposer.s1": "decomposer_s1", "decomposer.s2": "decomposer_s2", "pr
 
 
 class Animation(nn.Module):
-    """All networks of a method: `decomposer` and, for predicted guidance, `predictor`. width: share of hidden channels, see `scaled`."""
+    """All networks of a method: `decomposer` and, for predicted guidance, `predictor`. Widths: share of hidden channels, see `scaled`."""
 
-    def __init__(self, predicting: bool = True, width: float = 1.0) -> None:
+    def __init__(self, predicting: bool = True, width: float = 1.0, predictor_width: float = 1.0) -> None:
         super().__init__()
         self.decomposer = Decomposer(width)
-        self.predictor = Generator(width) if predicting else None
+        self.predictor = Generator(predictor_width) if predicting else None
 
     @classmethod
-    def empty(cls, predicting: bool = True, width: float = 1.0) -> Animation:
-        """Without initial values: drawing 184 million of them takes longer than reading a checkpoint."""
+    def like(cls, state: Mapping[str, torch.Tensor], predicting: bool = True) -> Animation:
+        """As wide as those of a state, without initial values: drawing 184 million of them takes longer than reading a checkpoint."""
+        width = width_of(state, "decomposer.s1.first_conv.conv.bias", FINEST)
+        predictor_width = width_of(state, "predictor.model.down.0.bias", WIDTHS[0])
         with torch.device("meta"):
-            network = cls(predicting, width)
+            network = cls(predicting, width, predictor_width)
         return network.to_empty(device="cpu")
 
 
@@ -90,6 +103,14 @@ def decomposing(networks: Networks, batch: Batch, settings: Settings) -> dict[st
     guidance = F.interpolate(batch["guidance"].float(), blurry.shape[-2:], mode="nearest")
     rough, refined = cast(Animation, networks["network"]).decomposer(blurry, guidance)
     return {"rough": squared(rough.float(), sharp), "refined": squared(refined.float(), sharp)}
+
+
+def decomposing_network(start: Literal["usual", "copy"] = "usual", width: float = 1.0) -> Animation:
+    """Without a predictor. start: as PyTorch has it, or `as_copy`."""
+    network = Animation(predicting=False, width=width)
+    if start == "copy":
+        as_copy(network.decomposer)
+    return network
 
 
 def predicting(**small: Any) -> Animation:
@@ -122,6 +143,7 @@ def _card(suffix: str, title: str, parts: tuple[str, ...]) -> MethodCard:
         weights=f"put into one folder {released}",
         released=released,
         weights_of="zhong2022" if parts == tuple(STEMS) else "zhong2022-video",
+        shipped_in="zhong2022",
     )
 
 
@@ -145,7 +167,7 @@ class Guided(Method):
         mend = f"{get}, and give --weights FOLDER"
         parts = files.of_parts(weights, {part: STEMS[part] for part in cls.parts}, mend)
         states = {part: files.read(path) for part, path in parts.items()}
-        network = Animation.empty("predictor" in cls.parts, width_of(states.get("", {}), "decomposer.s1.first_conv.conv.bias", FINEST))
+        network = Animation.like(states.get("", {}), "predictor" in cls.parts)
         for part, state in states.items():
             path = parts[part]
             if not part and not any(key.startswith("decomposer.") for key in state):
@@ -267,7 +289,7 @@ class Zhong2022Annotated(Guided):
     card = _card("-annotated", "guidance of the data set", Guided.parts)
     capabilities = Capabilities(frames=FRAMES, multiple=4, needs=frozenset({"guidance"}), resources=Resources(gpu=True, memory_gb=6.0))
     training = Training(
-        network=partial(Animation, predicting=False),
+        network=decomposing_network,
         recipe="zhong2022",
         stages={"decomposer": TrainingStage(alone(decomposing), extras=("guidance",))},
         frames=FRAMES,

@@ -35,6 +35,7 @@ Loss = Callable[[Networks, Batch, Settings], "dict[str, torch.Tensor]"]
 """Named scalar terms, weighted already: their sum is minimised."""
 
 Optimiser = Literal["adam", "adamw"]
+Statistics = Literal["batch", "kept"]
 Decline = Literal["constant", "linear", "cosine", "power", "steps", "plateau"]
 
 
@@ -56,17 +57,17 @@ class Stage:
     """One stage. Its players take their turns in each step, in order: discriminators, then generators, or one alone.
 
     helpers: networks that the method itself does without (discriminators, encoders, pretrained features), by name; they are built when
-    the stage begins and lie in its checkpoints; what no player trains is frozen. extras: what the losses need of a sample beside pictures.
+    the stage begins, with the keyword arguments that the table `[small]` may have for each, and lie in its checkpoints; what no player
+    trains is frozen. extras: what the losses need of a sample beside pictures.
     settings: names of the numbers that the losses take; the TOML gives each. prepare: called once, on the networks as the stage before
-    left them. frozen_statistics: normalisation keeps its running statistics (networks are in evaluation mode).
+    left them.
     """
 
     players: tuple[Player, ...]
-    helpers: Mapping[str, Callable[[], nn.Module]] = field(default_factory=dict)
+    helpers: Mapping[str, Callable[..., nn.Module]] = field(default_factory=dict)
     extras: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     prepare: Callable[[Networks], None] | None = None
-    frozen_statistics: bool = False
 
 
 def alone(loss: Loss, *trains: str) -> tuple[Player, ...]:
@@ -106,8 +107,9 @@ class Schedule:
     crop: their side in pixels. learning_rate falls to final_learning_rate over the stage: `constant`; `linear` or `cosine`, after the
     share `hold`; `power`: (1 - share)^power; `steps`: times `factor` at each share in `milestones`, or each time a share of `every`
     is gone; `plateau`: times `factor` when more than `patience` validations in a row were not better. rates: other first rates, by the
-    beginning of parameter names. clip: largest norm of the gradient; 0: any. protocol, score: validation by a column of this protocol on
-    held-out training videos; without a protocol by the loss. validations: how many in the stage. settings: of the losses.
+    beginning of parameter names. clip: largest norm of the gradient; 0: any. statistics: batch norm learns with those of each `batch`, or
+    with its running ones, which are `kept` as they are (networks are in evaluation mode). protocol, score: validation by a column of this
+    protocol on held-out training videos; without a protocol by the loss. validations: how many in the stage. settings: of the losses.
     """
 
     name: str
@@ -127,6 +129,7 @@ class Schedule:
     betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
     weight_decay: float = 0.0
     clip: float = 0.0
+    statistics: Statistics = "batch"
     rates: dict[str, float] = field(default_factory=dict)
     protocol: str = ""
     score: str = ""
@@ -142,6 +145,7 @@ class Schedule:
         require(where, "learning_rate", self.learning_rate, self.learning_rate > 0, "more than 0")
         one_of(where, "schedule", self.schedule, Decline)
         one_of(where, "optimiser", self.optimiser, Optimiser)
+        one_of(where, "statistics", self.statistics, Statistics)
         require(
             where, "betas", self.betas, len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas), "two numbers from 0 to below 1"
         )
@@ -161,14 +165,16 @@ Size = Literal["paper", "small"]
 class Recipe:
     """A TOML file, read for one size of the network.
 
-    source: where the numbers come from. network: keyword arguments of the network. With `small` they are those of the table `[small]`, and
-    the keys of its `[small.stage.NAME]` stand for those of the stage: a narrow network learns in other steps than the paper's.
+    source: where the numbers come from. network, helpers: keyword arguments of the network, and of the stages' helpers by name. With
+    `small` they are those of the table `[small]`, and the keys of its `[small.stage.NAME]` stand for those of the stage: a narrow network
+    learns in other steps than the paper's.
     """
 
     path: Path
     source: str
     stages: dict[str, Schedule]
     network: dict[str, Any]
+    helpers: dict[str, dict[str, Any]]
 
     @classmethod
     def read(cls, path: Path, training: Training, size: str = "paper") -> Recipe:
@@ -187,7 +193,9 @@ class Recipe:
             raise RecipeError(f"{path}: stages are {', '.join(map(str, stages))}, expected {', '.join(training.stages)}")
         for name, stage in training.stages.items():
             _names_match(f"{path}, stage {name!r}", stages[name].settings, stage.settings)
-        return cls(path, table["source"], stages, small.get("network", {}))
+        helpers = small.get("helpers", {})
+        known_keys(f"{path}, small", helpers, [name for stage in training.stages.values() for name in stage.helpers], "helper")
+        return cls(path, table["source"], stages, small.get("network", {}), helpers)
 
 
 def find(training: Training, size: str = "paper") -> Recipe:
@@ -203,7 +211,7 @@ def _small(table: dict[str, Any], size: str, path: Path) -> dict[str, Any]:
         expected = "paper or small" if "small" in table else f"paper: {path} has no [small] table"
         raise RecipeError(f"--size is {size!r}, expected {expected}")
     small: dict[str, Any] = table["small"] if size == "small" else {}
-    known_keys(f"{path}, small", small, ("network", "stage"))
+    known_keys(f"{path}, small", small, ("network", "helpers", "stage"))
     return small
 
 

@@ -141,7 +141,7 @@ class Run:
         helpers = self.plan.training.stages[name].helpers
         kept = {key: value for key, value in self.networks.items() if key == "network" or key in helpers}
         torch.manual_seed(self.plan.seed)
-        made = {key: factory() for key, factory in helpers.items() if key not in kept}
+        made = {key: factory(**self.plan.recipe.helpers.get(key, {})) for key, factory in helpers.items() if key not in kept}
         self.networks = nn.ModuleDict({**kept, **made})
 
     def _loop(self, budget: Budget, began: float) -> None:

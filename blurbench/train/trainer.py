@@ -65,6 +65,7 @@ class Plan:
             "size": self.size,
             "start": weights.describe([self.start]).sha256 if self.start else None,
             "network": self.recipe.network,
+            "helpers": self.recipe.helpers,
             "options": dict(self.options),
             "recipe": {name: asdict(self.recipe.stages[name]) for name in self.stages},
         }

@@ -39,7 +39,7 @@ QUADRANTS = {(0, 0), (1, -1), (-1, -1), (-1, 1), (1, 1)}
 @pytest.fixture(scope="module")
 def network():
     """All of a method, filled with formula values; built once, for it has 184 million parameters."""
-    animation = Animation.empty()
+    animation = Animation.like({})
     for part in STEMS:
         fill(animation.get_submodule(part))
     return animation.eval()

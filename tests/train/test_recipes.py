@@ -58,6 +58,17 @@ def test_every_method_with_weights_of_its_own_can_be_trained_but_three():
     assert without == {"gong2017", "zhang2020-bg", "zhong2022-video"}
 
 
+def test_the_small_predictor_learns_from_small_helpers():
+    training = METHODS.get("zhong2022").training
+    small = recipe.find(training, "small")
+    sizes = {name: count(make(**small.helpers[name])) / count(make()) for name, make in training.stages["predictor"].helpers.items()}
+    assert sizes == {name: pytest.approx(1 / 16, rel=0.05) for name in ("encoder", "discriminator")}
+
+
+def count(network):
+    return sum(value.numel() for value in network.parameters())
+
+
 def test_a_small_network_has_its_own_steps():
     paper, small = (recipe.find(Tiny.training, size) for size in ("paper", "small"))
     assert (paper.network, small.network) == ({}, {"width": 2})
@@ -73,6 +84,8 @@ def test_a_small_network_has_its_own_steps():
         ("small.stage.second", "small.stage.secnd", "unknown stage 'secnd' .*'second'"),
         ("crop = 24", "corp = 24", "unknown key 'corp'"),
         ("crop = 24", "crop = 0", "crop is 0, expected at least 1"),
+        ("crop = 24", "statistics = 'none'", "statistics is 'none', expected one of batch, kept"),
+        ("[small]", "[small]\nhelpers = { judge = {} }", "unknown helper 'judge'"),
     ],
 )
 def test_a_wrong_small_table(tmp_path, old, new, told):

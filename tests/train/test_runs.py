@@ -21,7 +21,9 @@ from tests.train.tiny import HERE, Network
 
 pytestmark = pytest.mark.usefixtures("one_thread")  # as the processes below
 
-TINY, RIVALS, AROUND, EXPLODING = (f"{HERE / 'tiny.py'}:{name}" for name in ("Tiny", "Rivals", "Around", "Exploding"))
+TINY, RIVALS, NORMAL, AROUND, EXPLODING = (f"{HERE / 'tiny.py'}:{name}" for name in ("Tiny", "Rivals", "Normal", "Around", "Exploding"))
+
+SIZES = ("paper", "small")
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +163,20 @@ def test_rivals_leave_each_other_alone(data, tmp_path):
     assert torch.equal(states[0]["networks.judge.weight"], states[1]["networks.judge.weight"])
     assert float(states[1]["optimisers.0.0.step"]) == 1 and float(states[1]["optimisers.1.0.step"]) == 2
     assert torch.equal(states[1]["networks.idle.weight"], torch.ones(3)) and int(states[1]["networks.idle.num_batches_tracked"]) == 0
+
+
+def test_small_helpers(data, tmp_path):
+    paper, small = (state_of(train(RIVALS, data, tmp_path / f"{size}.st", budget="1", size=size, workers=0).weights) for size in SIZES)
+    assert paper["networks.judge.weight"].shape[-1] == 3 and small["networks.judge.weight"].shape[-1] == 5
+
+
+def test_statistics_of_batches_and_kept_ones(data, tmp_path):
+    """The affine values are learnt either way."""
+    paper, small = (state_of(train(NORMAL, data, tmp_path / f"{size}.st", budget="2", size=size, workers=0).weights) for size in SIZES)
+    assert int(paper["networks.network.norm.num_batches_tracked"]) == 2 and int(small["networks.network.norm.num_batches_tracked"]) == 0
+    assert torch.equal(small["networks.network.norm.running_mean"], torch.zeros(3))
+    assert (paper["networks.network.norm.running_mean"] > 0).all()
+    assert all((state["networks.network.norm.weight"] != 1).all() for state in (paper, small))
 
 
 def test_neighbours_reach_the_loss_and_a_stop_between_changes_nothing(data, tmp_path):

@@ -90,10 +90,31 @@ class Rivals(Tiny):
         stages={
             "rivals": Stage(
                 (Player(judged, ("judge",), every=2), Player(deceiving)),
-                helpers={"judge": lambda: nn.Conv2d(3, 1, 3), "idle": lambda: nn.BatchNorm2d(3)},
+                helpers={"judge": lambda kernel=3: nn.Conv2d(3, 1, kernel), "idle": lambda: nn.BatchNorm2d(3)},
             )
         },
     )
+
+
+class Normalised(nn.Module):
+    """Takes any arguments, to be that of any table."""
+
+    def __init__(self, **_):
+        super().__init__()
+        self.norm, self.leave = nn.BatchNorm2d(3), nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x):
+        return x + self.leave(self.norm(x))
+
+
+def exact(networks, batch, settings):
+    return {"squared": squared(networks["network"](batch["blurry"]), centre(batch["sharp"]))}
+
+
+class Normal(Tiny):
+    """Batch norm."""
+
+    training = Training(network=Normalised, recipe=HERE / "normal.toml", stages={"only": Stage(alone(exact))})
 
 
 def around(networks, batch, settings):

@@ -1,0 +1,57 @@
+"""The starting values of the narrow decomposer: a copy, by its own formula, from which everything can be learnt."""
+
+import pytest
+import torch
+
+from blurbench.baselines._zhong2022_networks import Decomposer
+from blurbench.baselines.zhong2022 import decomposing_network
+from blurbench.errors import RecipeError
+
+
+@pytest.fixture(scope="module")
+def decomposer():
+    torch.manual_seed(0)
+    return decomposing_network(start="copy", width=0.125).decomposer.eval()
+
+
+@pytest.fixture(scope="module")
+def seen():
+    """A picture of noise, and guidance of every class."""
+    rng = torch.Generator().manual_seed(1)
+    blurry = torch.rand(2, 3, 32, 48, generator=rng)
+    return blurry, torch.randint(2, (2, 2, 32, 48), generator=rng).float() * 2 - 1
+
+
+def test_stage_1_copies_every_pixel(decomposer, seen):
+    """To the sigmoid of its logits, whatever the guidance; batch norm's epsilon of 1e-5 acts in 30 places."""
+    blurry, guidance = seen
+    rough, _ = decomposer(blurry, guidance)
+    expected = torch.sigmoid(4.4 * blurry - 2.2)
+    assert (expected - blurry).abs().max() < 0.1
+    torch.testing.assert_close(rough, expected[:, None].expand_as(rough), rtol=2e-4, atol=0)
+
+
+def test_stage_2_adds_little(decomposer, seen):
+    rough, refined = decomposer(*seen)
+    assert (refined - rough).min() > 0 and (refined - rough).mean() < 0.04
+
+
+def test_all_is_learnt_but_the_blocks_between(decomposer, seen):
+    """Of those the last layers come first, for they are zero; then the others follow."""
+    decomposer.zero_grad()
+    decomposer(*seen)[1].square().mean().backward()
+    idle = {name for name, value in decomposer.named_parameters() if not value.grad.abs().sum()}
+    assert idle and all("bottleneck" in name and ".conv2." not in name for name in idle)
+
+
+def test_a_network_that_is_too_narrow():
+    with pytest.raises(RecipeError, match="with 32 channels at a quarter of the size, expected 48 or more"):
+        decomposing_network(start="copy", width=1 / 16)
+
+
+def test_the_usual_start_is_that_of_pytorch():
+    torch.manual_seed(0)
+    network = decomposing_network(width=0.125).decomposer
+    torch.manual_seed(0)
+    expected = Decomposer(0.125)
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), expected.parameters(), strict=True))
