@@ -134,7 +134,7 @@ class MultiPatch(nn.Module):
         """From level `levels` down to 1. In a stack, `before` is what the network before gave, `first` the image of the first one."""
         patches = [image]
         for rows, columns in CUTS[: self.levels - 1]:
-            patches.append(_split(patches[-1], rows, columns))
+            patches.append(split(patches[-1], rows, columns))
         kept: list[torch.Tensor] = []
         residual = features = None
         for level in range(self.levels, 0, -1):
@@ -143,7 +143,7 @@ class MultiPatch(nn.Module):
             found: torch.Tensor = encoder(patch if residual is None else patch + residual)
             if features is not None:
                 found = found + features
-            features = _join(found, *CUTS[level - 2]) if level > 1 else found
+            features = join(found, *CUTS[level - 2]) if level > 1 else found
             if before is not None:
                 features = features + before.features[level - 1]
             kept.insert(0, features)
@@ -197,15 +197,15 @@ def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1)
 
 
-def _split(image: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+def split(image: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
     """Cut (B, C, rows*H, columns*W) into patches (B*rows*columns, C, H, W), row by row."""
     batch, channels, height, width = image.shape
     grid = image.reshape(batch, channels, rows, height // rows, columns, width // columns)
     return grid.permute(0, 2, 4, 1, 3, 5).reshape(-1, channels, height // rows, width // columns)
 
 
-def _join(patches: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-    """Undo `_split`: (B*rows*columns, C, H, W) to (B, C, rows*H, columns*W)."""
+def join(patches: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """Undo `split`: (B*rows*columns, C, H, W) to (B, C, rows*H, columns*W)."""
     _, channels, height, width = patches.shape
     grid = patches.reshape(-1, rows, columns, channels, height, width)
     return grid.permute(0, 3, 1, 4, 2, 5).reshape(-1, channels, rows * height, columns * width)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from blurbench.baselines import zhang2021 as etr
+from blurbench.baselines._zhang2021_deblur import released_shifts
 from blurbench.baselines.zhang2021 import MotionAware, MotionETR, OffsetNetwork, Zhang2021
 from blurbench.methods import Request, predict
 from tests.baselines.inputs import picture, tensor
@@ -70,7 +70,7 @@ def test_variants_differ_in_the_taps_alone(deblurring):
         released, expected = deblurring(tensor(16, 24)), printed(tensor(16, 24))
         assert (released - expected).abs().max() > 1e-3
         for decoder in (printed.deblur_net.decoder_lv1, printed.deblur_net.decoder_lv2, printed.deblur_net.decoder_lv3):
-            decoder.shifts = etr.released_shifts
+            decoder.shifts = released_shifts
         torch.testing.assert_close(printed(tensor(16, 24)), released, rtol=0, atol=0)
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
+from blurbench.baselines import _zhang2021_deblur as etr
 from blurbench.baselines import _zhang2021_offsets as motion
-from blurbench.baselines import zhang2021 as etr
 from tests.baselines.zhang2021_pieces import wander
 
 TABLE = {  # tap: place without motion, then the two numbers added to it, as names of components of the released blocks

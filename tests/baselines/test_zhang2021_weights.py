@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from blurbench.baselines import _zhang2021_offsets as motion
-from blurbench.baselines import zhang2021 as etr
+from blurbench.baselines._zhang2021_deblur import printed_shifts
 from blurbench.baselines.zhang2021 import MotionETR, OffsetNetwork, Zhang2021, Zhang2021Paper
 from blurbench.errors import WeightsError
 from blurbench.methods import load_method, predict
@@ -56,7 +56,7 @@ def test_variant_of_the_paper_takes_its_own_weights(tmp_path):
     torch.save(network.offset.state_dict(), tmp_path / "latest_net_offset.pth")
     save_file(without_aliases(network.deblur), tmp_path / "latest_net_deblur.safetensors")
     method = load_method("zhang2021-paper", tmp_path)
-    assert method.network.deblur.deblur_net.decoder_lv2.shifts is etr.printed_shifts
+    assert method.network.deblur.deblur_net.decoder_lv2.shifts is printed_shifts
     np.testing.assert_array_equal(run(method), run(Zhang2021Paper(network)))
 
 
