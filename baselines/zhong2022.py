@@ -98,11 +98,23 @@ _REPOSITORY = "github.com/zzh-tech/Animation-from-Blur"
 
 
 def decomposing(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
-    """Mean squared errors of what stage 1 and both stages give, not clamped. Guidance at half resolution is enlarged as in `predict`."""
+    """Mean squared errors of what stage 1 and both stages give, not clamped. Guidance at half resolution is enlarged as in `predict`.
+
+    Own addition, 0 in the paper's recipe: `motion` times the same errors of frames less their mean over time, i.e. of motion alone.
+    """
     blurry, sharp = batch["blurry"], batch["sharp"]
     guidance = F.interpolate(batch["guidance"].float(), blurry.shape[-2:], mode="nearest")
     rough, refined = cast(Animation, networks["network"]).decomposer(blurry, guidance)
-    return {"rough": squared(rough.float(), sharp), "refined": squared(refined.float(), sharp)}
+    made = {"rough": rough.float(), "refined": refined.float()}
+    errors = {name: squared(frames, sharp) for name, frames in made.items()}
+    if settings["motion"]:
+        errors |= {f"{name}-motion": settings["motion"] * squared(moving(frames), moving(sharp)) for name, frames in made.items()}
+    return errors
+
+
+def moving(frames: torch.Tensor) -> torch.Tensor:
+    """Frames (B, T, 3, H, W) less their mean over time."""
+    return frames - frames.mean(dim=1, keepdim=True)
 
 
 def decomposing_network(start: Literal["usual", "copy"] = "usual", width: float = 1.0) -> Animation:
@@ -291,7 +303,7 @@ class Zhong2022Annotated(Guided):
     training = Training(
         network=decomposing_network,
         recipe="zhong2022",
-        stages={"decomposer": TrainingStage(alone(decomposing), extras=("guidance",))},
+        stages={"decomposer": TrainingStage(alone(decomposing), extras=("guidance",), settings=("motion",))},
         frames=FRAMES,
     )
 
