@@ -186,7 +186,7 @@ def test_every_method_has_one_row_with_the_state_of_its_weights(kept):
     assert rows["zhang2020"] == "shipped"
     assert rows["jin2018"] == f"found at {kept}/jin2018.safetensors"
     assert rows["purohit2019"] == "shipped"
-    assert rows["shen2020"] == f"place shen2020.safetensors at {kept}"
+    assert rows["zhang2019-1248"] == f"place zhang2019-1248.safetensors at {kept}"
     assert rows["zhang2021"] == f"shipped: a small network of our training; for the authors' place zhang2021.safetensors at {kept}"
     assert rows["zhang2021-paper"] == rows["gong2017"] == "never released"
     assert rows["copy-blur"] == rows["wiener"] == rows["xu2013-type"] == "none needed"
@@ -195,11 +195,14 @@ def test_every_method_has_one_row_with_the_state_of_its_weights(kept):
 
 def test_what_is_known_of_weights_in_words(kept):
     blocks = {block.partition(":")[0]: block.splitlines() for block in listed("-v").split("\n\n") if block}
-    assert blocks["shen2020"] == [
-        f"shen2020: place shen2020.safetensors at {kept}",
-        "  released: adobe_bin.pth by the download link of github.com/laomao0/BIN",
-        "  licence: Apache-2.0 (this code, re-implemented); official weights: see their repository",
-        "  the authors' were trained on: Adobe240 at 640x352, averages of 11 frames as stored, every 8 frames",
+    files = ", ".join(f"{kind}_lv{level}.pkl" for kind in ("encoder", "decoder") for level in (1, 2, 3, 4)).replace(
+        ", decoder_lv4", " and decoder_lv4"
+    )
+    assert blocks["zhang2019-1248"] == [
+        f"zhang2019-1248: place zhang2019-1248.safetensors at {kept}",
+        f"  released: {files} from checkpoints/DMPHN_1_2_4_8 of github.com/HongguangZhang/DMPHN-cvpr19-master",
+        "  licence: Apache-2.0 (this code, re-implemented); official repository and weights: not stated",
+        "  the authors' were trained on: GoPro, `blur` images (frames averaged as stored)",
     ]
     zhang2021 = "latest_net_offset.pth (quadratic) and latest_net_deblur.pth of github.com/yjzhang96/Motion-ETR"
     assert blocks["zhang2021"][1].startswith(f"  released: {zhang2021} (")
