@@ -12,8 +12,7 @@ from tests.conftest import ROOT
 
 BOARDS = sorted((ROOT / "leaderboards").glob("rendered-test-*.csv"))
 TRIVIAL = {"oracle", "oracle-reversed", "oracle-centre", "copy-blur"}
-GUIDED = {"zhong2022-annotated", "zhong2022-video", "zhong2022-deterministic"}
-SHIPPED = {path.stem for path in (ROOT / "baselines/weights").glob("*.safetensors")} | GUIDED
+SHIPPED = {path.stem for path in (ROOT / "baselines/weights").glob("*.safetensors")}
 
 
 @pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
