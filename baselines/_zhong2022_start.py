@@ -2,7 +2,8 @@
 
 The decomposer has neither skip connections nor a way around its first stage, so it must learn to copy before it can learn to move. With
 usual starting values 1,800 steps of the narrow one go into that, colours last; started as a mere copy it learns in 4,300 steps to copy
-better, and guidance stays without effect. Own choice, for short trainings; the paper's size starts as PyTorch has it.
+better, and guidance stays without effect. From here it moves after 900, but has lost most of its colours after 2,800. Own choice, for short
+trainings; the paper's size starts as PyTorch has it.
 
 Through the first channels of each layer go, unchanged, the colours: 3 at the whole size, the 2x2 pixels of each in 12 at half of it, 48 at
 a quarter, and back. In stage 1 the *gates* go with them, at half the resolution (4, 4, 16): ten times the grey picture where guidance is of
@@ -16,21 +17,22 @@ from __future__ import annotations
 import itertools
 from typing import cast
 
+import numpy as np
 import torch
 from torch import nn
 
-from blurbench.baselines._zhong2022_networks import FRAMES, Decomposer, Down, Residual, Stage, Up
+from blurbench.baselines._zhong2022_networks import CLASSES, FRAMES, Decomposer, Down, Residual, Stage, Up
 from blurbench.errors import RecipeError
+from blurbench.synth.guidance import vectors
 
 COLOURS = 3
 STEEPNESS = 4.4
 """Of the logits: sigmoid(4.4 x - 2.2) differs from x by 0.1 at most, in black and white."""
 FAINT = -4.0
 """Logits of stage 2, whose output is added and never negative: 0.02 at the start."""
-
 GAIN = 10
 """Of the gates: with so much to work on, the last layer needs small weights, which are learnt in few steps."""
-QUADRANTS = ((1, -1), (-1, -1), (-1, 1), (1, 1))
+QUADRANTS = vectors(np.arange(1, CLASSES)).tolist()
 """Guidance of I, II, III and IV, (x right, y down)."""
 
 Tap = tuple[int, int, int, int]
@@ -61,12 +63,12 @@ def as_copy(network: Decomposer) -> Decomposer:
 def _let_through(stage: Stage, gates: int = 0) -> None:
     """Set all layers but the last. gates: how many channels behind the colours are handed on at half the resolution."""
     whole, half = COLOURS + gates, 4 * COLOURS + gates
-    behind = range(gates)
     _wire(cast(nn.Conv2d, stage.first_conv["conv"]), [(colour, colour, 3, 3) for colour in range(COLOURS)])
     first, second = cast(list[Down], list(stage.down_blocks))
     _wire(first.conv1, _straight(whole))
     _wire(first.conv2, _halving(COLOURS))
-    _wire(first.conv2, [(4 * COLOURS + gate, COLOURS + gate, row, column) for gate in behind for row in (1, 2) for column in (1, 2)], 0.25)
+    corners = list(itertools.product(range(gates), (1, 2), (1, 2)))
+    _wire(first.conv2, [(4 * COLOURS + gate, COLOURS + gate, row, column) for gate, row, column in corners], 0.25)
     _wire(second.conv1, _straight(half))
     _wire(second.conv2, _halving(half))
     for block in cast(list[Residual], list(stage.bottleneck)):
@@ -76,7 +78,7 @@ def _let_through(stage: Stage, gates: int = 0) -> None:
     _wire(first.trans, _doubling(half))
     _wire(first.conv, _straight(half))
     _wire(second.trans, _doubling(COLOURS))
-    _wire(second.trans, [(COLOURS + gate, 4 * COLOURS + gate, row, column) for gate in behind for row in (1, 2) for column in (1, 2)])
+    _wire(second.trans, [(COLOURS + gate, 4 * COLOURS + gate, row, column) for gate, row, column in corners])
     _wire(second.conv, _straight(whole))
 
 

@@ -30,7 +30,8 @@ In units of an exposure, centre at 0.5, they are at 0 and 1 where exposures foll
 authors' data, where 11 frames make an exposure and the next begins 8 frames later. The authors repeat border pixels until sizes are
 multiples of 128; here even sizes are enough, which changes pixels near the border only.
 
-`shen2020` gives the deblurred frame, `shen2020-video` all three. The weights were linked from the repository, and cannot ship.
+`shen2020` gives the deblurred frame, `shen2020-video` all three. The authors' weights were linked from the
+repository, and cannot ship.
 """
 
 from __future__ import annotations

@@ -53,9 +53,9 @@ from blurbench.baselines._zhong2022_networks import (
     Generator,
     Stage,
 )
-from blurbench.baselines._zhong2022_start import as_copy
 from blurbench.errors import PredictionError, WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
+from blurbench.strict import one_of
 from blurbench.train.losses import squared
 from blurbench.train.recipe import Batch, Networks, Settings, Training, alone
 from blurbench.train.recipe import Stage as TrainingStage
@@ -117,10 +117,17 @@ def moving(frames: torch.Tensor) -> torch.Tensor:
     return frames - frames.mean(dim=1, keepdim=True)
 
 
-def decomposing_network(start: Literal["usual", "copy"] = "usual", width: float = 1.0) -> Animation:
-    """Without a predictor. start: as PyTorch has it, or `as_copy`."""
+Start = Literal["usual", "copy"]
+"""Starting values of the decomposer: as PyTorch has them, or those of `_zhong2022_start.py`."""
+
+
+def decomposing_network(start: Start = "usual", width: float = 1.0) -> Animation:
+    """Without a predictor. Raises RecipeError for another start, or where the network is too narrow for it."""
+    one_of("zhong2022-annotated", "start", start, Start)
     network = Animation(predicting=False, width=width)
     if start == "copy":
+        from blurbench.baselines._zhong2022_start import as_copy
+
         as_copy(network.decomposer)
     return network
 

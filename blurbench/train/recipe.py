@@ -58,9 +58,8 @@ class Stage:
 
     helpers: networks that the method itself does without (discriminators, encoders, pretrained features), by name; they are built when
     the stage begins, with the keyword arguments that the table `[small]` may have for each, and lie in its checkpoints; what no player
-    trains is frozen. extras: what the losses need of a sample beside pictures.
-    settings: names of the numbers that the losses take; the TOML gives each. prepare: called once, on the networks as the stage before
-    left them.
+    trains is frozen. extras: what the losses need of a sample beside pictures. settings: names of the numbers that the losses take; the
+    TOML gives each. prepare: called once, on the networks as the stage before left them.
     """
 
     players: tuple[Player, ...]

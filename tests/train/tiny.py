@@ -97,9 +97,7 @@ class Rivals(Tiny):
 
 
 class Normalised(nn.Module):
-    """Takes any arguments, to be that of any table."""
-
-    def __init__(self, **_):
+    def __init__(self):
         super().__init__()
         self.norm, self.leave = nn.BatchNorm2d(3), nn.Conv2d(3, 3, 3, padding=1)
 
