@@ -1,6 +1,7 @@
 """The networks of "Animation from Blur" (Zhong et al., ECCV 2022): the two-stage decomposer, and the cVAE-GAN that predicts guidance.
 
-Layer names are those of the authors' checkpoints. Which choices are theirs, and where paper and code differ: `zhong2022.py`.
+Layer names are those of the authors' checkpoints. Which choices are theirs, and where paper and code differ: `zhong2022.py`. What narrow
+networks have besides, for trainings of an hour, is in no published one: a way around stage 1 (`around`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from blurbench.baselines._width import scaled
 FRAMES = 7
 FINEST = 128
 """Channels of the decomposer at the whole size."""
+DARKEST = 0.02
+"""Of the blurry picture on its way around stage 1, and as far from white: a sigmoid gives neither 0 nor 1."""
+FAINT = -4.0
+"""Logits of stage 2, whose output is added and never negative, where there is a way around stage 1: 0.02 at the start."""
 CLASSES = 5
 """Of guidance: still, and the quadrants I to IV."""
 LATENT = 4
@@ -33,11 +38,13 @@ class Stage(nn.Module):
     """One stage of the decomposer (Fig. 11): (B, inputs, H, W), H and W multiples of 4, to (B, 7, 3, H, W) between 0 and 1.
 
     64,612,757 parameters with 5 inputs (stage 1), 64,731,925 with 24 (stage 2). Batch norm with running statistics. width: share of all
-    hidden channels, see `scaled`.
+    hidden channels, see `scaled`. around: own addition; the first three inputs, as logits, are added before the last sigmoid, at a share
+    that is learnt. So it starts as a copy of the blurry picture, and has motion alone to learn.
     """
 
-    def __init__(self, inputs: int, width: float = 1.0) -> None:
+    def __init__(self, inputs: int, width: float = 1.0, around: bool = False) -> None:
         super().__init__()
+        self.around = nn.Parameter(torch.ones(1)) if around else None
         fine, middle, coarse = (scaled(channels, width) for channels in (FINEST, 256, 512))
         self.first_conv = nn.ModuleDict({"conv": nn.Conv2d(inputs, fine, 7, padding=3), "norm": nn.BatchNorm2d(fine)})
         self.down_blocks = nn.Sequential(Down(fine, middle), Down(middle, coarse))
@@ -46,9 +53,13 @@ class Stage(nn.Module):
         self.final_conv = nn.Sequential(nn.Conv2d(fine, 3 * FRAMES, 7, padding=3), nn.Sigmoid())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = F.relu(self.first_conv["norm"](self.first_conv["conv"](x)))
-        x = self.up_blocks(self.bottleneck(self.down_blocks(x)))
-        return torch.unflatten(self.final_conv(x), 1, (FRAMES, 3))
+        last, sigmoid = self.final_conv
+        y = F.relu(self.first_conv["norm"](self.first_conv["conv"](x)))
+        logits = torch.unflatten(last(self.up_blocks(self.bottleneck(self.down_blocks(y)))), 1, (FRAMES, 3))
+        if self.around is not None:
+            logits = logits + self.around * torch.logit(x[:, :3], eps=DARKEST)[:, None]
+        frames: torch.Tensor = sigmoid(logits)
+        return frames
 
 
 class Down(nn.Module):
@@ -89,12 +100,16 @@ class Up(nn.Module):
 
 
 class Decomposer(nn.Module):
-    """Both stages (Fig. 2); 129,344,682 parameters."""
+    """Both stages (Fig. 2); 129,344,682 parameters. width: of stage 1; refining_width: of stage 2. around: see `Stage`, here of stage 1."""
 
-    def __init__(self, width: float = 1.0) -> None:
+    def __init__(self, width: float = 1.0, refining_width: float = 1.0, around: bool = False) -> None:
         super().__init__()
-        self.s1 = Stage(3 + 2, width)
-        self.s2 = Stage(3 + 3 * FRAMES, width)
+        self.s1 = Stage(3 + 2, width, around)
+        self.s2 = Stage(3 + 3 * FRAMES, refining_width)
+        if around:
+            for stage, level in ((self.s1, 0.0), (self.s2, FAINT)):
+                nn.init.zeros_(stage.final_conv[0].weight)
+                nn.init.constant_(stage.final_conv[0].bias, level)
 
     def forward(self, blurry: torch.Tensor, guidance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The output of stage 1, in [0, 1], and the final one, not clamped, in [0, 2]; both (B, 7, 3, H, W).

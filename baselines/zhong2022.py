@@ -21,6 +21,9 @@ Where paper and released code differ, this is as released, so that the authors' 
 - the predictor's dropout (0.5 at three levels) stays on in the authors' evaluation, a second source of diversity (`Zhong2022.dropout`);
 - guidance of training is by component the largest of six flows, or their mean (B-AIST++); the paper adds them up.
 
+The small network differs in more than its width: the blurry picture goes around stage 1 (`Stage`). The published one must learn to copy
+before it can learn to move, which takes longer than an hour.
+
 The only weights released are of B-AIST++, i.e. dancers before a static camera; those of GenBlur never were.
 """
 
@@ -28,8 +31,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -55,7 +59,6 @@ from blurbench.baselines._zhong2022_networks import (
 )
 from blurbench.errors import PredictionError, WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
-from blurbench.strict import one_of
 from blurbench.train.losses import squared
 from blurbench.train.recipe import Batch, Networks, Settings, Training, alone
 from blurbench.train.recipe import Stage as TrainingStage
@@ -68,20 +71,24 @@ STEMS = {"decomposer.s1": "decomposer_s1", "decomposer.s2": "decomposer_s2", "pr
 
 
 class Animation(nn.Module):
-    """All networks of a method: `decomposer` and, for predicted guidance, `predictor`. Widths: share of hidden channels, see `scaled`."""
+    """All networks of a method: `decomposer` and, for predicted guidance, `predictor`. Widths: share of hidden channels, see `scaled`.
 
-    def __init__(self, predicting: bool = True, width: float = 1.0, predictor_width: float = 1.0) -> None:
+    narrow: what else `Decomposer` takes.
+    """
+
+    def __init__(self, predicting: bool = True, predictor_width: float = 1.0, **narrow: Any) -> None:
         super().__init__()
-        self.decomposer = Decomposer(width)
+        self.decomposer = Decomposer(**narrow)
         self.predictor = Generator(predictor_width) if predicting else None
 
     @classmethod
     def like(cls, state: Mapping[str, torch.Tensor], predicting: bool = True) -> Animation:
         """As wide as those of a state, without initial values: drawing 184 million of them takes longer than reading a checkpoint."""
-        width = width_of(state, "decomposer.s1.first_conv.conv.bias", FINEST)
+        width, refining_width = (width_of(state, f"decomposer.{stage}.first_conv.conv.bias", FINEST, FINEST) for stage in ("s1", "s2"))
         predictor_width = width_of(state, "predictor.model.down.0.bias", WIDTHS[0])
+        around = "decomposer.s1.around" in state
         with torch.device("meta"):
-            network = cls(predicting, width, predictor_width)
+            network = cls(predicting, predictor_width, width=width, refining_width=refining_width, around=around)
         return network.to_empty(device="cpu")
 
 
@@ -115,21 +122,6 @@ def decomposing(networks: Networks, batch: Batch, settings: Settings) -> dict[st
 def moving(frames: torch.Tensor) -> torch.Tensor:
     """Frames (B, T, 3, H, W) less their mean over time."""
     return frames - frames.mean(dim=1, keepdim=True)
-
-
-Start = Literal["usual", "copy"]
-"""Starting values of the decomposer: as PyTorch has them, or those of `_zhong2022_start.py`."""
-
-
-def decomposing_network(start: Start = "usual", width: float = 1.0) -> Animation:
-    """Without a predictor. Raises RecipeError for another start, or where the network is too narrow for it."""
-    one_of("zhong2022-annotated", "start", start, Start)
-    network = Animation(predicting=False, width=width)
-    if start == "copy":
-        from blurbench.baselines._zhong2022_start import as_copy
-
-        as_copy(network.decomposer)
-    return network
 
 
 def predicting(**small: Any) -> Animation:
@@ -307,7 +299,7 @@ class Zhong2022Annotated(Guided):
     card = _card("-annotated", "guidance of the data set", Guided.parts)
     capabilities = Capabilities(frames=FRAMES, multiple=4, needs=frozenset({"guidance"}), resources=Resources(gpu=True, memory_gb=6.0))
     training = Training(
-        network=decomposing_network,
+        network=partial(Animation, predicting=False),
         recipe="zhong2022",
         stages={"decomposer": TrainingStage(alone(decomposing), extras=("guidance",), settings=("motion",))},
         frames=FRAMES,

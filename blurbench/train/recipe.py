@@ -35,7 +35,6 @@ Loss = Callable[[Networks, Batch, Settings], "dict[str, torch.Tensor]"]
 """Named scalar terms, weighted already: their sum is minimised."""
 
 Optimiser = Literal["adam", "adamw"]
-Statistics = Literal["batch", "kept"]
 Decline = Literal["constant", "linear", "cosine", "power", "steps", "plateau"]
 
 
@@ -106,9 +105,8 @@ class Schedule:
     crop: their side in pixels. learning_rate falls to final_learning_rate over the stage: `constant`; `linear` or `cosine`, after the
     share `hold`; `power`: (1 - share)^power; `steps`: times `factor` at each share in `milestones`, or each time a share of `every`
     is gone; `plateau`: times `factor` when more than `patience` validations in a row were not better. rates: other first rates, by the
-    beginning of parameter names. clip: largest norm of the gradient; 0: any. statistics: batch norm learns with those of each `batch`, or
-    with its running ones, which are `kept` as they are (networks are in evaluation mode). protocol, score: validation by a column of this
-    protocol on held-out training videos; without a protocol by the loss. validations: how many in the stage. settings: of the losses.
+    beginning of parameter names. clip: largest norm of the gradient; 0: any. protocol, score: validation by a column of this protocol on
+    held-out training videos; without a protocol by the loss. validations: how many in the stage. settings: of the losses.
     """
 
     name: str
@@ -128,7 +126,6 @@ class Schedule:
     betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
     weight_decay: float = 0.0
     clip: float = 0.0
-    statistics: Statistics = "batch"
     rates: dict[str, float] = field(default_factory=dict)
     protocol: str = ""
     score: str = ""
@@ -144,7 +141,6 @@ class Schedule:
         require(where, "learning_rate", self.learning_rate, self.learning_rate > 0, "more than 0")
         one_of(where, "schedule", self.schedule, Decline)
         one_of(where, "optimiser", self.optimiser, Optimiser)
-        one_of(where, "statistics", self.statistics, Statistics)
         require(
             where, "betas", self.betas, len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas), "two numbers from 0 to below 1"
         )

@@ -54,10 +54,9 @@ class Turns:
         self.train()
 
     def train(self) -> None:
-        """Networks that learn into training mode, unless their statistics are kept; the others into evaluation mode."""
+        """Networks that learn into training mode, the others into evaluation mode."""
         for network in self.networks.values():
-            learns = any(value.requires_grad for value in network.parameters())
-            network.train(learns and self.schedule.statistics == "batch")
+            network.train(any(value.requires_grad for value in network.parameters()))
 
     def rate(self, share: float, lowered: int) -> float:
         """Set all learning rates to those at a share of the stage; returns the first."""

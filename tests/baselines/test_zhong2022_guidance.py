@@ -209,7 +209,7 @@ def test_the_recipe_has_the_numbers_of_the_code():
 class Frames(nn.Module):
     """A decomposer of one number, at any width."""
 
-    def __init__(self, width=1.0):
+    def __init__(self, **narrow):
         super().__init__()
         self.gain = nn.Parameter(torch.tensor(0.5))
 

@@ -84,7 +84,6 @@ def test_a_small_network_has_its_own_steps():
         ("small.stage.second", "small.stage.secnd", "unknown stage 'secnd' .*'second'"),
         ("crop = 24", "corp = 24", "unknown key 'corp'"),
         ("crop = 24", "crop = 0", "crop is 0, expected at least 1"),
-        ("crop = 24", "statistics = 'none'", "statistics is 'none', expected one of batch, kept"),
         ("[small]", "[small]\nhelpers = { judge = {} }", "unknown helper 'judge'"),
     ],
 )

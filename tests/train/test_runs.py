@@ -21,7 +21,7 @@ from tests.train.tiny import HERE, Network
 
 pytestmark = pytest.mark.usefixtures("one_thread")  # as the processes below
 
-TINY, RIVALS, NORMAL, AROUND, EXPLODING = (f"{HERE / 'tiny.py'}:{name}" for name in ("Tiny", "Rivals", "Normal", "Around", "Exploding"))
+TINY, RIVALS, AROUND, EXPLODING = (f"{HERE / 'tiny.py'}:{name}" for name in ("Tiny", "Rivals", "Around", "Exploding"))
 
 SIZES = ("paper", "small")
 
@@ -168,15 +168,6 @@ def test_rivals_leave_each_other_alone(data, tmp_path):
 def test_small_helpers(data, tmp_path):
     paper, small = (state_of(train(RIVALS, data, tmp_path / f"{size}.st", budget="1", size=size, workers=0).weights) for size in SIZES)
     assert paper["networks.judge.weight"].shape[-1] == 3 and small["networks.judge.weight"].shape[-1] == 5
-
-
-def test_statistics_of_batches_and_kept_ones(data, tmp_path):
-    """The affine values are learnt either way."""
-    paper, small = (state_of(train(NORMAL, data, tmp_path / f"{size}.st", budget="2", size=size, workers=0).weights) for size in SIZES)
-    assert int(paper["networks.network.norm.num_batches_tracked"]) == 2 and int(small["networks.network.norm.num_batches_tracked"]) == 0
-    assert torch.equal(small["networks.network.norm.running_mean"], torch.zeros(3))
-    assert (paper["networks.network.norm.running_mean"] > 0).all()
-    assert all((state["networks.network.norm.weight"] != 1).all() for state in (paper, small))
 
 
 def test_neighbours_reach_the_loss_and_a_stop_between_changes_nothing(data, tmp_path):

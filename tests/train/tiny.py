@@ -96,25 +96,6 @@ class Rivals(Tiny):
     )
 
 
-class Normalised(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.norm, self.leave = nn.BatchNorm2d(3), nn.Conv2d(3, 3, 3, padding=1)
-
-    def forward(self, x):
-        return x + self.leave(self.norm(x))
-
-
-def exact(networks, batch, settings):
-    return {"squared": squared(networks["network"](batch["blurry"]), centre(batch["sharp"]))}
-
-
-class Normal(Tiny):
-    """Batch norm."""
-
-    training = Training(network=Normalised, recipe=HERE / "normal.toml", stages={"only": Stage(alone(exact))})
-
-
 def around(networks, batch, settings):
     """The mean of three exposures against the frame in the middle of the one in the middle."""
     made = networks["network"](batch["blurry_around"].mean(dim=1))
