@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The package as it is installed, for mypy, which does not read setuptools' package-dir.
+TYPES := build/types/blurbench
 
 .PHONY: demo test test-all lint benchmarks clean
 
@@ -17,7 +19,9 @@ test-all: $(VENV)/.installed-test
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	rm -rf $(TYPES) && mkdir -p $(TYPES)
+	ln -s $(addprefix ../../../,$(filter-out %__pycache__,$(wildcard blurbench/*)) baselines datasets leaderboards) $(TYPES)
+	cd $(TYPES)/.. && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache
 
 benchmarks: $(VENV)/.installed-test
 	for each in benchmarks/bench_*.py; do $(BIN)/python $$each || exit 1; done

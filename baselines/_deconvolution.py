@@ -123,7 +123,7 @@ def richardson_lucy(blurry: F32, blur: Blur, iterations: int) -> F32:
     seen = coverage > 1e-3
     coverage = np.where(seen, coverage, 1)
     for _ in range(iterations):
-        ratio = blurry / np.maximum(blur.forward(sharp), _LEAST)
+        ratio = np.asarray(blurry / np.maximum(blur.forward(sharp), _LEAST), np.float32)
         sharp = np.where(seen, sharp * np.maximum(blur.transpose(ratio), 0) / coverage, sharp)
     return blur.crop(sharp)
 
@@ -141,7 +141,8 @@ class _Circular:
 
     def _of(self, kernel: F64) -> Spectrum:
         """The spectrum of a kernel of odd sizes."""
-        return fft.rfft2(centred(kernel, self.size)).astype(np.complex64)[..., None]
+        spectrum: Spectrum = fft.rfft2(centred(kernel, self.size)).astype(np.complex64)
+        return spectrum[..., None]
 
     def spectrum(self, image: F32) -> Spectrum:
         """Of a picture of the size continued to."""

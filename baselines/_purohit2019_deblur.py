@@ -26,7 +26,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from blurbench.baselines._purohit2019_motion import he
+from blurbench.baselines._blocks import almost_still, he
 from blurbench.baselines._width import scaled
 
 CHANNELS = (64, 112, 144, 192)
@@ -47,7 +47,8 @@ class DenseBlock(nn.Module):
         seen = x
         for grow in self.grow:
             seen = torch.cat([seen, torch.relu(grow(seen))], dim=1)
-        return x + SCALING * self.fuse(seen)
+        change: torch.Tensor = self.fuse(seen)
+        return x + SCALING * change
 
 
 class Up(nn.Module):
@@ -79,8 +80,7 @@ class DenseDeblur(nn.Module):
         self.leave = nn.Conv2d(2 * channels[0], channels[0], 3, padding=1)
         self.picture = nn.Conv2d(channels[0], 12, 3, padding=1)
         he(self)
-        nn.init.normal_(self.picture.weight, std=1e-3)  # training starts near a copy of the blur
-        nn.init.zeros_(self.picture.bias)
+        almost_still(self.picture)  # training starts near a copy of the blur
 
     def forward(self, blurry: torch.Tensor) -> torch.Tensor:
         x = torch.relu(self.enter(F.pixel_unshuffle(blurry, 2)))

@@ -20,6 +20,7 @@ What the paper says -> what is done here:
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch.nn import functional as F
@@ -28,6 +29,9 @@ from blurbench.baselines._purohit2019_motion import transform
 from blurbench.errors import RecipeError
 from blurbench.train.losses import centre, centre_loss, pair_loss, squared
 from blurbench.train.recipe import Batch, Networks, Settings
+
+if TYPE_CHECKING:
+    from blurbench.baselines.purohit2019 import BlurToVideo
 
 SCALES = {"eighth": 8, "quarter": 4, "half": 2, "whole": 1}
 """The four scales, coarsest first, as the decoder gives them; their names are the settings that weigh them."""
@@ -59,7 +63,7 @@ def coarse_to_fine(flows: list[torch.Tensor], frames: torch.Tensor, settings: Se
     middle = centre(frames)
     found, smooth = frames.new_zeros(()), frames.new_zeros(())
     for (name, factor), flow in zip(SCALES.items(), flows, strict=True):
-        true = F.avg_pool2d(frames.flatten(0, 1), factor).unflatten(0, frames.shape[:2])
+        true = torch.unflatten(F.avg_pool2d(frames.flatten(0, 1), factor), 0, frames.shape[:2])
         found = found + settings[name] * data(transform(F.avg_pool2d(middle, factor), flow), true)
         smooth = smooth + settings[name] * total_variation(flow)
     return {"data": found, "smooth": settings["smoothness"] * smooth}
@@ -67,20 +71,25 @@ def coarse_to_fine(flows: list[torch.Tensor], frames: torch.Tensor, settings: Se
 
 def autoencoder(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
     """Stage 1: the video encoder sees the frames that the decoder is to make (Eq. 4 and 5)."""
-    network, frames = networks["network"], _video(batch)
+    network, frames = _whole(networks), _video(batch)
     flows = network.decoder(network.video_encoder(frames), frames.shape[1])
     return coarse_to_fine(flows, frames, settings, frame_loss)
 
 
 def guided(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
     """Stage 2: the blurred image's encoder sees the blur and the true centre frame (Eq. 4 and 6)."""
-    network, frames = networks["network"], _video(batch)
+    network, frames = _whole(networks), _video(batch)
 
     def data(made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
-        return ordering_loss(made, true) + 3 * settings["centre"] / made.shape[1] * centre_loss(made, true)
+        weight: float = 3 * settings["centre"] / made.shape[1]
+        return ordering_loss(made, true) + weight * centre_loss(made, true)
 
     motion = network.image_encoder(batch["blurry"], centre(frames))
     return coarse_to_fine(network.decoder(motion, frames.shape[1]), frames, settings, data)
+
+
+def _whole(networks: Networks) -> BlurToVideo:
+    return cast("BlurToVideo", networks["network"])
 
 
 def _video(batch: Batch) -> torch.Tensor:
@@ -92,4 +101,4 @@ def _video(batch: Batch) -> torch.Tensor:
 
 def deblurring(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
     """The deblurring module, on its own: mean squared error of the centre frame."""
-    return {"squares": squared(networks["network"].deblur(batch["blurry"]), centre(batch["sharp"]))}
+    return {"squares": squared(_whole(networks).deblur(batch["blurry"]), centre(batch["sharp"]))}

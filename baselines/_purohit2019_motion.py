@@ -28,6 +28,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from blurbench.baselines._blocks import Residual, almost_still, he
 from blurbench.baselines._width import scaled
 from blurbench.baselines.tao2018 import remember
 
@@ -38,26 +39,6 @@ IMAGE = ((7, 32, 1), (5, 64, 2), (5, 128, 2), (3, 256, 2), (3, 256, 1), (3, 256,
 """Kernel, channels and stride of each convolution of the blurred image's encoder; chosen for 34 MB of the whole system, as printed."""
 
 SLOPE = 0.1
-
-
-def he(module: nn.Module) -> None:
-    """Give all convolutions the initial weights of He et al., ICCV 2015: those of PyTorch let the signal die out behind ReLUs."""
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-
-
-class Residual(nn.Module):
-    """x + conv(relu(conv(x))), both 3x3."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first, self.second = (nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.second(torch.relu(self.first(x)))
 
 
 class Pyramid(nn.Module):
@@ -133,10 +114,10 @@ class FlowDecoder(nn.Module):
             for before, after in zip(inputs, skips, strict=False)
         )
         he(self.up)
-        self.flow = nn.ModuleList(nn.Conv2d(channels, 2, 3, padding=1) for channels in inputs)
-        for layer in self.flow:  # training starts with frames that stand almost still
-            nn.init.normal_(layer.weight, std=1e-3)
-            nn.init.zeros_(layer.bias)
+        layers = [nn.Conv2d(channels, 2, 3, padding=1) for channels in inputs]
+        for layer in layers:
+            almost_still(layer)
+        self.flow = nn.ModuleList(layers)
 
     def forward(self, x: torch.Tensor, features: list[torch.Tensor]) -> list[torch.Tensor]:
         flows = [self.flow[0](x)]
@@ -182,4 +163,4 @@ def transform(picture: torch.Tensor, flows: torch.Tensor) -> torch.Tensor:
     grid = ((2 * places + 1) / sizes - 1).movedim(2, -1)
     frames = picture.float()[:, None].expand(-1, flows.shape[1], -1, -1, -1).flatten(0, 1)
     seen = F.grid_sample(frames, grid.flatten(0, 1), mode="bilinear", padding_mode="border", align_corners=False)
-    return seen.unflatten(0, flows.shape[:2])
+    return torch.unflatten(seen, 0, flows.shape[:2])

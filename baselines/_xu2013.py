@@ -46,8 +46,8 @@ def estimate_kernel(blurry: F32, largest: int) -> F64:
     for length in sizes(side):
         ratio = length / side
         height, width = (max(3 * length, round(n * ratio)) for n in blurry.shape)
-        small = blurry if ratio == 1 else cv2.resize(blurry, (width, height), interpolation=cv2.INTER_AREA)
-        kernel = tidy(cv2.resize(kernel, (length, length), interpolation=cv2.INTER_LINEAR))
+        small = blurry if ratio == 1 else np.asarray(cv2.resize(blurry, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+        kernel = tidy(np.asarray(cv2.resize(kernel, (length, length), interpolation=cv2.INTER_LINEAR), np.float64))
         for _ in range(_ROUNDS):
             kernel = tidy(fit_kernel(edges(small, kernel), small, length))
     return middle(kernel)

@@ -81,13 +81,15 @@ def gram(features: torch.Tensor) -> torch.Tensor:
     """Eq. 6: from the features of three frames, (B, 3, C, h, w), the matrices (B, 3C, 3C) of their products over places, over C h w."""
     rows = features.float().flatten(1, 2).flatten(2)
     with torch.autocast(rows.device.type, enabled=False):  # what is compared are small differences of sums of squares
-        return rows @ rows.mT / features[0, 0].numel()
+        products: torch.Tensor = rows @ rows.mT / features[0, 0].numel()
+        return products
 
 
 def gram_loss(prediction: torch.Tensor, target: torch.Tensor, features: Features) -> torch.Tensor:
     """One term of Eq. 7: the Frobenius norm of the difference of Gram matrices, averaged over the batch. Both (B, 3, 1, H, W)."""
-    made, wanted = (gram(features(three.flatten(0, 1)).unflatten(0, three.shape[:2])) for three in (prediction, target))
-    return torch.linalg.matrix_norm(made - wanted).mean()
+    made, wanted = (gram(torch.unflatten(features(three.flatten(0, 1)), 0, three.shape[:2])) for three in (prediction, target))
+    norms: torch.Tensor = torch.linalg.matrix_norm(made - wanted)
+    return norms.mean()
 
 
 def bi_cycle_loss(given: torch.Tensor, recovered: torch.Tensor) -> torch.Tensor:

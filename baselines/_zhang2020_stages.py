@@ -28,6 +28,7 @@ from torch import nn
 from blurbench import strict
 from blurbench.baselines import _zhang2020_features as sight
 from blurbench.baselines import _zhang2020_losses as losses
+from blurbench.baselines._blocks import set_bias
 from blurbench.baselines._zhang2020_losses import FRAMES, TRIPLES, Features, FlowBetween, luminance
 from blurbench.train.losses import centre_loss, pair_loss
 from blurbench.train.recipe import Batch, Networks, Player, Settings, Stage
@@ -84,7 +85,7 @@ class Discriminator(nn.Module):
         for outputs in (32, 64, 128, 256, 256):
             layer = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
             nn.init.kaiming_normal_(layer.weight, a=0.2)
-            nn.init.zeros_(layer.bias)
+            set_bias(layer)
             layers += [layer, nn.LeakyReLU(0.2)]
             inputs = outputs
         self.body = nn.Sequential(*layers)

@@ -241,7 +241,7 @@ def _sample(sharp: torch.Tensor, centres: torch.Tensor, scale: torch.Tensor, shi
     places = torch.addcmul(centres, shift, scale).permute(0, 1, 3, 4, 2)
     # All frames are sampled as one that is N times as tall. The sampler wants the column first: it gets a picture that lies on its side.
     tall = F.grid_sample(sharp.mT, places.flatten(1, 2), mode="bilinear", padding_mode="zeros", align_corners=False)
-    return tall.unflatten(2, places.shape[1:3]).transpose(1, 2)
+    return torch.unflatten(tall, 2, places.shape[1:3]).transpose(1, 2)
 
 
 def load_offsets(path: Path, constraint: Constraint = "quadratic", device: str = "cpu") -> OffsetNetwork:

@@ -11,12 +11,13 @@ Here the discriminator learns before the generator in each step, from guidance m
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from blurbench.baselines._blocks import set_bias
 from blurbench.baselines._zhong2022_networks import CLASSES, SIDE, Discriminator, Encoder
 from blurbench.errors import RecipeError
 from blurbench.train.recipe import Batch, Networks, Player, Settings, Stage
@@ -54,10 +55,11 @@ def make(networks: Networks, batch: Batch) -> Made:
     true = numbers(guidance)
     mean, log_variance = networks["encoder"](_one_hot(true[:half]))
     latent = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
-    generator = networks["network"].predictor
+    generator = cast(nn.Module, networks["network"].predictor)
     # One pass: pictures of a batch do not see each other.
     logits = generator(blurry[:half].repeat(2, 1, 1, 1), torch.cat([latent, torch.randn_like(mean)])).float()
-    return Made(*logits.chunk(2), mean.float(), log_variance.float(), true)
+    encoded, prior = logits.chunk(2)
+    return Made(encoded, prior, mean.float(), log_variance.float(), true)
 
 
 def judge(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
@@ -90,8 +92,7 @@ def started(network: _Network) -> _Network:
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.xavier_normal_(layer.weight, gain=0.02)
-            assert layer.bias is not None
-            nn.init.zeros_(layer.bias)
+            set_bias(layer)
     return network
 
 

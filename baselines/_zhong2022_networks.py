@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from blurbench.baselines._blocks import set_bias
 from blurbench.baselines._width import scaled
 
 FRAMES = 7
@@ -107,9 +109,10 @@ class Decomposer(nn.Module):
         self.s1 = Stage(3 + 2, width, around)
         self.s2 = Stage(3 + 3 * FRAMES, refining_width)
         if around:
-            for stage, level in ((self.s1, 0.0), (self.s2, FAINT)):
-                nn.init.zeros_(stage.final_conv[0].weight)
-                nn.init.constant_(stage.final_conv[0].bias, level)
+            for stage, logits in ((self.s1, 0.0), (self.s2, FAINT)):
+                last = cast(nn.Conv2d, stage.final_conv[0])
+                nn.init.zeros_(last.weight)
+                set_bias(last, logits)
 
     def forward(self, blurry: torch.Tensor, guidance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The output of stage 1, in [0, 1], and the final one, not clamped, in [0, 2]; both (B, 7, 3, H, W).

@@ -132,9 +132,9 @@ def read_kernel(path: Path) -> F64:
     if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "uif" or not values.size:
         found = f"{values.dtype} {values.shape}" if isinstance(values, np.ndarray) else type(values).__name__
         raise WeightsError(f"kernel file {path} holds {found}, expected a two-dimensional array of numbers")
-    kernel = values.astype(np.float64)
+    kernel: F64 = values.astype(np.float64)
     if not np.isfinite(kernel).all() or kernel.min() < 0 or kernel.sum() <= 0:
         raise WeightsError(f"kernel file {path} has values from {kernel.min():g} to {kernel.max():g}, expected 0 or more, and not all 0")
     # A row or column of zeros behind keeps the middle where it is.
     kernel = np.pad(kernel, [(0, 1 - size % 2) for size in kernel.shape])
-    return kernel / kernel.sum()
+    return np.asarray(kernel / kernel.sum())

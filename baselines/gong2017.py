@@ -28,6 +28,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
+from blurbench.baselines._blocks import set_bias
 from blurbench.baselines._deconvolution import LinearBlur, richardson_lucy
 from blurbench.baselines._network import as_batch, described, placed
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
@@ -80,7 +81,7 @@ def _bilinear(factor: int) -> nn.ConvTranspose2d:
     line = 1 - (torch.arange(2 * factor) + 0.5 - factor).abs() / factor
     with torch.no_grad():
         layer.weight.copy_(torch.eye(_LABELS)[..., None, None] * torch.outer(line, line))
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    set_bias(layer)
     return layer
 
 

@@ -38,7 +38,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -47,6 +47,7 @@ from torch.nn import functional as F
 
 from blurbench import methods
 from blurbench import weights as files
+from blurbench.baselines._blocks import almost_still
 from blurbench.baselines._network import as_batch, as_frames, described, placed
 from blurbench.baselines._width import scaled, width_of
 from blurbench.errors import PredictionError
@@ -91,10 +92,7 @@ class DeblurNet(nn.Module):
         self.n1 = nn.Sequential(*_layers(COARSE, width))
         self.n2, self.n3 = (nn.Sequential(*_layers(FINE, width), _doubling(scaled(FINE[-1][1], width))) for _ in range(2))
         for part in (self.n1, self.n2, self.n3):
-            last = part[-1]
-            assert isinstance(last, nn.Conv2d | nn.ConvTranspose2d) and last.bias is not None
-            nn.init.normal_(last.weight, std=1e-3)
-            nn.init.zeros_(last.bias)
+            almost_still(cast(nn.Conv2d | nn.ConvTranspose2d, part[-1]))
 
     def forward(self, blurry: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         quarter = self.n1(blurry) + reduced(blurry, 4)

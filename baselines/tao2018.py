@@ -278,7 +278,7 @@ class Tao2018(Method):
         height, width = blurry.shape[:2]
         axes = (2, 1, 0) if height > width else (2, 0, 1)
         image = torch.from_numpy(np.ascontiguousarray(blurry.transpose(axes))).to(self.device)
-        channels = self.network.enc1[0].in_channels // 2
+        channels = cast(nn.Conv2d, self.network.enc1[0]).in_channels // 2
         sharp = self.network(image[:, None] if channels == 1 else image[None])[-1].reshape(image.shape).clamp_(0, 1).cpu().numpy()
         frame: F32 = sharp.transpose((2, 1, 0) if height > width else (1, 2, 0))
         return np.ascontiguousarray(frame[None, None])

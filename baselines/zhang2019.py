@@ -37,6 +37,7 @@ import torch
 from torch import nn
 
 from blurbench import weights as files
+from blurbench.baselines._blocks import set_bias
 from blurbench.baselines._network import as_batch, as_frames, described, placed
 from blurbench.baselines._width import scaled, width_of
 from blurbench.errors import WeightsError
@@ -184,8 +185,7 @@ def started(build: Callable[..., _Network], *arguments: int, **small: float) -> 
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(layer.weight, std=(0.5 / (layer.kernel_size[0] * layer.kernel_size[1] * layer.out_channels)) ** 0.5)
-            assert layer.bias is not None
-            nn.init.zeros_(layer.bias)
+            set_bias(layer)
     return network
 
 

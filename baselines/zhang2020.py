@@ -31,6 +31,7 @@ import torch
 from torch import nn
 
 from blurbench import weights as files
+from blurbench.baselines._blocks import Residual, almost_still, he
 from blurbench.baselines._network import as_batch, as_frames, described
 from blurbench.baselines._zhang2020_iterate import iterated, nearest, rounds_for
 from blurbench.baselines._zhang2020_losses import FRAMES, luminance
@@ -38,18 +39,6 @@ from blurbench.baselines._zhang2020_stages import CONTENT, adversarial_stage
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
 from blurbench.train.recipe import Training
 from blurbench.types import F32
-
-
-class Residual(nn.Module):
-    """x + conv(relu(conv(x)))."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.second(torch.relu(self.first(x)))
 
 
 class Generator(nn.Module):
@@ -61,20 +50,17 @@ class Generator(nn.Module):
         self.down_half = nn.Sequential(_down(16, 32), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1))
         self.down_quarter = nn.Sequential(_down(32, 64), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1))
         self.down_eighth = _down(64, 128)
-        self.body = nn.Sequential(*(Residual(128) for _ in range(9)))
+        blocks = [Residual(128) for _ in range(9)]
+        self.body = nn.Sequential(*blocks)
         self.up_quarter = _up(128, 64)
         self.at_quarter = nn.Conv2d(64, 64, 3, padding=1)
         self.up_half = _up(64, 32)
         self.at_half = nn.Conv2d(32, 32, 3, padding=1)
         self.up_full = _up(32, 16)
         self.frames = nn.Conv2d(16, FRAMES, 5, padding=2)
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
-        for block in self.body:
-            nn.init.normal_(block.second.weight, std=0.01)
-        nn.init.normal_(self.frames.weight, std=0.01)
+        he(self)
+        for layer in (*(block.second for block in blocks), self.frames):
+            almost_still(layer, std=0.01)
 
     def forward(self, luminance: torch.Tensor) -> torch.Tensor:
         full = torch.relu(self.enter(luminance))
@@ -84,7 +70,8 @@ class Generator(nn.Module):
         x = torch.relu(self.at_quarter(torch.relu(self.up_quarter(x)) + quarter))
         x = torch.relu(self.at_half(torch.relu(self.up_half(x)) + half))
         x = torch.relu(self.up_full(x)) + full
-        return luminance + self.frames(x)
+        change: torch.Tensor = self.frames(x)
+        return luminance + change
 
 
 def _down(inputs: int, outputs: int) -> nn.Conv2d:

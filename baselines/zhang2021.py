@@ -190,7 +190,7 @@ class Zhang2021(Method):
                 raise WeightsError(f"{path} is not of {cls.card.id}: {found}; try --method {other.card.id}")
 
     @torch.inference_mode()
-    def predict(self, blurry: F32, request: Request) -> Answer:
+    def predict(self, blurry: F32, request: Request) -> F32 | Answer:
         """(1, T, H, W, 3) float32 in [0, 1] at `request.times`, in their order, and the trajectories at 15 times.
 
         For the motion, start and end of the curve are those of the exposure, as the paper's motion error takes them. An offset leads from

@@ -154,6 +154,7 @@ def _card(suffix: str, title: str, parts: tuple[str, ...]) -> MethodCard:
         weights=f"put into one folder {released}",
         released=released,
         weights_of="zhong2022" if parts == tuple(STEMS) else "zhong2022-video",
+        shipped_in="zhong2022",
     )
 
 

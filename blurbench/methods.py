@@ -47,6 +47,8 @@ class MethodCard:
     """The files of the official weights and where their authors put them; "never" where nobody released any that fit."""
     weights_of: str = ""
     """The method whose kept weights are this one's as well, where it is another interface to the same networks."""
+    shipped_in: str = ""
+    """The method whose shipped weights hold this one's, where that is not the one that keeps them."""
 
     @property
     def official(self) -> bool:
@@ -62,6 +64,11 @@ class MethodCard:
     def keeper(self) -> str:
         """The id under which weights are kept."""
         return self.weights_of or self.id
+
+    @property
+    def shipper(self) -> str:
+        """The id under which weights are shipped, where they are."""
+        return self.shipped_in or self.keeper
 
     @property
     def wants_weights(self) -> bool:
@@ -209,7 +216,7 @@ def _own_weights(card: MethodCard) -> tuple[Path | None, str]:
         return None, "given"
     if (kept := files.found(card.keeper)) is not None:
         return kept, "found"
-    return files.shipped_file(card.keeper), "shipped"
+    return files.shipped_file(card.shipper), "shipped"
 
 
 def _check_options(cls: type[Method], chosen: Mapping[str, str]) -> None:

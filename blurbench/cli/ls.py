@@ -145,7 +145,7 @@ def _state(card: MethodCard) -> str:
         return f"found at {path}"
     place = weights.place(card.keeper)
     there = "never released" if card.released == "never" else f"place {place.name} at {place.parent}"
-    if weights.shipped_file(card.keeper) is None:
+    if weights.shipped_file(card.shipper) is None:
         return there
     return "shipped" if card.released == "never" else f"shipped: a small network of our training; for the authors' {there}"
 
@@ -158,7 +158,7 @@ def _about(card: MethodCard) -> str:
     lines = {"released": card.released} if card.official else {"weights": card.weights or "none needed"}
     if card.released:
         lines |= {"licence": card.licence, card.data_label: card.training_data}
-    file = (weights.found(card.keeper) or weights.shipped_file(card.keeper)) if card.wants_weights else None
+    file = (weights.found(card.keeper) or weights.shipped_file(card.shipper)) if card.wants_weights else None
     try:
         written = weights.card(file) if file else {}
         lines |= {f"in the file, {key}": value if isinstance(value, str) else json.dumps(value) for key, value in written.items()}

@@ -1,0 +1,38 @@
+"""Initial weights, and the residual block, that several networks share; what differs between them in the least is in their own files."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+class Residual(nn.Module):
+    """x + conv(relu(conv(x))), both 3x3."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first, self.second = (nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        change: torch.Tensor = self.second(torch.relu(self.first(x)))
+        return x + change
+
+
+def he(module: nn.Module) -> None:
+    """Give all convolutions the initial weights of He et al., ICCV 2015: those of PyTorch let the signal die out behind ReLUs."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            set_bias(layer)
+
+
+def almost_still(layer: nn.Conv2d | nn.ConvTranspose2d, std: float = 1e-3) -> None:
+    """Give a last layer, whose output is added to something, weights of N(0, std) and no bias."""
+    nn.init.normal_(layer.weight, std=std)
+    set_bias(layer)
+
+
+def set_bias(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, value: float = 0.0) -> None:
+    """Set the bias, where there is one."""
+    if layer.bias is not None:
+        nn.init.constant_(layer.bias, value)
