@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import blurbench
 from blurbench import weights
 from blurbench.errors import BrokenPluginError, WeightsError
-from blurbench.methods import Method, MethodCard, method_class
+from blurbench.methods import Method, MethodCard, loader, method_class
 from blurbench.store.disk import replacing
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 NOT_TOLD = "not told"
 _NO_PICKLES = (".safetensors", ".npz")
+Load = Callable[[Path], Method]
+
 _CHECKPOINTS = (".pth", ".pt", ".pkl", ".ckpt", ".bin", ".tar", *_NO_PICKLES)
 
 
@@ -32,6 +34,7 @@ def convert(
     files: Sequence[Path | str],
     out: Path | str | None = None,
     *,
+    options: Mapping[str, str] | None = None,
     source: str = "",
     licence: str = "",
     training_data: str = "",
@@ -41,11 +44,13 @@ def convert(
     """Convert the weights of a method and return the path of the file written, which `load` reads back bit by bit.
 
     method: as for `load_method`. files: what its `load` takes, a file, a folder or the files that belong into one folder.
-    out: default `weights.place`, where `load_method` looks. source, licence, training_data: of these files, for the card; by default those
-    of the official weights, from the method's card. trust_pickle: open pickles that hold more than tensors, which may run any code;
-    each is announced through `say`. Raises UnknownNameError, BrokenPluginError, WeightsError, DataSetError (the disk).
+    out: default `weights.place`, where `load_method` looks. options: those of the method, as to `load_method`, under which the files load;
+    the card names them. source, licence, training_data: of these files, for the card; by default those of the official weights, from the
+    method's card. trust_pickle: open pickles that hold more than tensors, which may run any code; each is announced through `say`. Raises
+    UnknownNameError, RecipeError (options), BrokenPluginError, WeightsError, DataSetError (the disk).
     """
-    cls = method_class(method)
+    cls, chosen = method_class(method), dict(options or {})
+    load = loader(cls, chosen)
     target = weights.place(cls.card.keeper) if out is None else Path(out)
     if target.suffix != ".safetensors" or target.is_dir():
         raise WeightsError(f"--out is {target}, expected the name of a file that ends in .safetensors")
@@ -53,11 +58,12 @@ def convert(
     with tempfile.TemporaryDirectory() as name:
         staged = Path(name) / "staged"
         staged.mkdir()
-        loaded = _load(cls, [Path(file) for file in files], paths, staged, say if trust_pickle else None)
+        loaded = _load(load, [Path(file) for file in files], paths, staged, say if trust_pickle else None)
         read = loaded.weights.files if loaded.weights else ()
         used = [paths[file] for file in read if file in paths] or list(paths.values())
         card = _card(cls.card, used, {"source": source, "training_data": training_data, "licence": licence})
-        _write(loaded, card, target, Path(name) / f"{cls.card.id}.safetensors")
+        card |= {"options": chosen} if chosen else {}
+        _write(loaded, load, card, target, Path(name) / f"{cls.card.id}.safetensors")
     return target
 
 
@@ -75,10 +81,10 @@ def _gather(given: list[Path]) -> dict[str, Path]:
     return paths
 
 
-def _load(cls: type[Method], given: list[Path], paths: dict[str, Path], staged: Path, trusted: Callable[[str], None] | None) -> Method:
+def _load(load: Load, given: list[Path], paths: dict[str, Path], staged: Path, trusted: Callable[[str], None] | None) -> Method:
     """The method, from what was given or, where that is several files or holds trusted pickles, from a folder of links."""
     if len(given) == 1 and trusted is None:
-        return cls.load(given[0])
+        return load(given[0])
     if not paths:
         raise WeightsError(f"{', '.join(map(str, given))} hold no checkpoint, expected files that end in {', '.join(_CHECKPOINTS)}")
     for name, path in paths.items():
@@ -89,7 +95,7 @@ def _load(cls: type[Method], given: list[Path], paths: dict[str, Path], staged: 
             (staged / name).symlink_to(path.resolve())
     single = len(given) == 1 and not given[0].is_dir()
     try:
-        return cls.load(staged / given[0].name if single else staged)
+        return load(staged / given[0].name if single else staged)
     except WeightsError as error:
         raise WeightsError(_as_given(str(error), paths, staged)) from error
 
@@ -158,13 +164,13 @@ def _card(card: MethodCard, used: list[Path], told: dict[str, str]) -> dict[str,
     return {**about, **{key: told[key] or value for key, value in known.items()}, "blurbench": blurbench.__version__}
 
 
-def _write(method: Method, card: dict[str, Any], target: Path, link: Path) -> None:
+def _write(method: Method, load: Load, card: dict[str, Any], target: Path, link: Path) -> None:
     """Write the tensors of a method, atomically and only if they are read back as they are. link: a free name that ends in .safetensors."""
     state = method.state()
     with replacing(target) as part:
         part.write_bytes(weights.packed(state, card))
         link.symlink_to(part.resolve())
-        again = type(method).load(link).state()
+        again = load(link).state()
         if changed := [key for key in {**state, **again} if not _same(state.get(key), again.get(key))]:
             raise BrokenPluginError(f"{card['method']} does not read back what it gave, first {changed[0]!r}: its load and state disagree")
 

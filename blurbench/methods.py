@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -189,10 +190,9 @@ def load_method(name: str, weights: Path | str | None = None, device: str = "cpu
     """
     cls = method_class(name)
     chosen = dict(options or {})
-    _check_options(cls, chosen)
+    load = loader(cls, chosen)
     given, origin = (Path(weights), "given") if weights is not None else _own_weights(cls.card)
-    load: Callable[..., Method] = cls.load  # each method has options of its own
-    method = load(given, devices.check(device), **{key.replace("-", "_"): value for key, value in chosen.items()})
+    method = load(given, devices.check(device))
     method.chosen = chosen
     if method.weights:
         method.weights = replace(method.weights, origin=origin)
@@ -219,12 +219,15 @@ def _own_weights(card: MethodCard) -> tuple[Path | None, str]:
     return files.shipped_file(card.shipper), "shipped"
 
 
-def _check_options(cls: type[Method], chosen: Mapping[str, str]) -> None:
+def loader(cls: type[Method], chosen: Mapping[str, str]) -> Callable[..., Method]:
+    """The `load` of a method with options of its own chosen. Raises RecipeError where it has none, UnknownNameError for another."""
     if chosen and not cls.options:
         given = ", ".join(f"{key}={value}" for key, value in chosen.items())
         raise RecipeError(f"{cls.card.id} takes no options, but --option {given} was given; leave it out")
     if unknown := [key for key in chosen if key not in cls.options]:
         raise UnknownNameError("option", unknown[0], cls.options, cls.card.id)
+    load: Callable[..., Method] = cls.load  # each method has options of its own
+    return partial(load, **{key.replace("-", "_"): value for key, value in chosen.items()})
 
 
 def predict(method: Method, sample: Sample, samples: int = 1, seed: int = 0) -> Prediction:

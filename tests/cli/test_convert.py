@@ -12,7 +12,7 @@ import blurbench
 from blurbench import weights
 from blurbench.baselines import zhang2020, zhang2021
 from blurbench.convert import convert
-from blurbench.errors import BrokenPluginError, DataSetError, UnknownNameError
+from blurbench.errors import BrokenPluginError, DataSetError, RecipeError, UnknownNameError, WeightsError
 from blurbench.methods import load_method
 from blurbench.registry import METHODS
 from tests.baselines.official import cut, small_state
@@ -100,6 +100,20 @@ def test_the_card_of_a_trained_file_is_kept(official, tmp_path):
     card = weights.card(path)
     assert card["files"][0]["card"] == {"dataset": "gopro7"}
     assert (card["training_data"], card["source"], card["licence"]) == ("GoPro-7", "not told", "not told")
+
+
+def test_options_of_what_the_files_hold(official, tmp_path):
+    """Bi-linear and quadratic trajectories have weights of the same shapes: the card tells them apart."""
+    folder, out = official("zhang2021"), tmp_path / "one.safetensors"
+    done = command("convert-weights", "zhang2021", folder, "--option", "constraint=bi-linear", "--out", out, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert weights.card(out)["options"] == {"constraint": "bi-linear"}
+    bi_linear = {"options": {"constraint": "bi-linear"}}
+    assert same(load_method("zhang2021", out, **bi_linear), load_method("zhang2021", folder, **bi_linear))
+    with pytest.raises(WeightsError, match=r"one\.safetensors holds bi-linear trajectories, expected quadratic ones"):
+        load_method("zhang2021", out)
+    with pytest.raises(RecipeError, match="jin2018 takes no options, but --option constraint=linear was given; leave it out"):
+        convert("jin2018", [folder], out, options={"constraint": "linear"})
 
 
 def test_what_cannot_be_converted(official, cache, tmp_path):
