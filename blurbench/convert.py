@@ -6,7 +6,6 @@ The one place in blurbench where a pickle may run code is `_unpickle` here, and 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -153,14 +152,7 @@ def _card(card: MethodCard, used: list[Path], told: dict[str, str]) -> dict[str,
     known = {"source": card.released, "training_data": card.training_data, "licence": card.licence}
     if not card.official:
         known = dict.fromkeys(known, NOT_TOLD)
-    files = []
-    for path in used:
-        with path.open("rb") as file:
-            entry: dict[str, Any] = {"name": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-        if path.suffix == ".safetensors" and (own := weights.card(path)):
-            entry["card"] = own
-        files.append(entry)
-    about = {"method": card.id, "title": card.title, "paper": card.paper, "files": files}
+    about = {"method": card.id, "title": card.title, "paper": card.paper, "files": [weights.identity(path) for path in used]}
     return {**about, **{key: told[key] or value for key, value in known.items()}, "blurbench": blurbench.__version__}
 
 

@@ -101,6 +101,14 @@ def card(path: Path) -> dict[str, Any]:
     return written if isinstance(written, dict) else dict(metadata)
 
 
+def identity(path: Path) -> dict[str, Any]:
+    """For the card of what is made from a file: its name, its SHA-256 and, where it has one, its own card."""
+    with path.open("rb") as file:
+        found: dict[str, Any] = {"name": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    own = card(path) if path.suffix == ".safetensors" else {}
+    return {**found, "card": own} if own else found
+
+
 def describe(files: list[Path], origin: str = "given") -> Weights:
     """Hash weight files for the record."""
     digest = hashlib.sha256()

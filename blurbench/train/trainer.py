@@ -158,6 +158,7 @@ def _card(plan: Plan, run: Run, device: str, steps: int, seconds: float, validat
         "dataset": plan.data.manifest.label,
         "fingerprint": plan.data.manifest.fingerprint("train"),
         "recipe": f"{plan.recipe.path.name}: {plan.recipe.source}",
+        **({"start": weights.identity(plan.start)} if plan.start else {}),
         "network": plan.recipe.network,
         "options": dict(plan.options),
         # Switches of substitutes are among them, as `vgg19 = 0`.

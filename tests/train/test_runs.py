@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from hashlib import sha256
 
 import pytest
 import torch
@@ -133,6 +134,8 @@ def test_small_and_started(data, tmp_path):
     with pytest.raises(BlurbenchError, match="not a checkpoint of Network"):
         train(TINY, data, tmp_path / "b.safetensors", budget="2", stage="second", start=out)
     train(TINY, data, tmp_path / "b.safetensors", budget="2", size="small", stage="second", start=out, workers=0)
+    began = weights.card(tmp_path / "b.safetensors")["start"]
+    assert began == {"name": out.name, "sha256": sha256(out.read_bytes()).hexdigest(), "card": weights.card(out)}
 
 
 def test_two_processes_learn_what_one_does(data, tmp_path):
