@@ -17,7 +17,6 @@ Where paper and released code differ, and the choice made here:
 
 - Table 1 prints transposed convolutions of 5x5; the released weights are 4x4, and so is this network;
 - zero constraint: the paper tabulates it, the released code lacks it. Here the last convolution gives 30 channels, in order of time;
-- initial weights: nothing printed; here by He, and N(0, 0.01) for what is added and for the control points;
 - offsets that leave the picture read zeros, as in the code and Eq. 5, so a warped frame darkens at the borders;
 - the released network returns 30 channels in an order that is not that of time; `released_order` gives them.
 """
@@ -26,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -34,7 +33,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
-from blurbench.baselines._blocks import almost_still, he
 from blurbench.baselines._width import scaled, width_of
 from blurbench.errors import PredictionError, WeightsError
 from blurbench.train import losses
@@ -106,10 +104,6 @@ class OffsetNetwork(nn.Module):
         self.bottleneck_3 = _Bottleneck(middle, coarse, middle)
         self.uconv_3 = nn.ConvTranspose2d(middle, middle, 4, stride=2, padding=1)
         self.conv_out_0 = nn.Conv2d(middle, 2 * _POINTS[constraint], 5, padding=2)
-        he(self)
-        for block in (module for module in self.modules() if isinstance(module, _Residual)):
-            almost_still(cast(nn.Conv2d, block.conv_block[-1]), std=0.01)
-        almost_still(self.conv_out_0, std=0.01)
 
     def forward(self, blurry: torch.Tensor) -> torch.Tensor:
         half = self.conv_1(_space_to_depth(blurry))
