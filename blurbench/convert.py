@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 NOT_TOLD = "not told"
 _NO_PICKLES = (".safetensors", ".npz")
-Load = Callable[[Path], Method]
-
 _CHECKPOINTS = (".pth", ".pt", ".pkl", ".ckpt", ".bin", ".tar", *_NO_PICKLES)
+
+Load = Callable[[Path], Method]
+"""A method's `load`, its options chosen."""
 
 
 def convert(
@@ -60,8 +61,7 @@ def convert(
         loaded = _load(load, [Path(file) for file in files], paths, staged, say if trust_pickle else None)
         read = loaded.weights.files if loaded.weights else ()
         used = [paths[file] for file in read if file in paths] or list(paths.values())
-        card = _card(cls.card, used, {"source": source, "training_data": training_data, "licence": licence})
-        card |= {"options": chosen} if chosen else {}
+        card = _card(cls.card, used, chosen, {"source": source, "training_data": training_data, "licence": licence})
         _write(loaded, load, card, target, Path(name) / f"{cls.card.id}.safetensors")
     return target
 
@@ -147,12 +147,13 @@ def _tensors(held: object) -> dict[str, Any] | torch.Tensor | None:
     return None
 
 
-def _card(card: MethodCard, used: list[Path], told: dict[str, str]) -> dict[str, Any]:
+def _card(card: MethodCard, used: list[Path], options: dict[str, str], told: dict[str, str]) -> dict[str, Any]:
     """What the file says of itself. Where no official weights exist, nothing is known but what the user tells."""
     known = {"source": card.released, "training_data": card.training_data, "licence": card.licence}
     if not card.official:
         known = dict.fromkeys(known, NOT_TOLD)
-    about = {"method": card.id, "title": card.title, "paper": card.paper, "files": [weights.identity(path) for path in used]}
+    files = [weights.identity(path) for path in used]
+    about = {"method": card.id, "title": card.title, "paper": card.paper, "files": files, "options": options}
     return {**about, **{key: told[key] or value for key, value in known.items()}, "blurbench": blurbench.__version__}
 
 

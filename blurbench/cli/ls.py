@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -150,6 +150,18 @@ def _state(card: MethodCard) -> str:
     return "shipped" if card.released == "never" else f"shipped: a small network of our training; for the authors' {there}"
 
 
+def _told(written: Mapping[str, Any], where: str) -> dict[str, str]:
+    """What a card says, by where it says it; what the weights started from has a card of its own."""
+    told: dict[str, str] = {}
+    for key, value in written.items():
+        place = f"{where}, {key}"
+        if key in ("start", "card") and isinstance(value, dict):
+            told |= _told(value, place)
+        else:
+            told[place] = value if isinstance(value, str) else json.dumps(value)
+    return told
+
+
 def _about(card: MethodCard) -> str:
     """What is known of the weights, a line each: from the method's card, and from the card inside the file that is used."""
     from blurbench import weights
@@ -161,7 +173,7 @@ def _about(card: MethodCard) -> str:
     file = (weights.found(card.keeper) or weights.shipped_file(card.shipper)) if card.wants_weights else None
     try:
         written = weights.card(file) if file else {}
-        lines |= {f"in the file, {key}": value if isinstance(value, str) else json.dumps(value) for key, value in written.items()}
+        lines |= _told(written, "in the file")
     except WeightsError as error:
         lines["in the file"] = f"BROKEN: {error}"
     return "".join(f"  {key}: {value}\n" for key, value in lines.items())

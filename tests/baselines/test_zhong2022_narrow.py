@@ -59,7 +59,8 @@ def test_all_is_learnt(seen):
 def test_a_file_tells_widths_and_the_way_around(seen, tmp_path):
     torch.manual_seed(0)
     network = Animation(predictor_width=1 / 16, **WIDTHS).eval()
-    torch.nn.init.normal_(network.decomposer.s1.final_conv[0].weight, std=0.1)
+    for stage in (network.decomposer.s1, network.decomposer.s2):
+        torch.nn.init.normal_(stage.final_conv[0].weight, std=0.1)
     torch.nn.init.constant_(network.decomposer.s1.around, 0.7)
     save_file(network.state_dict(), path := tmp_path / "w.safetensors")
     found = load_method("zhong2022", path).network

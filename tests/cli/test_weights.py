@@ -212,6 +212,7 @@ def test_what_is_known_of_weights_in_words(kept):
         "  the authors' were trained on: GoPro",
     ]
     assert {"  in the file, dataset: genblur-rendered", "  in the file, size: small"} < set(blocks["zhang2021"])
+    assert {"  in the file, steps: 1500", "  in the file, start, card, steps: 6000"} < set(blocks["zhong2022"])
     assert blocks["jin2018"][-2:] == ["  in the file, source: a mirror", "  in the file, files: [1]"]
     assert blocks["nah2017"][-1].startswith(f"  in the file: BROKEN: weights file {kept}/nah2017.safetensors cannot be read (")
     assert "  weights: shipped; the authors never released theirs" in blocks["zhang2020"]
