@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from blurbench.baselines._blocks import set_bias
+from blurbench.baselines._blocks import set_bias, way_around
 from blurbench.baselines._width import scaled
 
 FRAMES = 7
@@ -40,19 +40,20 @@ class Stage(nn.Module):
     """One stage of the decomposer (Fig. 11): (B, inputs, H, W), H and W multiples of 4, to (B, 7, 3, H, W) between 0 and 1.
 
     64,612,757 parameters with 5 inputs (stage 1), 64,731,925 with 24 (stage 2). Batch norm with running statistics. width: share of all
-    hidden channels, see `scaled`. around: own addition; the first three inputs, as logits, are added before the last sigmoid, at a share
-    that is learnt. So it starts as a copy of the blurry picture, and has motion alone to learn.
+    hidden channels, see `scaled`. around: see `way_around`, here for the first three inputs, as logits, before the last sigmoid. So there is
+    motion alone to learn.
     """
 
     def __init__(self, inputs: int, width: float = 1.0, around: bool = False) -> None:
         super().__init__()
-        self.around = nn.Parameter(torch.ones(1)) if around else None
         fine, middle, coarse = (scaled(channels, width) for channels in (FINEST, 256, 512))
         self.first_conv = nn.ModuleDict({"conv": nn.Conv2d(inputs, fine, 7, padding=3), "norm": nn.BatchNorm2d(fine)})
         self.down_blocks = nn.Sequential(Down(fine, middle), Down(middle, coarse))
         self.bottleneck = nn.Sequential(*(Residual(coarse) for _ in range(12)))
         self.up_blocks = nn.Sequential(Up(coarse, middle), Up(middle, fine))
-        self.final_conv = nn.Sequential(nn.Conv2d(fine, 3 * FRAMES, 7, padding=3), nn.Sigmoid())
+        last = nn.Conv2d(fine, 3 * FRAMES, 7, padding=3)
+        self.final_conv = nn.Sequential(last, nn.Sigmoid())
+        self.around = way_around(last) if around else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         last, sigmoid = self.final_conv
@@ -109,10 +110,9 @@ class Decomposer(nn.Module):
         self.s1 = Stage(3 + 2, width, around)
         self.s2 = Stage(3 + 3 * FRAMES, refining_width)
         if around:
-            for stage, logits in ((self.s1, 0.0), (self.s2, FAINT)):
-                last = cast(nn.Conv2d, stage.final_conv[0])
-                nn.init.zeros_(last.weight)
-                set_bias(last, logits)
+            last = cast(nn.Conv2d, self.s2.final_conv[0])
+            nn.init.zeros_(last.weight)
+            set_bias(last, FAINT)
 
     def forward(self, blurry: torch.Tensor, guidance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The output of stage 1, in [0, 1], and the final one, not clamped, in [0, 2]; both (B, 7, 3, H, W).

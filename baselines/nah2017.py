@@ -30,6 +30,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
+from blurbench.baselines._blocks import way_around
 from blurbench.baselines._network import as_batch, as_frames, described, placed
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
 from blurbench.train.losses import centre
@@ -81,21 +82,24 @@ class MSResNet(nn.Module):
     """All scales: blurry images in [0, 255], finest first, (B, 3, H, W), (B, 3, H/2, W/2), ..., to sharp ones in the same order.
 
     Nothing is clamped. 11,721,321 parameters. width, blocks: channels and residual blocks of a body; others than the authors' are ours.
+    around: see `way_around`, here around each body.
     """
 
-    def __init__(self, width: int = 64, blocks: int = 19) -> None:
+    def __init__(self, width: int = 64, blocks: int = 19, around: bool = False) -> None:
         super().__init__()
         self.body_models = nn.ModuleList([*(Body(6, width, blocks) for _ in range(SCALES - 1)), Body(3, width, blocks)])
         # From each scale to the finer one; the finest has none, and keeps its place in the names.
         self.conv_end_models = nn.ModuleDict({str(scale): Enlarge() for scale in range(1, SCALES)})
+        self.around = way_around(*(body.body[-1] for body in self.body_models)) if around else None
 
     def forward(self, pyramid: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         sharp: list[torch.Tensor] = []
         for scale in reversed(range(SCALES)):
-            image = pyramid[scale] - MIDDLE
+            blurry = image = pyramid[scale] - MIDDLE
             if sharp:
                 image = torch.cat([image, self.conv_end_models[str(scale + 1)](sharp[0])], dim=1)
-            sharp.insert(0, self.body_models[scale](image))
+            made = self.body_models[scale](image)
+            sharp.insert(0, made if self.around is None else made + self.around * blurry)
         return [image + MIDDLE for image in sharp]
 
 
@@ -137,7 +141,7 @@ def _sized(state: Mapping[str, torch.Tensor]) -> MSResNet:
     """A network of the width and depth of a checkpoint; that of the authors where it does not say."""
     first = state.get("body_models.0.body.0.weight")
     layers = {int(found[1]) for key in state if (found := re.match(r"body_models\.0\.body\.(\d+)\.", key))}
-    return MSResNet() if first is None or len(layers) < 3 else MSResNet(len(first), len(layers) - 2)
+    return MSResNet() if first is None or len(layers) < 3 else MSResNet(len(first), len(layers) - 2, "around" in state)
 
 
 def deblurring(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:

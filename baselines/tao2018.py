@@ -39,6 +39,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
+from blurbench.baselines._blocks import way_around
 from blurbench.baselines._network import described
 from blurbench.baselines._width import scaled, width_of
 from blurbench.errors import WeightsError
@@ -107,10 +108,10 @@ class ScaleRecurrent(nn.Module):
     """(B, C, H, W) in [0, 1], H and W multiples of 16, to sharp pictures at 1/4, 1/2 and the whole size, not clamped.
 
     C = 3 in the colour variant, else 1. Parameters: 6,881,251 (colour), 6,876,449 (grey), 8,056,609 (grey with LSTM). width: share of all
-    hidden channels, see `scaled`.
+    hidden channels, see `scaled`. around: see `way_around`, here at each size.
     """
 
-    def __init__(self, channels: int, recurrent: bool, width: float = 1.0) -> None:
+    def __init__(self, channels: int, recurrent: bool, width: float = 1.0, around: bool = False) -> None:
         super().__init__()
         fine, middle, coarse = (scaled(each, width) for each in (FINEST, 64, 128))
         self.enc1 = _stage(SameConv(2 * channels, fine, relu=True), fine, "1234")
@@ -120,7 +121,9 @@ class ScaleRecurrent(nn.Module):
         self.dec3 = _stage(None, coarse, "321")
         self.dec2 = _stage(Doubling(coarse, middle), middle, "4321")
         self.dec1 = _stage(Doubling(middle, fine), fine, "4321")
-        self.dec1.add_module("0", SameConv(fine, channels))
+        last = SameConv(fine, channels)
+        self.dec1.add_module("0", last)
+        self.around = way_around(last) if around else None
 
     def forward(self, blurry: torch.Tensor) -> tuple[torch.Tensor, ...]:
         state = None
@@ -129,7 +132,7 @@ class ScaleRecurrent(nn.Module):
             image = blurry[..., ::step, ::step]
             before = enlarge(outputs[-1].detach()) if outputs else image
             sharp, state = self._at_one_size(torch.cat([image, before], dim=1), state)
-            outputs.append(sharp)
+            outputs.append(sharp if self.around is None else sharp + self.around * image)
         return tuple(outputs)
 
     def _at_one_size(self, pair: torch.Tensor, state: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -268,7 +271,7 @@ class Tao2018(Method):
         state = read_state(weights)
         if (found := _variant(state)) not in (None, name):
             raise WeightsError(f"{weights} holds weights of {found}, expected those of {name}; try --method {found}")
-        network = NETWORKS[name](width=width_of(state, "enc1.1.bias", FINEST))
+        network = NETWORKS[name](width=width_of(state, "enc1.1.bias", FINEST), around="around" in state)
         files.fit(network, state, weights)
         return described(cls(network, device), [weights])
 

@@ -37,7 +37,7 @@ import torch
 from torch import nn
 
 from blurbench import weights as files
-from blurbench.baselines._blocks import set_bias
+from blurbench.baselines._blocks import set_bias, way_around
 from blurbench.baselines._network import as_batch, as_frames, described, placed
 from blurbench.baselines._width import scaled, width_of
 from blurbench.errors import WeightsError
@@ -118,15 +118,22 @@ class Pass(NamedTuple):
 class MultiPatch(nn.Module):
     """One network: (B, 3, H, W) in [0, 1] to sharp ones, not clamped; H and W multiples of 8, for four levels H of 16.
 
-    5,424,393 parameters with levels=3 (1-2-4), 7,232,524 with 4 (1-2-4-8). width: share of all hidden channels, see `scaled`.
+    5,424,393 parameters with levels=3 (1-2-4), 7,232,524 with 4 (1-2-4-8). width: share of all hidden channels, see `scaled`. around: see
+    `way_around`, here around all levels.
     """
 
-    def __init__(self, levels: int = 3, width: float = 1.0) -> None:
+    def __init__(self, levels: int = 3, width: float = 1.0, around: bool = False) -> None:
         super().__init__()
         self.levels = levels
         for kind, part in (("encoder", Encoder), ("decoder", Decoder)):
             for level in range(1, levels + 1):
                 self.add_module(f"{kind}_lv{level}", part(width))
+        self.around = way_around(self.last) if around else None
+
+    @property
+    def last(self) -> nn.Conv2d:
+        """The layer that gives the image."""
+        return cast(nn.Conv2d, self.get_submodule("decoder_lv1.layer24"))
 
     def forward(self, blurry: torch.Tensor) -> torch.Tensor:
         return self.restore(blurry - 0.5).image + 0.5
@@ -152,7 +159,7 @@ class MultiPatch(nn.Module):
             if level == 2 and first is not None:
                 residual = residual + first
         assert residual is not None
-        return Pass(residual, kept)
+        return Pass(residual if self.around is None else residual + self.around * image, kept)
 
 
 class Stack(nn.Module):
@@ -179,13 +186,16 @@ class Stack(nn.Module):
         return found
 
 
-def started(build: Callable[..., _Network], *arguments: int, **small: float) -> _Network:
+def started(build: Callable[..., _Network], *arguments: int, **small: float | bool) -> _Network:
     """A network with the initial values of the authors: kernels from N(0, 1 / (2 k k outputs)), biases 0."""
     network = build(*arguments, **small)
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(layer.weight, std=(0.5 / (layer.kernel_size[0] * layer.kernel_size[1] * layer.out_channels)) ** 0.5)
             set_bias(layer)
+    for part in network.modules():
+        if isinstance(part, MultiPatch) and part.around is not None:
+            part.around = way_around(part.last)
     return network
 
 
@@ -289,7 +299,8 @@ class Zhang2019(Method):
         parts = {"": weights} if whole else cls._checkpoint(weights)
         states = {part: files.read(path) for part, path in parts.items()}
         first = "s1.encoder_lv1.layer1.bias" if cls.build is Stack else "encoder_lv1.layer1.bias"
-        network = cls.build(width=width_of(states.get("", {}), first, CHANNELS[0]))
+        state = states.get("", {})
+        network = cls.build(width=width_of(state, first, CHANNELS[0]), **({"around": True} if "around" in state else {}))
         for part, state in states.items():
             files.fit(network.get_submodule(part), state, parts[part])
         return described(cls(network, device), list(parts.values()))
