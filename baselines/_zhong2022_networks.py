@@ -40,8 +40,8 @@ class Stage(nn.Module):
     """One stage of the decomposer (Fig. 11): (B, inputs, H, W), H and W multiples of 4, to (B, 7, 3, H, W) between 0 and 1.
 
     64,612,757 parameters with 5 inputs (stage 1), 64,731,925 with 24 (stage 2). Batch norm with running statistics. width: share of all
-    hidden channels, see `scaled`. around: see `way_around`, here for the first three inputs, as logits, before the last sigmoid. So there is
-    motion alone to learn.
+    hidden channels, see `scaled`. around: see `way_around`, here for the first three inputs, as logits, before the last sigmoid; what is
+    left to learn is motion.
     """
 
     def __init__(self, inputs: int, width: float = 1.0, around: bool = False) -> None:

@@ -11,8 +11,9 @@ Paper and released code differ; this is the authors' later PyTorch code, so that
 - training: here the L1 error of each scale; in the paper the squared error and an adversarial term;
 - pictures smaller than the input by Gaussian blur (sigma 2/3 pixel, seven taps, mirrored border) and the mean of 2x2 pixels.
 
-One thing is added: `Nah2017.predict` clamps to [0, 255], as the authors do before they save 8 bits. Sizes that are no multiples of 4 are
-padded by mirroring, not by repeating the last line.
+Two things are added: `Nah2017.predict` clamps to [0, 255], as the authors do before they save 8 bits; and the blurry picture goes around
+the bodies of the small network that ships (`way_around`), for one like the authors' must learn to copy first. Sizes that are no multiples
+of 4 are padded by mirroring, not by repeating the last line.
 
 The official weights were trained on `blur_gamma` images (`gopro-gamma`), others of the same layout on REDS. They are linked from the
 repository, and cannot ship; `Nah2017.load` takes the file.

@@ -17,7 +17,8 @@ TensorFlow's ways, kept so that the official weights give their pictures:
 - the LSTM's gates come in the order input, candidate, forget (plus 1), output.
 
 As released, not as printed: the picture of the size before is taken as a constant in training; a picture taller than wide is transposed
-first. Not kept: their program shrank pictures larger than 1280x720, the size of its input, and cut to 8 bits without rounding.
+first. Not kept: their program shrank pictures larger than 1280x720, the size of its input, and cut to 8 bits without rounding. Added: the
+blurry picture goes around the small network that ships (`way_around`), for one like the authors' must learn to copy first.
 
 The official weights are TensorFlow 1 checkpoints, read here as an .npz of their arrays under their own names (`g_net/enc1_1/weights`, …;
 the LSTM's may stand under any scope that ends in `convLSTM/LSTM_conv`). To write it, where TensorFlow is installed:

@@ -17,7 +17,8 @@ As released by the authors, and kept so that their weights give their pictures:
 - in the stack, each level also adds the features that the same level gave in the network before, and the level-2 residual of every
   network but the first adds the image that the *first* one gave, not the one before.
 
-One thing is added: `predict` clamps to [0, 1] what the network returns; the authors do so when they save 8 bits.
+Two things are added: `predict` clamps to [0, 1] what the network returns, as the authors do when they save 8 bits; and the blurry picture
+goes around the small network that ships (`way_around`), for one like the authors' must learn to copy first.
 
 The official weights were trained on the `blur` images of GoPro, i.e. frames averaged as stored (`gopro-linear`), not on `blur_gamma`.
 They cannot ship, because their repository states no licence; `load` takes the folder as it lies there, or one safetensors file of the
