@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import torch
 from torch import nn
@@ -88,10 +88,11 @@ class MSResNet(nn.Module):
 
     def __init__(self, width: int = 64, blocks: int = 19, around: bool = False) -> None:
         super().__init__()
-        self.body_models = nn.ModuleList([*(Body(6, width, blocks) for _ in range(SCALES - 1)), Body(3, width, blocks)])
+        bodies = [*(Body(6, width, blocks) for _ in range(SCALES - 1)), Body(3, width, blocks)]
+        self.body_models = nn.ModuleList(bodies)
         # From each scale to the finer one; the finest has none, and keeps its place in the names.
         self.conv_end_models = nn.ModuleDict({str(scale): Enlarge() for scale in range(1, SCALES)})
-        self.around = way_around(*(body.body[-1] for body in self.body_models)) if around else None
+        self.around = way_around(*(cast(nn.Conv2d, body.body[-1]) for body in bodies)) if around else None
 
     def forward(self, pyramid: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         sharp: list[torch.Tensor] = []

@@ -299,9 +299,12 @@ class Zhang2019(Method):
         whole = weights.suffix == ".safetensors" and weights.is_file()
         parts = {"": weights} if whole else cls._checkpoint(weights)
         states = {part: files.read(path) for part, path in parts.items()}
-        first = "s1.encoder_lv1.layer1.bias" if cls.build is Stack else "encoder_lv1.layer1.bias"
         state = states.get("", {})
-        network = cls.build(width=width_of(state, first, CHANNELS[0]), **({"around": True} if "around" in state else {}))
+        network: nn.Module
+        if cls.build is Stack:
+            network = Stack(width=width_of(state, "s1.encoder_lv1.layer1.bias", CHANNELS[0]))
+        else:
+            network = cls.build(width=width_of(state, "encoder_lv1.layer1.bias", CHANNELS[0]), around="around" in state)
         for part, state in states.items():
             files.fit(network.get_submodule(part), state, parts[part])
         return described(cls(network, device), list(parts.values()))

@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from blurbench.baselines.nah2017 import pyramid
+from blurbench.errors import WeightsError
 from blurbench.methods import Request, load_method, method_class
 from blurbench.train import recipe
 from tests.baselines.inputs import tensor
@@ -94,3 +95,10 @@ def test_a_file_tells_of_it(name, tmp_path):
     frame = load_method(name, path).predict(image[0].permute(1, 2, 0).numpy(), Request(np.array([0.5]), 1, np.random.default_rng(0)))
     made = outputs(name, network, image)[-1].reshape(3, 32, 48) / (LEVELS if name == "nah2017" else 1)
     torch.testing.assert_close(torch.from_numpy(frame[0, 0]).permute(2, 0, 1), made.clamp(0, 1), rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", ["zhang2019-stack4", "zhang2019-1248", "nah2017", "tao2018"])
+def test_a_file_of_another_method(name, tmp_path):
+    save_file(small("zhang2019").state_dict(), path := tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match=r"w\.safetensors"):
+        load_method(name, path)
