@@ -1,4 +1,7 @@
-"""Initial weights, and the residual block, that several networks share; what differs between them in the least is in their own files."""
+"""Initial weights, the way around narrow networks, and the residual block, that several networks share.
+
+What differs between them in the least is in their own files.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +41,14 @@ def way_around(*last: nn.Conv2d) -> nn.Parameter:
     Own addition, in no paper, for trainings of an hour: the network starts as a copy of the picture, which it would else learn first.
     """
     for layer in last:
-        nn.init.zeros_(layer.weight)
-        set_bias(layer)
+        constant(layer)
     return nn.Parameter(torch.ones(1))
+
+
+def constant(layer: nn.Conv2d, value: float = 0.0) -> None:
+    """Make a last layer give that value everywhere; from the second step on, what comes before it learns as well."""
+    nn.init.zeros_(layer.weight)
+    set_bias(layer, value)
 
 
 def set_bias(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, value: float = 0.0) -> None:

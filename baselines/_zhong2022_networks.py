@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from blurbench.baselines._blocks import set_bias, way_around
+from blurbench.baselines._blocks import constant, way_around
 from blurbench.baselines._width import scaled
 
 FRAMES = 7
@@ -110,9 +110,7 @@ class Decomposer(nn.Module):
         self.s1 = Stage(3 + 2, width, around)
         self.s2 = Stage(3 + 3 * FRAMES, refining_width)
         if around:
-            last = cast(nn.Conv2d, self.s2.final_conv[0])
-            nn.init.zeros_(last.weight)
-            set_bias(last, FAINT)
+            constant(cast(nn.Conv2d, self.s2.final_conv[0]), FAINT)
 
     def forward(self, blurry: torch.Tensor, guidance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The output of stage 1, in [0, 1], and the final one, not clamped, in [0, 2]; both (B, 7, 3, H, W).

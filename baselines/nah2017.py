@@ -143,7 +143,7 @@ def _sized(state: Mapping[str, torch.Tensor]) -> MSResNet:
     """A network of the width and depth of a checkpoint; that of the authors where it does not say."""
     first = state.get("body_models.0.body.0.weight")
     layers = {int(found[1]) for key in state if (found := re.match(r"body_models\.0\.body\.(\d+)\.", key))}
-    return MSResNet() if first is None or len(layers) < 3 else MSResNet(len(first), len(layers) - 2, "around" in state)
+    return MSResNet() if first is None or len(layers) < 3 else MSResNet(len(first), len(layers) - 2, around="around" in state)
 
 
 def deblurring(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:

@@ -38,7 +38,7 @@ import torch
 from torch import nn
 
 from blurbench import weights as files
-from blurbench.baselines._blocks import set_bias, way_around
+from blurbench.baselines._blocks import constant, set_bias, way_around
 from blurbench.baselines._network import as_batch, as_frames, described, placed
 from blurbench.baselines._width import scaled, width_of
 from blurbench.errors import WeightsError
@@ -196,7 +196,7 @@ def started(build: Callable[..., _Network], *arguments: int, **small: float | bo
             set_bias(layer)
     for part in network.modules():
         if isinstance(part, MultiPatch) and part.around is not None:
-            part.around = way_around(part.last)
+            constant(part.last)
     return network
 
 
@@ -299,12 +299,12 @@ class Zhang2019(Method):
         whole = weights.suffix == ".safetensors" and weights.is_file()
         parts = {"": weights} if whole else cls._checkpoint(weights)
         states = {part: files.read(path) for part, path in parts.items()}
-        state = states.get("", {})
+        known = states.get("", {})
         network: nn.Module
         if cls.build is Stack:
-            network = Stack(width=width_of(state, "s1.encoder_lv1.layer1.bias", CHANNELS[0]))
+            network = Stack(width=width_of(known, "s1.encoder_lv1.layer1.bias", CHANNELS[0]))
         else:
-            network = cls.build(width=width_of(state, "encoder_lv1.layer1.bias", CHANNELS[0]), around="around" in state)
+            network = cls.build(width=width_of(known, "encoder_lv1.layer1.bias", CHANNELS[0]), around="around" in known)
         for part, state in states.items():
             files.fit(network.get_submodule(part), state, parts[part])
         return described(cls(network, device), list(parts.values()))
