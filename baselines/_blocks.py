@@ -29,6 +29,14 @@ def he(module: nn.Module) -> None:
             set_bias(layer)
 
 
+def xavier(module: nn.Module) -> None:
+    """Give all convolutions the initial weights of Glorot and Bengio, AISTATS 2010, evenly spread, and no bias."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.xavier_uniform_(layer.weight)
+            set_bias(layer)
+
+
 def almost_still(layer: nn.Conv2d | nn.ConvTranspose2d, std: float = 1e-3) -> None:
     """Give a last layer, whose output is added to something, weights of N(0, std) and no bias."""
     nn.init.normal_(layer.weight, std=std)

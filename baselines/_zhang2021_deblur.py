@@ -24,6 +24,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from blurbench.baselines._blocks import xavier
 from blurbench.baselines._width import scaled
 from blurbench.baselines._zhang2021_offsets import Constraint, OffsetNetwork, offsets, released_order
 from blurbench.baselines.zhang2019 import CHANNELS, Encoder, Residual, join, split
@@ -81,6 +82,7 @@ class MotionAwareConvolution(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         regular = nn.Conv2d(inputs, outputs, 3)  # for its initial values only
+        xavier(regular)
         self.weight, self.bias = regular.weight, regular.bias
 
     def forward(self, x: torch.Tensor, at: Taps) -> torch.Tensor:

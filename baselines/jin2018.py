@@ -20,6 +20,8 @@ As released by the authors, which their weights need; only their test code is pu
 - the authors cut pictures at the right and the bottom to multiples of 20, and drop the fractions of 8-bit values. Here the framework pads
   by mirroring, which changes the statistics a little (crop beforehand for their values), and rounding belongs to the protocol.
 
+Nobody tells how training began. Here the last layer of each network starts near 0, so that each starts at the image that it adds to.
+
 Which of the two directions of time comes out is the network's guess. The weights cannot ship; `Jin2018.load` takes the folder of four.
 """
 
@@ -35,6 +37,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
+from blurbench.baselines._blocks import almost_still
 from blurbench.baselines._network import as_batch, as_frames, described, placed
 from blurbench.baselines._width import scaled, width_of
 from blurbench.errors import WeightsError
@@ -95,6 +98,7 @@ class Extractor(nn.Module):
         self.GlobalGrad = nn.Sequential(last)
         self.norm3 = _norm(merged)
         self.conv3 = _convolution(merged, 3, 3)
+        almost_still(self.conv3)
 
     def maps(self, image: torch.Tensor) -> torch.Tensor:
         """Colours one by one: (B, 3, H, W) to (3 B, r*r, H/r, W/r)."""

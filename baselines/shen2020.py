@@ -30,6 +30,9 @@ In units of an exposure, centre at 0.5, they are at 0 and 1 where exposures foll
 authors' data, where 11 frames make an exposure and the next begins 8 frames later. The authors repeat border pixels until sizes are
 multiples of 128; here even sizes are enough, which changes pixels near the border only.
 
+Own addition, in the small network that ships: stages 2 and 4 stand at an exposure of their own, which no unit of theirs sees, and which
+goes around them (`way_around`).
+
 `shen2020` gives the deblurred frame, `shen2020-video` all three. The authors' weights were linked from the
 repository, and cannot ship.
 """
@@ -47,6 +50,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
+from blurbench.baselines._blocks import way_around
 from blurbench.baselines._network import as_batch, as_frames, described, placed
 from blurbench.baselines._shen2020_losses import outputs
 from blurbench.baselines._width import scaled, width_of
@@ -66,6 +70,9 @@ PLACES = {"1": 4, "2": 3, "3": 2, "4": 1}
 
 PICTURES = {"1": 2, "2": 3, "3": 5, "4": 5}
 """Inputs of each stage's unit."""
+
+AT_AN_EXPOSURE = ("2", "4")
+"""Stages whose pictures show the moment of an exposure; the others lie midway."""
 
 CELLS = (
     ("clstm_4_prime", "clstm_6_prime", "clstm_8_prime"),
@@ -100,22 +107,28 @@ class _Dense(nn.Module):
 
 
 class Unit(nn.Module):
-    """One frame from `count` pictures (B, 3, H, W); names are those of the checkpoints."""
+    """One frame from `count` pictures (B, 3, H, W); names are those of the checkpoints.
 
-    def __init__(self, count: int, width: float = 1.0) -> None:
+    around: see `way_around`, here of `own`, the exposure of that moment, in place of so much of the pictures' mean.
+    """
+
+    def __init__(self, count: int, width: float = 1.0, around: bool = False) -> None:
         super().__init__()
         channels, growth, fine = (scaled(each, width) for each in (CHANNELS, GROWTH, 64))
         self.SFENet1, self.SFENet2 = _convolution(12 * count, channels, 5), _convolution(channels, channels)
         self.RDBs = nn.ModuleList(_Dense(channels, growth) for _ in range(12))
         self.GFF = nn.Sequential(_convolution(12 * channels, channels, 1), _convolution(channels, channels))
-        self.UPNet = nn.Sequential(_convolution(channels, 4 * fine), nn.PixelShuffle(2), _convolution(fine, 3))
+        last = _convolution(fine, 3)
+        self.UPNet = nn.Sequential(_convolution(channels, 4 * fine), nn.PixelShuffle(2), last)
+        self.around = way_around(last) if around else None
 
-    def forward(self, *pictures: torch.Tensor) -> torch.Tensor:
+    def forward(self, *pictures: torch.Tensor, own: torch.Tensor | None = None) -> torch.Tensor:
         shallow = self.SFENet1(F.pixel_unshuffle(torch.cat(pictures, dim=1), 2))
         x = self.SFENet2(shallow)
         found = [x := block(x) for block in self.RDBs]
         change: torch.Tensor = self.UPNet(self.GFF(torch.cat(found, dim=1)) + shallow)
-        return change + sum(pictures[1:], pictures[0]) / len(pictures)
+        base = sum(pictures[1:], pictures[0]) / len(pictures)
+        return change + (base if self.around is None or own is None else base + self.around * (own - base))
 
 
 class Cell(nn.Module):
@@ -133,12 +146,12 @@ class Cell(nn.Module):
 
 
 class Pyramid(nn.Module):
-    """The units, one a stage, each under the names of all its places."""
+    """The units, one a stage, each under the names of all its places. around: of those at an exposure, see `Unit`."""
 
-    def __init__(self, width: float = 1.0) -> None:
+    def __init__(self, width: float = 1.0, around: bool = False) -> None:
         super().__init__()
         for stage, places in PLACES.items():
-            unit = Unit(PICTURES[stage], width)
+            unit = Unit(PICTURES[stage], width, around and stage in AT_AN_EXPOSURE)
             for place in range(1, places + 1):
                 self.add_module(f"model{stage}_{place}", unit)
 
@@ -156,22 +169,23 @@ class Pyramid(nn.Module):
         """
         unit2, unit3, unit4 = (self.get_submodule(f"model{stage}_1") for stage in (2, 3, 4))
         carried2, carried3, carried4 = carried or (one, None, one[1:])
-        two = [unit2(held, a, b) for held, (a, b) in zip(carried2, itertools.pairwise(one), strict=False)]
-        inner = zip(carried3 or two, itertools.pairwise(two), itertools.pairwise(exposures[1:]), strict=False)
-        three = [unit3(held, before, a, b, after) for held, (a, b), (before, after) in inner]
-        inner = zip(carried4, itertools.pairwise(three), itertools.pairwise(one[1:]), strict=False)
-        four = [unit4(held, before, a, b, after) for held, (a, b), (before, after) in inner]
+        of2 = zip(carried2, itertools.pairwise(one), exposures[1:], strict=False)
+        two = [unit2(held, a, b, own=own) for held, (a, b), own in of2]
+        of3 = zip(carried3 or two, itertools.pairwise(two), itertools.pairwise(exposures[1:]), strict=False)
+        three = [unit3(held, before, a, b, after) for held, (a, b), (before, after) in of3]
+        of4 = zip(carried4, itertools.pairwise(three), itertools.pairwise(one[1:]), exposures[2:], strict=False)
+        four = [unit4(held, before, a, b, after, own=own) for held, (a, b), (before, after), own in of4]
         return [list(one), two, three, four]
 
 
 class Recurrent(nn.Module):
-    """The whole network; 11,441,668 parameters. width: share of the channels of units, see `scaled`."""
+    """The whole network; 11,441,668 parameters. width: share of the channels of units, see `scaled`. around: see `Pyramid`."""
 
-    def __init__(self, width: float = 1.0) -> None:
+    def __init__(self, width: float = 1.0, around: bool = False) -> None:
         super().__init__()
         for name in (name for stage in CELLS for name in stage):
             self.add_module(name, Cell())
-        self.model = Pyramid(width)
+        self.model = Pyramid(width, around)
 
     def forward(self, exposures: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Six exposures (B, 3, H, W), 1 to 11, to the 14 outputs of training, not clamped: those of the first run, stage by stage, then
@@ -258,7 +272,8 @@ class Shen2020(Method):
         if weights is None:
             raise files.absent(cls.card.id, f"get {_ORIGIN}")
         state = _state(weights)
-        network = Recurrent(width_of(state, "model.model1_1.SFENet1.bias", CHANNELS))
+        width = width_of(state, "model.model1_1.SFENet1.bias", CHANNELS)
+        network = Recurrent(width, around="model.model2_1.around" in state)
         files.fit(network, state, weights)
         return described(cls(network, device), [weights])
 

@@ -8,7 +8,8 @@ enlarged (at 1/4: the blurry image twice). All convolutions 5x5, RB(c) = x + con
   its state (cell, then hidden) handed from size to size and enlarged like a picture;
 - decoder: three RBs; 4x4 transposed conv to 64, ReLU, plus the encoder's 64 channels, three RBs; the same to 32; conv to the picture.
 
-`tao2018` (lstm) and `tao2018-gray` take R, G and B as three grey images of one batch, `tao2018-color` takes them as one image.
+`tao2018` (lstm) and `tao2018-gray` take R, G and B as three grey images of one batch, and learn from luminance; `tao2018-color` takes them
+as one image.
 
 TensorFlow's ways, kept so that the official weights give their pictures:
 
@@ -17,8 +18,9 @@ TensorFlow's ways, kept so that the official weights give their pictures:
 - the LSTM's gates come in the order input, candidate, forget (plus 1), output.
 
 As released, not as printed: the picture of the size before is taken as a constant in training; a picture taller than wide is transposed
-first. Not kept: their program shrank pictures larger than 1280x720, the size of its input, and cut to 8 bits without rounding. Added: the
-blurry picture goes around the small network that ships (`way_around`), for one like the authors' must learn to copy first.
+first. Not kept: their program repeated border pixels up to 1280x720, the size of its input, shrank larger pictures, and cut to 8 bits
+without rounding; here borders are mirrored up to multiples of 16. Added: the blurry picture goes around the small network that ships
+(`way_around`), for one like the authors' must learn to copy first.
 
 The official weights are TensorFlow 1 checkpoints, read here as an .npz of their arrays under their own names (`g_net/enc1_1/weights`, …;
 the LSTM's may stand under any scope that ends in `convLSTM/LSTM_conv`). To write it, where TensorFlow is installed:
@@ -40,7 +42,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
-from blurbench.baselines._blocks import way_around
+from blurbench.baselines._blocks import way_around, xavier
 from blurbench.baselines._network import described
 from blurbench.baselines._width import scaled, width_of
 from blurbench.errors import WeightsError
@@ -124,6 +126,9 @@ class ScaleRecurrent(nn.Module):
         self.dec1 = _stage(Doubling(middle, fine), fine, "4321")
         last = SameConv(fine, channels)
         self.dec1.add_module("0", last)
+        xavier(self)
+        if self.lstm is not None:
+            nn.init.trunc_normal_(self.lstm.weight, std=1e-3, a=-2e-3, b=2e-3)
         self.around = way_around(last) if around else None
 
     def forward(self, blurry: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -236,13 +241,19 @@ def _card(name: str, title: str, model: str) -> MethodCard:
 
 
 def deblurring(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
-    """Mean squared error of each size, added up. Targets are reduced as the blurry picture is; grey variants take colours one by one."""
+    """Mean squared error of each size, added up. Targets are reduced as the blurry picture is; grey variants learn from luminance."""
     network = cast(ScaleRecurrent, networks["network"])
     blurry, sharp = batch["blurry"], centre(batch["sharp"])
     if cast(SameConv, network.enc1[0]).in_channels == 2:
-        blurry, sharp = blurry.flatten(0, 1)[:, None], sharp.flatten(0, 1)[:, None]
+        blurry, sharp = luminance(blurry), luminance(sharp)
     targets = [sharp[..., :: 2**level, :: 2**level] for level in reversed(range(SCALES))]
     return {"squared": over_scales([made.float() for made in network(blurry)], targets)}
+
+
+def luminance(image: torch.Tensor) -> torch.Tensor:
+    """(B, 3, H, W) to (B, 1, H, W), with TensorFlow's shares of red, green and blue."""
+    shares = torch.tensor([0.2989, 0.5870, 0.1140], dtype=image.dtype, device=image.device)
+    return (image * shares.view(3, 1, 1)).sum(dim=1, keepdim=True)
 
 
 def _training(name: str) -> Training:

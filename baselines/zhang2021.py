@@ -30,6 +30,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
+from blurbench.baselines._blocks import xavier
 from blurbench.baselines._network import as_batch, described, placed
 from blurbench.baselines._width import width_of
 from blurbench.baselines._zhang2021_deblur import MotionAware
@@ -65,6 +66,7 @@ class MotionETR(nn.Module):
         super().__init__()
         self.offset = OffsetNetwork(constraint, width)
         self.deblur = MotionAware(as_released, width, constraint)
+        xavier(self)  # Section 6.1
 
 
 def constrained(as_released: bool, constraint: str = "quadratic", **small: Any) -> MotionETR:

@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from blurbench.baselines.nah2017 import pyramid
+from blurbench.baselines.shen2020 import once
 from blurbench.errors import WeightsError
 from blurbench.methods import Request, load_method, method_class
 from blurbench.train import recipe
@@ -102,3 +103,53 @@ def test_a_file_of_another_method(name, tmp_path):
     save_file(small("zhang2019").state_dict(), path := tmp_path / "w.safetensors")
     with pytest.raises(WeightsError, match=r"w\.safetensors"):
         load_method(name, path)
+
+
+# shen2020, where the exposure of that moment goes around two of four stages.
+
+
+def exposures(number=6):
+    return [tensor(8, 12, 0.2 * step) for step in range(number)]
+
+
+AT = {4: 1, 5: 2, 6: 3, 9: 2, 11: 4, 13: 3}
+"""Outputs of stages 2 and 4, and the exposures that they show; all others show a moment midway."""
+
+
+@torch.no_grad()
+def test_pyramids_start_as_copies():
+    six = exposures()
+    made = small("shen2020")(six)
+    for number, image in enumerate(made):
+        if number in AT:
+            torch.testing.assert_close(image, six[AT[number]], rtol=1e-6, atol=1e-6)
+        else:
+            assert all((image - exposure).abs().max() > 1e-3 for exposure in six)
+
+
+@torch.no_grad()
+def test_the_share_weighs_the_exposure_against_the_mean():
+    """At 0 it is the published network; in between, a unit is linear in the share."""
+    six, network, plain = exposures(), trained("shen2020"), small("shen2020", around=False).eval()
+    shares = [f"model.model{stage}_1.around" for stage in (2, 4)]
+    assert {name for name, value in network.named_parameters() if value.numel() == 1} == set(shares)
+    for name in shares:
+        torch.nn.init.constant_(network.get_parameter(name), 0.7)
+    own, *pictures = six[:4]
+    unit = network.get_submodule("model.model2_1")
+    moved = unit(*pictures, own=own) - unit(*pictures)
+    torch.testing.assert_close(moved, 0.7 * (own - sum(pictures) / 3), rtol=0, atol=1e-5)
+    for name in shares:
+        torch.nn.init.zeros_(network.get_parameter(name))
+    plain.load_state_dict({key: value for key, value in network.state_dict().items() if not key.endswith("around")})
+    for made, expected in zip(network(six), plain(six), strict=True):
+        torch.testing.assert_close(made, expected, rtol=0, atol=0)
+
+
+@torch.no_grad()
+def test_a_file_of_pyramids_tells_of_it(tmp_path):
+    network, five = trained("shen2020"), exposures(5)
+    save_file({key: value.contiguous() for key, value in once(network).items()}, path := tmp_path / "w.safetensors")
+    made = load_method("shen2020", path).network.centre(five)
+    for image, expected in zip(made, network.centre(five), strict=True):
+        torch.testing.assert_close(image, expected, rtol=0, atol=2e-6)
