@@ -222,14 +222,19 @@ def _measured(row: RunRecord, rules: Protocol, printed: Sequence[Published]) -> 
     cells = {}
     for column in rules.columns:
         value = row.values.get(column.name, records.Value(None))
-        cells[column.name] = Cell(value.mean, value.low, value.high, value.samples, _counterpart(row.method, column, printed))
+        cells[column.name] = Cell(value.mean, value.low, value.high, value.samples, _counterpart(row, column, printed))
     return Row(row.method, "", None, cells, row)
 
 
-def _counterpart(method: str, column: Column, printed: Sequence[Published]) -> Published | None:
-    """What was printed of a method: what is comparable before what is not, its authors' number before others', then the first."""
-    same = [entry for entry in printed if entry.method == method and entry.column == column.name]
-    return min(same, key=lambda entry: (not entry.comparable, not method.startswith(entry.paper.removesuffix("-code"))), default=None)
+def _counterpart(row: RunRecord, column: Column, printed: Sequence[Published]) -> Published | None:
+    """What was printed of a method: what is comparable before what is not, its authors' number before others', then the first.
+
+    Of a small network that ships no paper has a number, so that none is comparable with it.
+    """
+    same = [entry for entry in printed if entry.method == row.method and entry.column == column.name]
+    found = min(same, key=lambda entry: (not entry.comparable, not row.method.startswith(entry.paper.removesuffix("-code"))), default=None)
+    small = row.weights is not None and row.weights["origin"] == "shipped"
+    return found and replace(found, comparable=found.comparable and not small)
 
 
 def _published(rules: Protocol, printed: Sequence[Published]) -> list[Row]:

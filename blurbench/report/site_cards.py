@@ -145,7 +145,7 @@ def _method_card(id: str) -> MethodCard | None:
     if ".py" in id or "/" in id:
         return None
     try:
-        return method_class(id).card
+        return method_class(id.partition("+")[0]).card  # behind a plus are the options of the run
     except BlurbenchError:
         return None
 

@@ -76,18 +76,18 @@ def to_csv(board: Board) -> str:
     table = csv.writer(out, lineterminator="\n")
     table.writerow(header(board))
     for row in board.rows:
-        cells = [cell for column in board.rules.columns for cell in _cells(row.cells[column.name])]
+        cells = [cell for column in board.rules.columns for cell in _cells(row.cells[column.name], row.measured)]
         tail = {**_board_facts(board), **_measured(row), **_printed(row)}
         table.writerow(["" if row.rank is None else row.rank, row.method, row.weights, *cells, *(tail.get(name, "") for name in _TAIL)])
     return out.getvalue()
 
 
-def _cells(cell: Cell) -> list[str]:
+def _cells(cell: Cell, measured: bool) -> list[str]:
     numbers = [_number(cell.mean), _number(cell.low), _number(cell.high), _number(cell.samples)]
     if cell.published is None:
         return [*numbers, "", ""]
     comparable = "yes" if cell.published.comparable else "no"
-    return [*numbers, _number(cell.difference), comparable if cell.mean is not None else ""]
+    return [*numbers, _number(cell.difference) if measured else "", comparable if cell.mean is not None else ""]
 
 
 def _board_facts(board: Board) -> dict[str, object]:

@@ -75,7 +75,7 @@ def test_lower_is_better_where_the_metric_says_so():
 
 
 def test_the_difference_to_the_paper():
-    row = made("zhang2020", "zhang2020", 30.0, dataset="gopro7-released")
+    row = made("zhang2020-bgh", "zhang2020", 30.0, dataset="gopro7-released")
     (board,) = boards([row], published.read())
     (mine,) = board.measured
     cell = mine.cells["psnr-centre"]
@@ -83,8 +83,8 @@ def test_the_difference_to_the_paper():
     assert cell.difference == pytest.approx(-0.64)
     assert mine.cells["epe"].difference == pytest.approx(30 - 10.03)
     assert mine.cells["psnr"].difference is None and mine.cells["psnr"].published is None
-    assert [row.label for row in board.rows if not row.measured][:2] == ["zhang2020 (BGH (+HeptaGAN))", "Purohit 2019"]
-    (purohit,) = [row for row in board.rows if row.method == "Purohit 2019"]
+    assert [row.label for row in board.rows if not row.measured][:2] == ["zhang2020-bgh (BGH (+HeptaGAN))", "purohit2019"]
+    (purohit,) = [row for row in board.rows if row.method == "purohit2019"]
     assert purohit.source == "zhang2020, Table 1" and "11-frame" in purohit.reason
 
 
@@ -115,6 +115,33 @@ def test_comparable_only_on_the_papers_own_pictures(facts, comparable):
     assert (cell.published.printed, cell.published.comparable) == ("30.40", comparable)
     reasons = {row.reason for row in board.rows if not row.measured}
     assert (reasons == {""}) is comparable
+
+
+@pytest.mark.parametrize(
+    ("method", "protocol", "dataset", "column", "printed"),
+    [
+        ("zhang2020", "zhang2020", "gopro7", "epe", "13.62"),
+        ("zhang2020-bg", "zhang2020", "gopro7", "epe", "11.25"),
+        ("noroozi2017", "noroozi2017", "wild", "psnr", "28.1"),
+        ("noroozi2017-si", "noroozi2017", "wild", "psnr", "25.8"),
+        ("purohit2019", "purohit2019-deblur", "gopro-linear", "psnr", "30.58"),
+        ("zhang2021+constraint-zero", "zhang2021-deblur", "gopro-linear", "psnr", "30.79"),
+        ("zhang2021-reblur+constraint-linear", "zhang2021-reblur", "gopro-linear", "psnr", "33.45"),
+    ],
+)
+def test_each_variant_meets_its_own_number(method, protocol, dataset, column, printed):
+    (board,) = boards([made(method, protocol, 30.0, dataset=f"{dataset}-released")], published.read())
+    assert board.measured[0].cells[column].published.printed == printed
+
+
+def test_a_small_network_that_ships_is_not_comparable():
+    facts = {"dataset": "gopro-gamma-released", "samples": 1111}
+    for origin, comparable in (("given", True), ("found", True), ("shipped", False)):
+        weights = {"origin": origin, "sha256": "0" * 64, "files": ["w.pth"]}
+        (board,) = boards([made("nah2017", "nah2017", 30.0, weights=weights, **facts)], published.read())
+        cell = board.measured[0].cells["psnr"]
+        assert (cell.published.comparable, cell.difference) == (comparable, pytest.approx(-0.4))
+        assert all(entry.comparable for row in board.rows for entry in row.published if entry.column)
 
 
 @pytest.mark.parametrize("dataset", ["gopro7-rendered", "gopro7[window.length]", "rendered"])
