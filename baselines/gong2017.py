@@ -31,7 +31,7 @@ from blurbench import weights as files
 from blurbench.baselines._blocks import set_bias
 from blurbench.baselines._deconvolution import LinearBlur, richardson_lucy
 from blurbench.baselines._network import as_batch, described, placed
-from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
+from blurbench.methods import Answer, Capabilities, Method, MethodCard, Request, Resources
 from blurbench.synth.kernels import half_plane
 from blurbench.types import F32, F64
 
@@ -132,8 +132,10 @@ class Gong2017(Method):
         return described(cls(network, device), [weights])
 
     @torch.inference_mode()
-    def predict(self, blurry: F32, request: Request) -> F32:
-        """One frame, (1, 1, H, W, 3) float32, clamped to [0, 1]."""
-        image = as_batch(blurry, self.device)
-        sharp = richardson_lucy(blurry, LinearBlur(motion(self.network(image))[0]), self.iterations)
-        return np.clip(sharp, 0, 1)[None, None]
+    def predict(self, blurry: F32, request: Request) -> Answer:
+        """One frame, (1, 1, H, W, 3) float32, clamped to [0, 1]; and its motion, along a straight line from opening to closing."""
+        (line,) = motion(self.network(as_batch(blurry, self.device)))
+        sharp = richardson_lucy(blurry, LinearBlur(line), self.iterations)
+        ends = np.array([-0.5, 0.5])
+        path = ends[:, None, None, None] * (line * [1, -1])  # y downwards
+        return Answer(np.clip(sharp, 0, 1)[None, None], path[None].astype(np.float32), ends + 0.5)

@@ -32,7 +32,7 @@ from torch import nn
 
 from blurbench import weights as files
 from blurbench.baselines._blocks import Residual, almost_still, he
-from blurbench.baselines._network import as_batch, as_frames, described
+from blurbench.baselines._network import as_batch, as_frames, described, placed
 from blurbench.baselines._zhang2020_iterate import iterated, nearest, rounds_for
 from blurbench.baselines._zhang2020_losses import FRAMES, luminance
 from blurbench.baselines._zhang2020_stages import CONTENT, adversarial_stage
@@ -116,8 +116,9 @@ class _Seven(Method):
 
     capabilities = Capabilities(frames=FRAMES, multiple=8, resources=Resources(gpu=True, memory_gb=2.0))
 
-    def __init__(self, network: Generator) -> None:
-        self.network = network
+    def __init__(self, network: Generator, device: str = "cpu") -> None:
+        self.network = placed(network, device)
+        self.device = device
 
     @classmethod
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
@@ -127,7 +128,7 @@ class _Seven(Method):
             raise files.absent(name, "train it by `blurbench train --method zhang2020-bgh`")
         network = Generator()
         files.fit(network, {key: value.float() for key, value in files.read(weights).items()}, weights)
-        return described(cls(network.to(device).eval()), [weights])
+        return described(cls(network, device), [weights])
 
     @torch.inference_mode()
     def predict(self, blurry: F32, request: Request) -> F32:

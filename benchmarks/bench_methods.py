@@ -28,7 +28,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import methods
-from blurbench.baselines import gong2017, zhang2020, zhong2022
+from blurbench.baselines import gong2017, purohit2019, zhang2020, zhong2022
 from blurbench.baselines._zhang2021_offsets import reblur, warp
 from blurbench.methods import Method, Request, method_class
 from blurbench.registry import METHODS
@@ -40,13 +40,23 @@ from blurbench.video.textures import dead_leaves
 FRAMES = 7
 WARM_UP = (64, 96)
 COLUMNS = ("method", "width", "height", "frames", "seconds", "cpu_seconds", "peak_mib", "parameters", "multiply_adds", "weights")
-UNTRAINED: dict[str, Callable[[], nn.Module]] = {
+
+
+def blur_to_video() -> nn.Module:
+    """As `load` leaves it: the video encoder is for training."""
+    network = purohit2019.BlurToVideo()
+    del network.video_encoder
+    return network
+
+
+BUILT: dict[str, Callable[[], nn.Module]] = {
     "gong2017": gong2017.MotionFlow,
+    "purohit2019": blur_to_video,
     "zhang2020-bg": zhang2020.Generator,
     "zhang2020-iterated": zhang2020.Generator,
     "zhong2022-video": lambda: zhong2022.Animation(predicting=False),
 }
-"""The networks of methods that have no training of their own."""
+"""The networks of methods that have no training of their own, or train more than they run."""
 
 
 def build(name: str) -> tuple[Method, str]:
@@ -57,7 +67,7 @@ def build(name: str) -> tuple[Method, str]:
     if not cls.card.wants_weights:
         return cls.load(), "none"
     torch.manual_seed(0)
-    return cls(cls.training.network() if cls.training else UNTRAINED[name]()), "random"
+    return cls(BUILT[name]() if name in BUILT else cls.training.network()), "random"
 
 
 def sample(height: int, width: int) -> Sample:

@@ -1,6 +1,10 @@
-"""Where networks run."""
+"""Where networks run, and how exactly."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
 
 from blurbench.errors import BlurbenchError
 
@@ -17,6 +21,35 @@ def check(device: str) -> str:
         reason = str(error).splitlines()[0]
         raise BlurbenchError(f"--device {device} cannot be used here ({reason}); use --device cpu, or see `blurbench doctor`") from error
     return device
+
+
+class _TF32:
+    """cuDNN's switch, which all threads share: off from the first that wants it off to the last, then as it was."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._holders = 0
+        self._before = True
+
+    @contextmanager
+    def off(self) -> Iterator[None]:
+        import torch
+
+        with self._lock:
+            if not self._holders:
+                self._before, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+                if not self._holders:
+                    torch.backends.cudnn.allow_tf32 = self._before
+
+
+exact = _TF32().off
+"""Context: convolutions in float32 as they are. In TF32, which cuDNN takes unless told otherwise, values depend on the kind of GPU."""
 
 
 def synchronise(device: str) -> None:

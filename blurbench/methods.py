@@ -251,7 +251,7 @@ def predict(method: Method, sample: Sample, samples: int = 1, seed: int = 0) -> 
     blurry = _pad(_to_float(sample.blurry), can.multiple)
     devices.synchronise(method.device)
     start = time.perf_counter()
-    answer = method.predict(blurry, request)
+    answer = _answer(method, blurry, request)
     devices.synchronise(method.device)
     seconds = time.perf_counter() - start
     pictures = answer.frames if isinstance(answer, Answer) else answer
@@ -262,6 +262,14 @@ def predict(method: Method, sample: Sample, samples: int = 1, seed: int = 0) -> 
     times = np.asarray(answer.motion_times, np.float64)
     motion = _checked(method, sample, "motion", answer.motion, (request.samples, len(times), *blurry.shape[:2], 2))
     return replace(made, motion=motion[:, :, :height, :width], motion_times=times)
+
+
+def _answer(method: Method, blurry: F32, request: Request) -> F32 | Answer:
+    """The method's own answer; what runs on a CPU needs no torch."""
+    if method.device == "cpu":
+        return method.predict(blurry, request)
+    with devices.exact():
+        return method.predict(blurry, request)
 
 
 def _checked(method: Method, sample: Sample, what: str, array: F32, expected: tuple[int, ...]) -> F32:

@@ -55,6 +55,18 @@ failures_option = click.option("--allow-failures", is_flag=True, help="Go on aft
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything random.")
 
 
+def given(name: str) -> bool:
+    """Whether the user gave this parameter of the command, be it with the value of its default."""
+    return click.get_current_context().get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+
+
+def refuse(names: Mapping[str, str], reason: str) -> None:
+    """Raises click.UsageError for the first of these parameters (the option of each by its name) that was given."""
+    for name, option in names.items():
+        if given(name):
+            raise click.UsageError(f"{option} {reason}")
+
+
 def say(text: str) -> None:
     """A line for the person, on stderr."""
     click.echo(text, err=True)

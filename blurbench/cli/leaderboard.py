@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from blurbench.cli._terminal import dataset_option, say, table
+from blurbench.cli._terminal import dataset_option, given, refuse, say, table
 
 _OLD_NEW = "Folder of run records or CSVs, or one CSV."
 runs_option = click.option("--runs", default="runs", show_default=True, type=click.Path(), help="Folder of run records.")
@@ -48,8 +48,7 @@ def leaderboard() -> None:
 @click.option("--dataset", help="For sample pages in the site: the made data set of the predictions.")
 @click.option("--predictions", multiple=True, type=click.Path(), help="For sample pages: a folder of stored predictions; several times.")
 @click.option("--sample", "samples", multiple=True, help="Also show this sample, by its id; several times.")
-@click.pass_context
-def build(ctx: click.Context, /, runs: str, out: str, formats: tuple[str, ...], intervals: bool, papers: bool, **shown: Any) -> None:
+def build(runs: str, out: str, formats: tuple[str, ...], intervals: bool, papers: bool, **shown: Any) -> None:
     """Build the boards from all run records and what papers printed: a file for each data set and protocol.
 
     With --out also a site to look at: open its index.html, no server is needed. Best, median and worst samples are shown where
@@ -58,8 +57,9 @@ def build(ctx: click.Context, /, runs: str, out: str, formats: tuple[str, ...], 
     from blurbench.cli._show import show_board
     from blurbench.report.table import leaderboard as build
 
-    given = ctx.get_parameter_source("out") is not click.core.ParameterSource.DEFAULT
-    site = "html" in formats or bool(given and not formats)
+    site = "html" in formats or bool(given("out") and not formats)
+    if not site:
+        refuse({"dataset": "--dataset", "predictions": "--predictions", "samples": "--sample"}, "is for the site; add --format html")
     left_out: list[str] = []
 
     def tell(line: str) -> None:

@@ -7,7 +7,17 @@ from typing import Any
 
 import click
 
-from blurbench.cli._terminal import device_option, method_option, options_option, progress, say, seed_option, split_option, weights_option
+from blurbench.cli._terminal import (
+    device_option,
+    method_option,
+    options_option,
+    progress,
+    refuse,
+    say,
+    seed_option,
+    split_option,
+    weights_option,
+)
 
 
 @click.command()
@@ -18,7 +28,13 @@ from blurbench.cli._terminal import device_option, method_option, options_option
 @click.option("--dataset", help="Instead of images: a made data set. Writes predictions for `blurbench score`.")
 @split_option
 @click.option("--out", type=click.Path(), help="Folder to write to. Default: predictions, below it METHOD-DATASET-SPLIT for a data set.")
-@click.option("--frames", default=7, show_default=True, help="Images: frames to ask for, where the method lets one choose.")
+@click.option(
+    "--frames",
+    default=7,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Images: how many, where the method lets one choose.",
+)
 @click.option("--draws", default=1, show_default=True, type=click.IntRange(min=1), help="Data set: samples of a stochastic method.")
 @click.option("--store", default="float32", show_default=True, type=click.Choice(["float32", "uint8"]), help="Data set: exact, or rounded.")
 @device_option
@@ -42,9 +58,11 @@ def predict(
         raise click.UsageError("expected either IMAGES or --dataset")
     shared: dict[str, Any] = {"weights": weights, "options": options, "device": device, "seed": seed}
     if dataset is not None:
+        refuse({"frames": "--frames"}, "is for images, a data set has its own number; leave it out")
         folder = out or f"predictions/{method}-{Path(dataset).stem}-{split}"
         _dataset(method, dataset, folder, split=split, draws=draws, store=store, **shared)
         return
+    refuse({"split": "--split", "draws": "--draws", "store": "--store"}, "is for --dataset, not for images; leave it out")
     from blurbench.run.predict import predict_images
 
     folder = out or "predictions"

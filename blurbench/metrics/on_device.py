@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch.nn import functional
 
+from blurbench.device import exact
 from blurbench.errors import PredictionError
 from blurbench.metrics.ssim import GAUSSIAN, RADIUS, SIGMA
 from blurbench.metrics.ssim_sum import expect_side, gaussian
@@ -75,8 +76,8 @@ def _filter(planes: torch.Tensor) -> torch.Tensor:
     """(N, C, H - 10, W - 10): Gaussian means of (N, C, H, W) where the window fits."""
     channels = planes.shape[1]
     window = _window(planes.device, planes.dtype).expand(channels, 1, -1)
-    # In bfloat16, or in TF32, which cuDNN takes for convolutions unless told otherwise, variances of bright pictures would be noise.
-    with torch.autocast(planes.device.type, enabled=False), torch.backends.cudnn.flags(allow_tf32=False):
+    # In bfloat16 or TF32, variances of bright pictures would be noise.
+    with torch.autocast(planes.device.type, enabled=False), exact():
         planes = functional.conv2d(planes, window[:, :, :, None], groups=channels)
         return functional.conv2d(planes, window[:, :, None, :], groups=channels)
 

@@ -13,6 +13,8 @@ from blurbench.baselines import gong2017
 from blurbench.baselines._deconvolution import UniformBlur, richardson_lucy
 from blurbench.baselines.gong2017 import LARGEST, U_LABELS, V_LABELS, Gong2017, MotionFlow, labels, motion
 from blurbench.methods import load_method, predict
+from blurbench.metrics.motion import motion_epe
+from blurbench.metrics.trajectory import true_trajectory
 from blurbench.synth import kernels
 from tests.baselines.inputs import make_sample, picture, tensor, unit
 from tests.baselines.official import count, refused, run, small_state, without_weights
@@ -166,6 +168,18 @@ def test_known_motion_restores_a_photograph(photo):
     inner = slice(20, -20), slice(20, -20)  # the blurry border was made of repeated pixels
     restored = predict(Gong2017(Knows(field)), make_sample(blurry)).frames[0, 0]
     assert psnr(restored[inner], sharp[inner]) > psnr(unit(blurry)[inner], sharp[inner]) + 4
+
+
+def test_its_motion_can_be_scored():
+    """As the data store theirs, y downwards: but for rounded labels, and the sign that no blur tells."""
+    field = kernels.field((48, 64), kernels.STRENGTHS["strong"], np.random.default_rng(0))
+    sample = make_sample(picture(48, 64), frames=1, motion=(field * [1, -1]).astype(np.float32))
+    made = predict(Gong2017(Knows(field)), sample)
+    assert made.motion_times.tolist() == [0, 1] and made.motion.shape == (1, 2, 48, 64, 2)
+    np.testing.assert_array_equal(made.motion[0, 0], -made.motion[0, 1])
+    assert motion_epe(made.motion[0], true_trajectory(sample, made.motion_times))[0] < np.sqrt(0.5)
+    turned = made.motion[0] * np.float32([1, -1])
+    assert motion_epe(turned, true_trajectory(sample, made.motion_times))[0] > 5
 
 
 def test_one_motion_is_richardson_lucy_with_its_kernel():

@@ -2,6 +2,7 @@
 
 import re
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -121,3 +122,24 @@ def test_they_are_listed_with_their_meaning_and_so_are_variants():
     assert f"\n  --option deblur-with=…: {method_class('purohit2019').options['deblur-with']}\n" in about["purohit2019"]
     assert "\n  variant for guidance: zhong2022-annotated\n  variant for before: zhong2022-video\n" in about["zhong2022"]
     assert "--option" not in about["zhong2022"] and "variant for" not in about["purohit2019"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["predict", "a.png", "--draws", "1"], "--draws is for --dataset, not for images; leave it out"),
+        (["predict", "a.png", "--split", "train"], "--split is for --dataset, not for images; leave it out"),
+        (
+            ["predict", "--dataset", "d", "--frames", "7"],
+            "--frames is for images, a data set has its own number; leave it out",
+        ),
+        (["predict", "a.png", "--frames", "0"], "Invalid value for '--frames': 0 is not in the range x>=1."),
+        (["leaderboard", "--dataset", "d"], "--dataset is for the site; add --format html"),
+        (["leaderboard", "--out", "o", "--format", "csv", "--sample", "v/00000"], "--sample is for the site; add --format html"),
+    ],
+)
+def test_an_option_that_would_do_nothing(arguments, told, toy):
+    method = ["--method", toy] if arguments[0] == "predict" else []
+    with pytest.raises(click.UsageError) as raised:
+        blurbench_(*arguments, *method)
+    assert raised.value.format_message() == told
