@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from blurbench import fetch
+from blurbench.device import check, exact
 from blurbench.errors import UnavailableError
 from blurbench.metrics._metric import Pixels, metric
 from blurbench.metrics.ssim_sum import expect_side
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 Net = Literal["alex", "vgg"]
 _BATCH = 2**20  # pixels at once; VGG makes 64 float32 maps of each
+_BUILDING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def facts(net: Net) -> dict[str, str]:
     from blurbench import weights
 
     path = _file(net)
-    network = _network(net, path, "cpu")
+    network = _shared(net, path, "cpu")
     origin = {"source": "torchvision"} if path.suffix == ".pth" else weights.card(path)
     return {
         "lpips": version("lpips"),
@@ -92,11 +95,11 @@ def _distance(net: Net, prediction: Pixels, target: Pixels, device: str) -> F64:
 
     trunk = _TRUNKS[net]
     expect_side(trunk.id, prediction.shape, trunk.least, f"the {trunk.name} trunk")
-    network = _network(net, _file(net), device)
+    network = _shared(net, _file(net), device)
     size = max(1, _BATCH // (prediction.shape[1] * prediction.shape[2]))
     values = []
-    # In TF32, which cuDNN takes for convolutions unless told otherwise, values would depend on the kind of GPU.
-    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+    # The switches of cuDNN are the whole process's: on the processor they are left to whoever predicts meanwhile.
+    with torch.inference_mode(), contextlib.nullcontext() if device == "cpu" else exact():
         for first in range(0, len(prediction), size):
             pair = (_given(frames[first : first + size], device) for frames in (prediction, target))
             values.append(network(*pair).flatten().double().cpu().numpy())
@@ -128,12 +131,17 @@ def _file(net: Net) -> Path:
     )
 
 
+def _shared(net: Net, path: Path, device: str) -> Any:
+    """`_network`, by one thread at a time: two would both build it, and what `_quiet` turns off is the whole process's."""
+    with _BUILDING:
+        return _network(net, path, device)
+
+
 @cache
 def _network(net: Net, path: Path, device: str) -> Any:
     import torch
 
     from blurbench import weights
-    from blurbench.device import check
 
     package = _package()
     if isinstance(package, str):

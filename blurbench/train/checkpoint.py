@@ -7,6 +7,7 @@ the step, what else the run must know, and the settings that it was started with
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,39 @@ from torch import nn
 from blurbench import weights
 from blurbench.errors import RecipeError, WeightsError
 from blurbench.store.disk import replacing
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run keeps its state, and how."""
+
+    out: Path
+    resume: bool
+    save_seconds: float
+    workers: int
+
+    @property
+    def folder(self) -> Path:
+        return self.out.with_suffix(".training")
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state.safetensors"
+
+    @property
+    def best(self) -> Path:
+        return self.folder / "best.safetensors"
+
+    def card(self) -> dict[str, Any] | None:
+        """What the state says of itself, where there is one to go on from. Raises WeightsError."""
+        return weights.card(self.state) if self.resume and self.state.is_file() else None
+
+    def check(self, settings: Mapping[str, Any]) -> None:
+        """Raises RecipeError for a run that is there and not to be resumed, or has other settings."""
+        if not self.resume and self.state.is_file():
+            raise RecipeError(f"{self.folder} holds a training run; --resume goes on with it, another --out leaves it alone")
+        if card := self.card():
+            require_same(self.state, card["settings"], settings)
 
 
 def tensors(networks: nn.Module) -> dict[str, torch.Tensor]:

@@ -17,13 +17,14 @@ HEADER = ("stage", "step", "seconds", "rate", "term", "value")
 class Curves:
     """`losses.csv` in a folder, and beside it TensorBoard's events."""
 
-    def __init__(self, folder: Path, keep: Callable[[str, int], bool], note: Callable[[str], None]) -> None:
-        """keep: whether a line of an earlier run, by its stage and step, is from before the state that is resumed.
+    def __init__(self, folder: Path, keep: Callable[[str, int, str], bool], note: Callable[[str], None]) -> None:
+        """keep: whether a line of an earlier run, by its stage, step and term, is from before the state that is resumed.
 
-        note: told once where TensorBoard is not installed. Raises DataSetError when the file cannot be written.
+        note: told where TensorBoard is not installed, and of a picture that could not be drawn. Raises DataSetError when the file cannot
+        be written.
         """
-        self.path = folder / "losses.csv"
-        kept = [row for row in read(self.path) if keep(row[0], int(row[1]))]
+        self.path, self.note = folder / "losses.csv", note
+        kept = [row for row in read(self.path) if keep(row[0], int(row[1]), row[4])]
         with replacing(self.path) as part, part.open("w", newline="") as file:
             csv.writer(file).writerows([HEADER, *kept])
         self.file = self.path.open("a", newline="")
@@ -46,11 +47,15 @@ class Curves:
                 self.board.add_scalar(f"{stage}/{name}", value, step)
 
     def close(self) -> None:
-        """Flush everything, and draw the picture where matplotlib is installed."""
+        """Flush everything, and draw the picture where matplotlib is installed; one that cannot be drawn is a note, never an error."""
         self.file.close()
         if self.board is not None:
             self.board.close()
-        draw(read(self.path), self.path.with_suffix(".png"))
+        picture = self.path.with_suffix(".png")
+        try:
+            draw(read(self.path), picture)
+        except Exception as error:  # whatever it is, the training is worth more than its picture
+            self.note(f"{picture} was not drawn ({type(error).__name__}: {error}); the curves are in {self.path}")
 
 
 def read(path: Path) -> list[list[str]]:
@@ -62,7 +67,10 @@ def read(path: Path) -> list[list[str]]:
 
 
 def draw(rows: Sequence[Sequence[str]], path: Path) -> None:
-    """A picture of the curves, a panel a stage, logarithmic; nothing where there are none or matplotlib is not installed."""
+    """A picture of the curves, a panel a stage, logarithmic; nothing where there are none or matplotlib is not installed.
+
+    Values that are not finite are left out, and with them terms that have no others. Raises DataSetError when it cannot be written.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -73,10 +81,11 @@ def draw(rows: Sequence[Sequence[str]], path: Path) -> None:
     figure = Figure(figsize=(6.4 * len(stages), 4), layout="constrained")
     for axes, stage in zip(figure.subplots(1, len(stages), squeeze=False)[0], stages, strict=True):
         for term in dict.fromkeys(row[4] for row in rows if row[0] == stage):
-            points = [(int(row[1]), float(row[5])) for row in rows if row[0] == stage and row[4] == term]
-            places, values = zip(*((step, value) for step, value in points if math.isfinite(value)), strict=True)
-            axes.plot(places, values, label=term, marker="." if len(places) < 30 else "")
+            points = [(int(row[1]), float(row[5])) for row in rows if row[0] == stage and row[4] == term and math.isfinite(float(row[5]))]
+            if points:
+                axes.plot(*zip(*points, strict=True), label=term, marker="." if len(points) < 30 else "")
         axes.set(title=stage, xlabel="step", yscale="symlog" if any(float(row[5]) <= 0 for row in rows) else "log")
-        axes.legend()
+        if axes.lines:
+            axes.legend()
     with replacing(path) as part, part.open("wb") as file:
         figure.savefig(file, format="png", dpi=100)

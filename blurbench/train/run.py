@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,46 +25,35 @@ from blurbench.train.rates import Plateau
 from blurbench.train.turns import Diverged, Turns
 
 if TYPE_CHECKING:
+    from blurbench.train.checkpoint import Place
     from blurbench.train.trainer import Plan
 
 _LOG_EVERY = 50
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a run keeps its state, and how."""
+@contextmanager
+def _ctrl_c_sets(stop: threading.Event) -> Iterator[None]:
+    """While the block runs, the first Ctrl-C sets `stop`, so that no step is left half done; the second one stops at once.
 
-    out: Path
-    resume: bool
-    save_seconds: float
-    workers: int
+    Outside the main thread, and where the program does something else on Ctrl-C, that is left as it is.
+    """
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
-    @property
-    def folder(self) -> Path:
-        return self.out.with_suffix(".training")
+    def hear(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        stop.set()
 
-    @property
-    def state(self) -> Path:
-        return self.folder / "state.safetensors"
-
-    @property
-    def best(self) -> Path:
-        return self.folder / "best.safetensors"
-
-    def card(self) -> dict[str, Any] | None:
-        """What the state says of itself, where there is one to go on from. Raises WeightsError."""
-        return weights.card(self.state) if self.resume and self.state.is_file() else None
-
-    def check(self, settings: Mapping[str, Any]) -> None:
-        """Raises RecipeError for a run that is there and not to be resumed, or has other settings."""
-        if not self.resume and self.state.is_file():
-            raise RecipeError(f"{self.folder} holds a training run; --resume goes on with it, another --out leaves it alone")
-        if card := self.card():
-            checkpoint.require_same(self.state, card["settings"], settings)
+    if ours:
+        signal.signal(signal.SIGINT, hear)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Run:
-    """All that the stages share."""
+    """All that the stages share. The state is only saved between steps, for within one it is of none."""
 
     def __init__(
         self, plan: Plan, place: Place, fabric: Any, progress: Callable[[float, int, float, int], None], note: Callable[[str], None]
@@ -74,6 +65,9 @@ class Run:
         self.scored = validate.Held(plan.data, self.held, can.before, can.after) if scored else None
         self.curves: Curves | None = None
         self.step, self.seconds, self.done, self.best = 0, 0.0, 0, math.nan
+        self.owed: float | None = None  # the rate of a step whose validation is still to be made
+        self.saved = time.perf_counter()
+        self.stop = threading.Event()
         self.validated_by = ""
         self.plateau = Plateau(0)
         self.networks = nn.ModuleDict()
@@ -92,9 +86,10 @@ class Run:
         # Asked before the first stage, for each stage freezes what it does not train.
         self.constants = frozenset(name for name, value in self.networks.named_parameters() if not value.requires_grad)
         try:
-            for number, (name, budget) in enumerate(zip(self.plan.stages, budgets, strict=True)):
-                if number >= at and not self._one(name, budget, card if number == at else None):
-                    break
+            with _ctrl_c_sets(self.stop):
+                for number, (name, budget) in enumerate(zip(self.plan.stages, budgets, strict=True)):
+                    if number >= at and not self._one(name, budget, card if number == at else None):
+                        break
         finally:
             if self.curves:
                 self.curves.close()
@@ -119,23 +114,18 @@ class Run:
         if card:
             checkpoint.restore(self.place.state, self.networks, [each.optimizer for each in self.turns.optimisers])
             self.step, self.done, self.best = card["step"], card["done"], math.nan if card["best"] is None else card["best"]
-            self.seconds, began = card["seconds"], card["began"]
+            self.seconds, began, self.owed = card["seconds"], card["began"], card["owed"]
             self.plateau = Plateau(schedule.patience, *card["plateau"])
         else:
             began = self.seconds
             if self.fabric.global_rank == 0:
                 self.place.best.unlink(missing_ok=True)
         try:
-            self._loop(budget, began)
-        except KeyboardInterrupt:
-            if not self.step:
-                raise
-            self._save(began)
-            return False
-        except Diverged:
-            self._save(began)
-            raise
-        return True
+            return self._loop(budget, began)
+        except Diverged as error:
+            last = weights.card(self.place.state) if self.place.state.is_file() else None
+            kept = f"{self.place.state} stays as of step {last['step']} of stage {last['stage']!r}" if last else "no state was saved before"
+            raise Diverged(f"{error}; {kept}") from error
 
     def _build(self, name: str) -> None:
         helpers = self.plan.training.stages[name].helpers
@@ -144,7 +134,8 @@ class Run:
         made = {key: factory(**self.plan.recipe.helpers.get(key, {})) for key, factory in helpers.items() if key not in kept}
         self.networks = nn.ModuleDict({**kept, **made})
 
-    def _loop(self, budget: Budget, began: float) -> None:
+    def _loop(self, budget: Budget, began: float) -> bool:
+        """The steps that are left of a stage; False when the person stopped it."""
         assert self.turns is not None
         stage, schedule = self.plan.training.stages[self.stage], self.plan.recipe.stages[self.stage]
         seed = self.plan.seed
@@ -154,7 +145,8 @@ class Run:
         self._require_frames(held)
         crops = Batches(self.step, schedule.batch, self.fabric.global_rank, self.fabric.world_size)
         batches = loader(data, crops, self.place.workers, pinned=self.fabric.device.type == "cuda")
-        clock, saved, smooth = time.perf_counter() - self.seconds, time.perf_counter(), math.nan
+        clock, smooth = time.perf_counter() - self.seconds, math.nan
+        self._validate_owed(held, began)
         while (share := self._share(budget, began)) < 1:
             rate = self.turns.rate(share, self.plateau.lowered)
             # Each step seeds its own draws, so a state holds no generator, and the devices draw differently.
@@ -169,12 +161,20 @@ class Run:
                 values = {key: float(value) for key, value in terms.items()}
                 smooth = sum(values.values()) if math.isnan(smooth) else 0.5 * smooth + 0.5 * sum(values.values())
                 self._log(rate, {**values, "total": sum(values.values())})
-            if due:
-                self._validate(held, rate)
-            if due or time.perf_counter() - saved >= self.place.save_seconds:
-                self._save(began)
-                saved = time.perf_counter()
+            self.owed = rate if due else None
+            self._validate_owed(held, began)
             self.progress(now, self.step, smooth, schedule.batch)
+            stopped = self._stopped()
+            if stopped or time.perf_counter() - self.saved >= self.place.save_seconds:
+                self._save(began)
+            if stopped:
+                return False
+        return True
+
+    def _stopped(self) -> bool:
+        """Whether Ctrl-C was pressed. Not every device need hear it; all stop at the same step."""
+        heard = self.stop.is_set()
+        return bool(self.fabric.all_reduce(float(heard)) > 0) if self.fabric.world_size > 1 else heard
 
     def _share(self, budget: Budget, began: float) -> float:
         seconds = self.seconds - began
@@ -188,8 +188,20 @@ class Run:
                 f"{self.plan.method} is trained on {wanted} target frames, {self.plan.data.folder} has {found}; make one that has them"
             )
 
+    def _validate_owed(self, held: BlurDataset, began: float) -> None:
+        """The validation that is due, if any; the state is saved before it too, so that a run that ends within makes it up."""
+        if self.owed is None:
+            return
+        self._save(began)
+        self._validate(held, self.owed)
+        self.owed = None
+        self._save(began)
+
     def _validate(self, held: BlurDataset, rate: float) -> None:
-        """Score, keep the weights if they are the best so far, and let a plateau lower the rate."""
+        """Score, keep the weights if they are the best so far, and let a plateau lower the rate.
+
+        Raises RecipeError for a column that no sample fills.
+        """
         schedule = self.plan.recipe.stages[self.stage]
         value, better = math.nan, False
         if self.fabric.global_rank == 0:
@@ -207,6 +219,11 @@ class Run:
             if better:
                 checkpoint.put(self.place.best, weights.packed(self.exported(), {**card, "validation": value}))
         value, better = self.fabric.broadcast((value, better))
+        if schedule.protocol and math.isnan(value):
+            raise RecipeError(
+                f"{self.plan.recipe.path}: stage {self.stage!r} is validated by {schedule.protocol} {schedule.score}, which is empty for "
+                f"{self.plan.method} on all held-out samples; expected a column that it fills (a method of one frame: psnr-centre)"
+            )
         self.best = value if better else self.best
         self.plateau.see(better)
         self._log(rate, {"validation": value})
@@ -236,9 +253,11 @@ class Run:
                 "began": began,
                 "best": None if math.isnan(self.best) else self.best,
                 "plateau": [self.plateau.waited, self.plateau.lowered],
+                "owed": self.owed,
                 "settings": self.plan.settings(),
             }
             checkpoint.write(self.place.state, self.networks, [each.optimizer for each in self.turns.optimisers], card)
+        self.saved = time.perf_counter()
 
     def _open_curves(self, card: Mapping[str, Any] | None) -> None:
         if self.fabric.global_rank:
@@ -246,7 +265,13 @@ class Run:
         self.place.folder.mkdir(parents=True, exist_ok=True)
         stages = self.plan.stages
         at = (stages.index(card["stage"]), card["step"]) if card else (0, 0)
-        self.curves = Curves(self.place.folder, lambda stage, step: stage in stages and (stages.index(stage), step) <= at, self.note)
+        owed = card is not None and card["owed"] is not None
+
+        def known(stage: str, step: int, term: str) -> bool:
+            here = (stages.index(stage), step) if stage in stages else (len(stages), 0)
+            return here < at or (here == at and not (owed and term == "validation"))
+
+        self.curves = Curves(self.place.folder, known, self.note)
 
     def _log(self, rate: float, terms: Mapping[str, float]) -> None:
         if self.curves:

@@ -18,9 +18,10 @@ from blurbench.run.record import command_line, pairs
 from blurbench.store.reader import MadeDataSet, open_dataset
 from blurbench.train import checkpoint, recipe
 from blurbench.train.budget import Budget
+from blurbench.train.checkpoint import Place
 from blurbench.train.feed import split_videos
 from blurbench.train.recipe import Recipe, Training
-from blurbench.train.run import Place, Run
+from blurbench.train.run import Run
 
 Progress = Callable[[float, int, float, int], None]
 """Called after each step with the share of the stage's budget spent, the step, the smoothed loss, and the crops of the step."""
@@ -115,10 +116,12 @@ def train(
     best weights by validation, and the loss curves. resume: go on from that state; on a CPU what comes out is bit for bit what an
     undisturbed run gives, but for a budget in minutes. budget: steps or minutes for all stages together, in proportion to the recipe's.
     devices, nodes: how many a machine, and how many machines. precision: float32 or bfloat16 (autocast). size: paper, or small. start:
-    weights to begin with. options: of the method, those that its training declares. Ctrl-C ends the training early and keeps what was
-    learned. note: called with remarks.
-    Raises RecipeError for a method without training and for a resume with other settings, DataSetError for a data set without a
-    training split or crops larger than its pictures, and BlurbenchError when the loss is no longer finite.
+    weights to begin with. options: of the method, those that its training declares. Ctrl-C ends the training early, after the step and
+    validation under way, and keeps what was learned; a second one stops at once and leaves the state that was saved last. note: called
+    with remarks.
+    Raises RecipeError for a method without training, for a resume with other settings and for a validation by a column that the method
+    does not fill, DataSetError for a data set without a training split or crops larger than its pictures, and BlurbenchError when the
+    loss is no longer finite.
     """
     plan = _plan(method, dataset, stage, budget, seed, precision, size, start, options or {})
     place = Place(Path(out), resume, save_seconds, workers)

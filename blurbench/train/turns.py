@@ -66,7 +66,11 @@ class Turns:
         return float(self.optimisers[-1].param_groups[0]["lr"])
 
     def step(self, batch: Batch, step: int) -> dict[str, torch.Tensor]:
-        """Every player's turn, in order; returns the terms of all, detached. Raises Diverged before weights are touched by NaN."""
+        """Every player's turn, in order; returns the terms of all, detached.
+
+        Raises Diverged before weights are touched by NaN. The players before have had their turn then, and buffers have moved: what the
+        networks hold is of no step.
+        """
         seen: dict[str, torch.Tensor] = {}
         for number, (player, each) in enumerate(zip(self.stage.players, self.optimisers, strict=True)):
             if step % player.every:
@@ -97,5 +101,5 @@ class Turns:
         value = float(cast(torch.Tensor, self.fabric.all_reduce(total.detach())))
         if not math.isfinite(value):
             raise Diverged(
-                f"the loss is {value} at step {step}, expected a finite number; lower the learning rate or use --precision float32"
+                f"the loss is {value} at step {step + 1}, expected a finite number; lower the learning rate or use --precision float32"
             )

@@ -2,7 +2,9 @@
 
 import importlib
 import sys
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +151,41 @@ def test_scoring_leaves_the_generator_and_stdout_alone(published, capsys):
     lpips_alex(*pair())
     assert torch.equal(torch.random.get_rng_state(), state)
     assert capsys.readouterr().out == ""
+
+
+def test_two_threads_build_one_network(package, tmp_path, monkeypatch, capsys):
+    """On a GPU two threads score. What is printed while they wait for the network is not for stdout; what comes later is."""
+    place(own_trunk(ALEX), "alexnet-owt-7be5be79.pth", tmp_path, monkeypatch)
+    clips, built, build = pair(), [], package.LPIPS
+
+    def slowly(**given):
+        built.append(given["net"])
+        print("setting up")  # noqa: T201
+        time.sleep(0.2)
+        return build(**given)
+
+    monkeypatch.setattr(package, "LPIPS", slowly)
+    stdout, filters = sys.stdout, list(warnings.filters)
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(lambda _: lpips_alex(*clips), range(2))
+    assert built == ["alex"] and sys.stdout is stdout and warnings.filters == filters
+    assert capsys.readouterr() == ("", "setting up\n")
+    np.testing.assert_array_equal(one, two)
+
+
+def test_scoring_on_the_processor_leaves_cudnn_alone(package, tmp_path, monkeypatch):
+    """It is another thread's, which predicts on a GPU at the same time."""
+    place(own_trunk(ALEX), "alexnet-owt-7be5be79.pth", tmp_path, monkeypatch)
+    seen, forward = [], package.LPIPS.forward
+
+    def watched(self, *pair):
+        seen.append((torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32))
+        return forward(self, *pair)
+
+    monkeypatch.setattr(package.LPIPS, "forward", watched)
+    before = torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32
+    lpips_alex(*pair())
+    assert seen == [before] == [(True, True)]
 
 
 def test_the_record_names_the_trunk(published):

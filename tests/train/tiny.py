@@ -30,9 +30,12 @@ losses = itertools.count(1)
 
 
 def perish():
-    """SIGKILL, in the midst of the step in which this process counts its `TINY_PERISHES`-th loss."""
-    if next(losses) == int(os.environ.get("TINY_PERISHES", 0)):
+    """In the midst of a step SIGKILL, at the `TINY_PERISHES`-th loss of this process; on the second device SIGINT, at `TINY_INTERRUPTS`."""
+    number = next(losses)
+    if number == int(os.environ.get("TINY_PERISHES", 0)):
         os.kill(os.getpid(), signal.SIGKILL)
+    if number == int(os.environ.get("TINY_INTERRUPTS", 0)) and os.environ.get("LOCAL_RANK") == "1":
+        signal.raise_signal(signal.SIGINT)
 
 
 def first(networks, batch, settings):
@@ -106,6 +109,12 @@ class Around(Tiny):
     """Sees an exposure before and one after."""
 
     training = Training(network=Network, recipe=HERE / "exploding.toml", stages={"only": Stage(alone(around))}, before=1, after=1)
+
+
+class Pooled(Tiny):
+    """One frame, validated by a column of all frames, which stays empty."""
+
+    training = Training(network=Network, recipe=HERE / "pooled.toml", stages={"only": Stage(alone(second))})
 
 
 def explode(networks, batch, settings):

@@ -1,0 +1,56 @@
+"""The table and the picture of loss curves."""
+
+import pytest
+
+from blurbench.train import curves
+from blurbench.train.curves import Curves, draw, read
+
+pytest.importorskip("matplotlib")
+
+
+def row(step, term, value):
+    return ["only", str(step), "0.0", "0.001", term, str(value)]
+
+
+@pytest.fixture
+def plotted(monkeypatch):
+    """What is drawn, by its label."""
+    from matplotlib.axes import Axes
+
+    lines, plot = {}, Axes.plot
+
+    def noted(self, places, values, **style):
+        lines[style["label"]] = (list(places), list(values))
+        return plot(self, places, values, **style)
+
+    monkeypatch.setattr(Axes, "plot", noted)
+    return lines
+
+
+def test_values_that_are_not_finite_are_left_out(tmp_path, plotted, recwarn):
+    rows = [row(1, "total", 0.5), row(1, "validation", "nan"), row(2, "total", "inf"), row(2, "validation", "nan"), row(3, "total", 0.25)]
+    draw(rows, tmp_path / "losses.png")
+    assert plotted == {"total": ([1, 3], [0.5, 0.25])}
+    draw(rows[1:2], tmp_path / "nothing.png")
+    assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in ("losses.png", "nothing.png")) and not recwarn.list
+
+
+def test_a_picture_that_cannot_be_drawn_is_a_note(tmp_path, monkeypatch):
+    def broken(rows, path):
+        raise ValueError("no font")
+
+    notes = []
+    monkeypatch.setattr(curves, "draw", broken)
+    table = Curves(tmp_path, lambda stage, step, term: True, notes.append)
+    table.add("only", 1, 0.0, 1e-3, {"total": 0.5})
+    table.close()
+    assert notes[-1] == f"{tmp_path}/losses.png was not drawn (ValueError: no font); the curves are in {tmp_path}/losses.csv"
+    assert read(tmp_path / "losses.csv") == [row(1, "total", 0.5)]
+
+
+def test_what_is_kept_of_an_earlier_run(tmp_path):
+    for kept in (lambda stage, step, term: True, lambda stage, step, term: step == 1 and term != "validation"):
+        table = Curves(tmp_path, kept, lambda text: None)
+        table.add("only", 1, 0.0, 1e-3, {"total": 0.5, "validation": 0.25})
+        table.close()
+    assert [(line[1], line[4]) for line in read(tmp_path / "losses.csv")] == [("1", "total"), ("1", "total"), ("1", "validation")]
