@@ -46,7 +46,8 @@ def train(
 ) -> None:
     """Train a method on the training split of a made data set.
 
-    Ctrl-C ends the training early and keeps what was learned; --resume goes on from there, or from a crash.
+    Ctrl-C ends the training after the step under way and keeps what was learned, a second one stops at once; --resume goes on from there,
+    or from a crash.
     """
     from blurbench.run.record import command_line, pairs
     from blurbench.train.trainer import train as run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import torch
@@ -51,4 +52,18 @@ def split_videos(data: MadeDataSet) -> tuple[frozenset[str], frozenset[str]]:
 
 def loader(data: BlurDataset, batches: Batches, workers: int, pinned: bool) -> Iterator[dict[str, torch.Tensor]]:
     """The batches, read by worker processes ahead of their use; none: read when asked for."""
-    return iter(DataLoader(data, batch_sampler=batches, num_workers=workers, pin_memory=pinned, prefetch_factor=4 if workers else None))
+    return iter(
+        DataLoader(
+            data,
+            batch_sampler=batches,
+            num_workers=workers,
+            pin_memory=pinned,
+            prefetch_factor=4 if workers else None,
+            worker_init_fn=_deaf,
+        )
+    )
+
+
+def _deaf(worker: int) -> None:
+    """Ctrl-C is the training's affair: it ends the processes that read."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

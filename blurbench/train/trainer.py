@@ -12,7 +12,7 @@ import torch
 import blurbench
 from blurbench import device as devices_
 from blurbench import weights
-from blurbench.errors import RecipeError, UnknownNameError
+from blurbench.errors import DataSetError, RecipeError, UnknownNameError, WeightsError
 from blurbench.methods import Method, method_class
 from blurbench.run.record import command_line, pairs
 from blurbench.store.reader import MadeDataSet, open_dataset
@@ -20,7 +20,7 @@ from blurbench.train import checkpoint, recipe
 from blurbench.train.budget import Budget
 from blurbench.train.checkpoint import Place
 from blurbench.train.feed import split_videos
-from blurbench.train.recipe import Recipe, Training
+from blurbench.train.recipe import Recipe, Schedule, Training
 from blurbench.train.run import Run
 
 Progress = Callable[[float, int, float, int], None]
@@ -120,12 +120,14 @@ def train(
     validation under way, and keeps what was learned; a second one stops at once and leaves the state that was saved last. note: called
     with remarks.
     Raises RecipeError for a method without training, for a resume with other settings and for a validation by a column that the method
-    does not fill, DataSetError for a data set without a training split or crops larger than its pictures, and BlurbenchError when the
-    loss is no longer finite.
+    does not fill, WeightsError for `start`, DataSetError for a data set without a training split or crops larger than its pictures, and
+    BlurbenchError when the loss is no longer finite.
     """
     plan = _plan(method, dataset, stage, budget, seed, precision, size, start, options or {})
     place = Place(Path(out), resume, save_seconds, workers)
     place.check(plan.settings())
+    if resume and not place.state.is_file():
+        note(f"{place.folder} holds no training run to go on with: this one begins anew")
     fabric = launch(device, devices, nodes, precision, max(len(plan.training.stages[name].players) for name in plan.stages))
     run = Run(plan, place, fabric, progress, note)
     steps, seconds, validation = run.all(Budget.parse(budget).share([plan.recipe.stages[name] for name in plan.stages]))
@@ -231,11 +233,25 @@ def _plan(
     for part, origin in training.given.items():
         if start is None:
             raise RecipeError(f"training {cls.card.id} needs a {part}, but no weights were given; give one by --start FILE: {origin}")
+    if start is not None and not Path(start).is_file():
+        raise WeightsError(f"--start {start} does not exist, expected a weights file; check the path")
     Budget.parse(budget)
     data = open_dataset(dataset)
     split_videos(data)
     chosen: Sequence[str] = stages if stage is None else [stage]
+    _check_crops(data, [rules.stages[name] for name in chosen])
     return Plan(method, cls, training, rules, data, tuple(chosen), budget, seed, precision, size, Path(start) if start else None, options)
+
+
+def _check_crops(data: MadeDataSet, schedules: Sequence[Schedule]) -> None:
+    """Raises DataSetError for pictures smaller than a crop; by those of the first video, before anything is begun."""
+    height, width = data.shards("train")[0].file["blurry"].shape[1:3]
+    for schedule in schedules:
+        if schedule.crop > min(height, width):
+            raise DataSetError(
+                f"stage {schedule.name!r} learns from crops of {schedule.crop}, but the pictures of {data.folder} are {width}x{height}; "
+                "make it with larger ones (built-in footage: --size)"
+            )
 
 
 def _check_options(cls: type[Method], training: Training, options: Mapping[str, str]) -> None:

@@ -36,7 +36,7 @@ class Held:
     def __init__(self, data: MadeDataSet, videos: frozenset[str], before: int, after: int) -> None:
         ids = [id for id in data.ids("train") if id.rpartition("/")[0] in videos]
         chosen = [ids[number * len(ids) // SAMPLES] for number in range(SAMPLES)] if len(ids) > SAMPLES else ids
-        self.samples = [data.sample(id, before, after) for id in chosen]
+        self.samples = [data.sample(id, before, after, "train") for id in chosen]
 
     def mean(self, method: Method, protocol: str, name: str) -> float:
         """The mean of a column. NaN where no sample fills it. Raises BlurbenchError."""

@@ -198,6 +198,7 @@ def test_a_full_disk_leaves_the_state_before(data, tmp_path, monkeypatch):
         (["--stage", "thrid"], "unknown stage 'thrid'"),
         (["--stage", "second"], "goes on from weights of stage 'first'"),
         (["--precision", "half"], "--precision is 'half'"),
+        (["--start", "nope.safetensors"], "--start nope.safetensors does not exist, expected a weights file"),
         (["--devices", "3", "--device", "cuda:1"], "cuda:1"),
     ],
 )
@@ -209,6 +210,22 @@ def test_mistakes_are_one_line(data, tmp_path, monkeypatch, capsys, words, told)
     error = capsys.readouterr().err.strip().splitlines()
     assert error[-1].startswith("error: ") and told in error[-1] and len(error) <= 2
     assert not out.exists()
+
+
+def test_crops_larger_than_the_pictures_are_told_before_anything_is_begun(data, tmp_path):
+    told = r"stage 'centre' learns from crops of 160, but the pictures of .*genblur are 160x96; make it with larger ones"
+    with pytest.raises(DataSetError, match=told):
+        train("jin2018", data, tmp_path / "w.safetensors", budget="1")
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_to_resume_is_told(data, tmp_path):
+    said = []
+    for _ in range(2):
+        train(TINY, data, tmp_path / "w.safetensors", budget="2", resume=True, workers=0, note=said.append)
+    assert [line for line in said if "resume" in line or "anew" in line] == [
+        f"{tmp_path / 'w.training'} holds no training run to go on with: this one begins anew"
+    ]
 
 
 def test_no_training_split(tmp_path):
