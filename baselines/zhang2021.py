@@ -30,7 +30,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
-from blurbench.baselines._blocks import xavier
+from blurbench.baselines._blocks import constant, xavier
 from blurbench.baselines._network import as_batch, described, placed
 from blurbench.baselines._width import width_of
 from blurbench.baselines._zhang2021_deblur import MotionAware
@@ -60,13 +60,21 @@ STEMS = {"offset": "latest_net_offset", "deblur": "latest_net_deblur"}
 
 
 class MotionETR(nn.Module):
-    """All that a video needs: `offset`, and `deblur` with an offset network of its own; both have the constraint."""
+    """All that a video needs: `offset`, and `deblur` with an offset network of its own; both have the constraint.
 
-    def __init__(self, as_released: bool = True, width: float = 1.0, constraint: Constraint = "quadratic") -> None:
+    begins_as_copy: deblurring does, as trainings of an hour want it; own addition, of the small network that ships.
+    """
+
+    def __init__(
+        self, as_released: bool = True, width: float = 1.0, constraint: Constraint = "quadratic", begins_as_copy: bool = False
+    ) -> None:
         super().__init__()
         self.offset = OffsetNetwork(constraint, width)
         self.deblur = MotionAware(as_released, width, constraint)
         xavier(self)  # Section 6.1
+        if begins_as_copy:
+            for level in (1, 2, 3):
+                constant(cast(nn.Conv2d, self.deblur.get_submodule(f"deblur_net.decoder_lv{level}.layer24")))
 
 
 def constrained(as_released: bool, constraint: str = "quadratic", **small: Any) -> MotionETR:
