@@ -87,19 +87,18 @@ def import_dataset(
     _refuse(root, videos, lacking, skip_broken, recipe)
     jobs = [Job(video, root, form, options, recipe, folder, codec, skip_broken) for video in videos]
     planned(jobs)
-    manifest = build.open_manifest(folder, _manifest(form, options, recipe, list(changes)))
-    build.sweep(folder)
-    for made in build.run(jobs, make_shard, workers, progress):
-        if made.entry.samples:
-            manifest.enter(made.split, made.entry)
-        else:
-            manifest.splits[made.split] = [entry for entry in manifest.splits.get(made.split, []) if entry.video != made.entry.video]
-            lacking.setdefault(made.split, []).append(made.entry.video)
-    manifest.splits = {split: entries for split, entries in manifest.splits.items() if entries}
-    manifest.missing = {**{k: v for k, v in manifest.missing.items() if splits and k not in splits}, **lacking}
-    if not manifest.splits:
-        raise SourceError(f"{root}: every sample is broken; copy the release again")
-    manifest.write(folder)
+    with build.making(folder, _manifest(form, options, recipe, list(changes))) as manifest:
+        for made in build.run(jobs, make_shard, workers, progress):
+            if made.entry.samples:
+                manifest.enter(made.split, made.entry)
+            else:
+                manifest.splits[made.split] = [entry for entry in manifest.splits.get(made.split, []) if entry.video != made.entry.video]
+                lacking.setdefault(made.split, []).append(made.entry.video)
+        manifest.splits = {split: entries for split, entries in manifest.splits.items() if entries}
+        manifest.missing = {**{k: v for k, v in manifest.missing.items() if splits and k not in splits}, **lacking}
+        if not manifest.splits:
+            raise SourceError(f"{root}: every sample is broken; copy the release again")
+        manifest.write(folder)
     _remark(form, manifest, note)
     return manifest
 
@@ -252,7 +251,10 @@ def _averaged(job: Job, files: Files) -> dict[str, NDArray[np.float64]]:
 
 
 def _origin(files: Files, hashes: dict[str, str], width: int) -> dict[str, NDArray[Any]]:
-    """`files` (K,) the names, `files_sha256` (K, 32) uint8: an attribute of HDF5 would be too short for those of all samples."""
+    """`files` (K,) the names, `files_sha256` (K, 32) uint8: an attribute of HDF5 would be too short for those of all samples.
+
+    The first name ends in the number of the exposure: `Shard.runs` relies on it.
+    """
     names = files.all()
     digests: U8 = np.frombuffer(bytes.fromhex("".join(hashes[name] for name in names)), np.uint8).reshape(-1, 32)
     return {"files": np.array([name.encode() for name in names], f"S{width}"), "files_sha256": digests}

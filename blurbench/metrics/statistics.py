@@ -71,17 +71,6 @@ def require_level(level: float) -> None:
         raise PredictionError(f"level is {level}, expected a number between 0 and 1, e.g. 0.95")
 
 
-def averages(
-    values: Sequence[float] | F64, clusters: Sequence[Hashable], level: float = 0.95, resamples: int = 2000, seed: int = 0
-) -> tuple[Interval, Interval]:
-    """The mean over samples (micro), and the mean over videos of the means of their samples (macro), each with its `interval`.
-
-    They differ where videos have unequal numbers of samples. Raises PredictionError as `interval` does.
-    """
-    micro = interval(values, clusters, level, resamples, seed)
-    return micro, interval(*video_means(values, clusters), level, resamples, seed)
-
-
 def video_means(values: Sequence[float] | F64, clusters: Sequence[C]) -> tuple[F64, list[C]]:
     """The mean of each video's samples, and the videos, in an order of their own. Raises PredictionError as `interval` does."""
     sums, counts, labels = per_video(_numbers(values, clusters), clusters)

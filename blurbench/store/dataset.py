@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from blurbench.errors import DataSetError, UnknownNameError
 from blurbench.store.augment import FIELDS, PICTURES, Array, Augmentation
@@ -42,8 +42,8 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
 
     With neighbours, N exposures of the video in all, there are besides `blurry_around` (N, 3, c, c) and `sharp_around` (N, T, 3, c, c): the
     same crop, changed alike, of the exposures before, the sample's own and those after, in order of time. Samples that lack one of
-    them, at the ends of a video, are left out. Time reversed, the same N come in reverse, and the sample is the one that then stands
-    at the sample's place.
+    them, at the ends of a video or beside exposures that became no sample, are left out. Time reversed, the same N come in reverse, and
+    the sample is the one that then stands at the sample's place.
     """
 
     def __init__(
@@ -77,7 +77,8 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
         for shard in data.shards(split):
             if videos is None or shard.video in videos:
                 self._check(shard)
-                self._index += [(shard, row, self._room(shard, row)) for row in range(before, len(shard) - after)]
+                rows = [row for run in shard.runs for row in run[before : len(run) - after]]
+                self._index += [(shard, row, self._room(shard, row)) for row in rows]
                 shard.close()
         if not self._index:
             short = f": no video has {before + 1 + after} exposures in a row; take longer ones" if before + after else ""
@@ -169,19 +170,6 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
             oldest = next(iter(self._open))
             del self._open[oldest]
             oldest.close()
-
-
-class Draws(Sampler[int]):
-    """Draw numbers from `start` without end."""
-
-    def __init__(self, start: int = 0) -> None:
-        self.start = start
-
-    def __iter__(self) -> Iterator[int]:
-        draw = self.start
-        while True:
-            yield draw
-            draw += 1
 
 
 def _in_unit_range(planes: Array) -> F32:

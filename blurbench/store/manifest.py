@@ -41,7 +41,7 @@ class Entry:
 class Manifest:
     """What `manifest.json` says. `footage`: "video", "rendered" or "released" (an import). `splits`: entries by split, sorted by video.
 
-    `changes`: keys of the recipe that the user set otherwise. `missing`: videos that the recipe's lists name and the source lacks.
+    `changes`: keys of the recipe that the user set otherwise. `missing`: videos that the recipe's lists name and no source had.
     """
 
     dataset: str

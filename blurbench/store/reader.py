@@ -7,7 +7,10 @@ import os
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
-from blurbench.errors import DataSetError, UnknownNameError
+import h5py
+
+from blurbench.errors import DataSetError, UnknownNameError, did_you_mean
+from blurbench.registry import DATASETS
 from blurbench.store import manifest as manifests
 from blurbench.store import pack
 from blurbench.store.disk import looking
@@ -19,6 +22,22 @@ from blurbench.types import Sample
 def data_root() -> Path:
     """Where data sets are made and looked for: $BLURBENCH_DATA, or ./data."""
     return Path(os.environ.get("BLURBENCH_DATA", "data"))
+
+
+class EnteredShard(Shard):
+    """A shard that is the one its manifest names, or cannot be opened: a run killed between writing the two leaves them apart."""
+
+    def __init__(self, path: Path, entry: Entry, group: str = "/") -> None:
+        super().__init__(path, entry.video, group)
+        self.entry = entry
+
+    def _open(self) -> h5py.Group:
+        arrays = super()._open()
+        for name in ("fingerprint", "content"):
+            if arrays.attrs.get(name) != getattr(self.entry, name):
+                self.close()
+                raise DataSetError(f"shard {self.path} has not the {name} of the manifest; make the data set again into the same folder")
+        return arrays
 
 
 class MadeDataSet:
@@ -47,11 +66,13 @@ class MadeDataSet:
             )
         return [self.shard(entry) for entry in entries]
 
-    def shard(self, entry: Entry) -> Shard:
-        """The shard of an entry of the manifest, whether it is there or not."""
-        if self.packed:
-            return Shard(self.folder, entry.video, entry.file)
-        return Shard(self.folder / entry.file, entry.video)
+    def shard(self, entry: Entry, compare: bool = True) -> Shard:
+        """The shard of an entry of the manifest, whether it is there or not.
+
+        compare: opening it raises DataSetError when its fingerprint or content is not that of the entry.
+        """
+        path, group = (self.folder, entry.file) if self.packed else (self.folder / entry.file, "/")
+        return EnteredShard(path, entry, group) if compare else Shard(path, entry.video, group)
 
     def missing(self, entries: Sequence[Entry]) -> list[Entry]:
         """Those of the entries that have no shard."""
@@ -67,27 +88,33 @@ class MadeDataSet:
         """The ids of all samples of a split, in the order of `samples`; opens nothing."""
         return [sample_id(entry.video, index) for entry in self.entries(split) for index in range(entry.samples)]
 
-    def place(self, id: str) -> tuple[str, Entry, int]:
+    def place(self, id: str, split: str | None = None) -> tuple[str, Entry, int]:
         """Where a sample is, by its id: the split, the entry of its video, and the row there; opens nothing.
 
-        Raises UnknownNameError for a video that is in no split, DataSetError for a number that the video does not have.
+        split: where to look; in all by default. Raises UnknownNameError for a split that is not there and a video that is in none,
+        DataSetError for a number that the video does not have, and for an id that several splits have.
         """
-        entries = {entry.video: (split, entry) for split, listed in self.manifest.splits.items() for entry in listed if entry.samples}
+        splits = self.manifest.splits if split is None else {split: self.entries(split)}
+        there = [(name, entry) for name, listed in splits.items() for entry in listed if entry.samples]
         video = id.rpartition("/")[0] or id
-        if video not in entries:
-            raise UnknownNameError("video", video, entries, str(self.folder))
-        split, entry = entries[video]
-        ids = [sample_id(video, row) for row in range(entry.samples)]
+        if not (held := [(name, entry) for name, entry in there if entry.video == video]):
+            raise UnknownNameError("video", video, {entry.video for _, entry in there}, str(self.folder))
+        ids = [sample_id(video, row) for row in range(max(entry.samples for _, entry in held))]
         if id not in ids:
             raise DataSetError(f"no sample {id!r} in {self.folder}, expected {ids[0]} to {ids[-1]}; give one of them")
-        return split, entry, ids.index(id)
+        row = ids.index(id)
+        found = [(name, entry, row) for name, entry in held if row < entry.samples]
+        if len(found) > 1:
+            names = " and ".join(sorted(name for name, _, _ in found))
+            raise DataSetError(f"sample {id!r} is in the splits {names} of {self.folder}, expected to be in one; name the split")
+        return found[0]
 
-    def sample(self, id: str, before: int = 0, after: int = 0) -> Sample:
-        """One sample by its id, whichever split it is in, with so many neighbouring exposures.
+    def sample(self, id: str, before: int = 0, after: int = 0, split: str | None = None) -> Sample:
+        """One sample by its id, of this split or of the only one that has it, with so many neighbouring exposures.
 
         Raises UnknownNameError and DataSetError for an id that is not there, see `place`, and DataSetError when its shard is missing.
         """
-        _, entry, row = self.place(id)
+        _, entry, row = self.place(id, split)
         with contextlib.closing(self._present([entry])[0]) as shard:
             return shard.sample(row, before, after)
 
@@ -110,6 +137,17 @@ def open_dataset(name: str | Path) -> MadeDataSet:
         found = next((place for place in places if (place / manifests.NAME).is_file() or place.is_file()), None)
     if found:
         return MadeDataSet(found, manifests.parse(manifest_text(found), str(found)))
-    if places[0].is_dir():
+    if str(name) and places[0].is_dir():
         raise DataSetError(f"{name} is a folder without {manifests.NAME}; `blurbench make-dataset` makes one, `--source {name}` reads one")
-    raise DataSetError(f"no data set {str(name)!r} here or in {data_root()}/; make it with `blurbench make-dataset {name}`")
+    raise DataSetError(_absent(str(name)))
+
+
+def _absent(name: str) -> str:
+    """What to say of a data set that is not there: how it is made, where a recipe has its name, else what may be meant."""
+    root, recipes = data_root(), DATASETS.names()
+    told = f"no data set {name!r} here or in {root}/"
+    if name in recipes:
+        return f"{told}; make it with `blurbench make-dataset {name}`"
+    made = {path.parent.name for path in root.glob(f"*/{manifests.NAME}")} | {path.stem for path in root.glob("*.h5")}
+    hint = f"{hint} " if (hint := did_you_mean(name, {*made, *recipes})) else ""
+    return f"{told}; {hint}made there: {', '.join(sorted(made)) or '(none)'}; `blurbench ls datasets` shows what can be made"

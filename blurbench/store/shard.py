@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 import zlib
 from collections import deque
 from collections.abc import Callable, Container, Iterator, Mapping
@@ -62,6 +63,7 @@ class ShardWriter:
     def __init__(self, path: Path, codec: str = "zstd") -> None:
         self.path = path
         self.samples = 0
+        self._shapes: dict[str, tuple[int, ...]] = {}
         self._options, self._compress = CODECS[codec]
         self._part = part_of(path)
         self._small: dict[str, list[Array]] = {}
@@ -80,7 +82,8 @@ class ShardWriter:
         return h5py.File(self._part, "w")
 
     def append(self, sample: Mapping[str, Array]) -> None:
-        """Add one sample; every sample of a shard has the same arrays with the same shapes."""
+        """Add one sample. Raises DataSetError for one whose arrays have other names or shapes than those of the first."""
+        self._check({name: np.shape(array) for name, array in sample.items()})
         for name in sorted(sample):
             array = np.ascontiguousarray(sample[name])
             self._digests.append(self._pool.submit(_digest, name, array))
@@ -114,6 +117,16 @@ class ShardWriter:
             with suppress(OSError, RuntimeError):  # on a full disk HDF5 cannot write what is left; the file goes anyway
                 self._file.close()
         self._part.unlink(missing_ok=True)
+
+    def _check(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        self._shapes = self._shapes or shapes
+        for name in sorted(shapes | self._shapes):
+            found, expected = (str(known.get(name, "none")) for known in (shapes, self._shapes))
+            if found != expected:
+                raise DataSetError(
+                    f"{name!r} of sample {self.samples} for {self.path} has shape {found}, expected {expected} as in the first sample; "
+                    "give all samples of a video the same arrays"
+                )
 
     def _create(self, name: str, array: Array) -> None:
         chunks = (1, *(1,) * (array.ndim - 3), min(TILE, array.shape[-3]), min(TILE, array.shape[-2]), array.shape[-1])
@@ -196,14 +209,15 @@ class Shard:
     def sample(self, index: int, before: int = 0, after: int = 0) -> Sample:
         """One sample, cut to its box.
 
-        Extras `before` and `after` hold so many neighbouring exposures (the nearest repeated beyond the ends).
+        Extras `before` and `after` hold so many neighbouring exposures, see `runs` (the nearest repeated beyond the ends of the run).
         """
         file = self.file
         arrays = {name: file[name][index] for name in file}
         extras = {name: array for name, array in arrays.items() if name not in ("blurry", "sharp", "times")}
         for side, rows in (("before", range(index - before, index)), ("after", range(index + 1, index + 1 + after))):
             if rows:
-                extras[side] = np.stack([file["blurry"][min(max(row, 0), len(self) - 1)] for row in rows])
+                run = next(run for run in self.runs if index in run)
+                extras[side] = np.stack([file["blurry"][min(max(row, run.start), run.stop - 1)] for row in rows])
         return Sample(
             id=sample_id(self.video, index),
             video=self.video,
@@ -220,6 +234,31 @@ class Shard:
             return (0, 0, *self.file["blurry"].shape[1:3])
         top, left, height, width = map(int, self.file["valid"][index])
         return top, left, height, width
+
+    @cached_property
+    def runs(self) -> list[range]:
+        """Runs of rows whose exposures follow each other, in order; between two of them exposures were left out, e.g. by a gate.
+
+        Where nothing stored tells of a gap, all rows are one run.
+        """
+        ends = [0, *(np.flatnonzero(self._gaps()) + 1), len(self)]
+        return [range(start, stop) for start, stop in itertools.pairwise(map(int, ends))]
+
+    def _gaps(self) -> NDArray[np.bool_]:
+        """(S-1,) whether exposures are lacking between a row and the next, which then begins later than it regularly would."""
+        file = self.file
+        starts = np.zeros(len(self))
+        if "averaged" in file:
+            frames = file["averaged"][:]
+            starts = frames[:, 0]
+            if recipe := self.provenance.get("recipe"):
+                return np.asarray(np.diff(starts) > _regular(frames, recipe) + 1e-6)  # fractions where interpolated, and rounded
+        elif "files" in file:  # released pictures: the name of a sample's first file ends in the number of the exposure
+            numbers = [re.search(rb"(\d+)\.\w+$", names[0]) for names in file["files"][:]]
+            starts = np.array([int(number[1]) if number else 0 for number in numbers], np.float64)
+        steps = np.diff(starts)
+        smallest = steps.min(initial=np.inf)
+        return np.asarray((smallest > 0) & (steps > smallest))
 
     def samples(self, before: int = 0, after: int = 0, skip: Container[str] = ()) -> Iterator[Sample]:
         """All samples in order but those whose id is to be skipped, with so many neighbouring exposures."""
@@ -252,6 +291,14 @@ class Shard:
 def sample_id(video: str, index: int) -> str:
     """The id of a video's sample, counted from 0."""
     return f"{video}/{index:05d}"
+
+
+def _regular(frames: NDArray[np.float64], recipe: Mapping[str, Any]) -> NDArray[np.float64] | float:
+    """Source frames from the beginning of each window but the last to that of the next, by the recipe. frames: `averaged` (S, K)."""
+    window, factor = recipe["window"], recipe["interpolation"]["factor"]
+    if window["stride"] and not window["shortest"]:
+        return float(window["stride"] / factor)
+    return np.asarray(np.isfinite(frames[:-1]).sum(axis=1) / factor)  # disjoint; windows of random length are filled up with NaN
 
 
 def _first_line(error: Exception) -> str:

@@ -57,6 +57,8 @@ def fingerprint(provenance: Mapping[str, Any], split: str) -> str | None:
             parts["maps"] = recipe["kernels"]["maps"][split] + recipe["kernels"]["unblurred"]
     except (KeyError, TypeError):
         return None
+    if inputs := provenance.get("inputs"):
+        parts["inputs"] = inputs
     parts["interpolation"] = {key: value for key, value in interpolation.items() if key != "opencv"}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -77,7 +79,7 @@ def _manifest_name(data: MadeDataSet) -> str:
 
 def _faults(data: MadeDataSet, split: str, entry: Entry, progress: Progress) -> Iterator[str]:
     """What is wrong with a shard."""
-    shard = data.shard(entry)
+    shard = data.shard(entry, compare=False)
     if data.missing([entry]):
         yield "missing; make the data set again into the same folder"
         return

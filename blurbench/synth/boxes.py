@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import math
 from pathlib import Path
 
 import cv2
@@ -19,14 +21,25 @@ _COLUMNS = ("frame", "x_min", "y_min", "x_max", "y_max")
 Box = tuple[float, float, float, float]
 
 
+def find(source: Source) -> Path | None:
+    """`<video>.boxes.csv` beside a video or image folder; None where there is no such file."""
+    path = getattr(source, "path", None) or getattr(source, "folder", None)
+    table = path and Path(path).with_name(f"{source.id}.boxes.csv")
+    return table if table and table.is_file() else None
+
+
+def fingerprint(source: Source) -> str | None:
+    """SHA-256 (hex) of the file of a source's boxes; None where it has none."""
+    table = find(source)
+    return hashlib.sha256(table.read_bytes()).hexdigest() if table else None
+
+
 def read_boxes(source: Source) -> dict[int, Box] | None:
-    """Boxes by source frame from `<video>.boxes.csv` beside a video or image folder; None where there is no such file.
+    """Boxes by source frame from the file beside it; None where there is none.
 
     Columns: frame (counted from 0), x_min, y_min, x_max, y_max in pixels of the source. Raises SourceError.
     """
-    path = getattr(source, "path", None) or getattr(source, "folder", None)
-    table = path and Path(path).with_name(f"{source.id}.boxes.csv")
-    if not table or not table.is_file():
+    if (table := find(source)) is None:
         return None
     boxes: dict[int, Box] = {}
     with table.open(newline="") as file:
@@ -37,6 +50,8 @@ def read_boxes(source: Source) -> dict[int, Box] | None:
             try:
                 box = (float(row["x_min"]), float(row["y_min"]), float(row["x_max"]), float(row["y_max"]))
                 frame = int(row["frame"])
+                if not all(map(math.isfinite, box)):
+                    raise ValueError(box)
             except (TypeError, ValueError):
                 raise SourceError(f"{table}, line {number} is {','.join(map(str, row.values()))!r}, expected five numbers") from None
             if box[0] >= box[2] or box[1] >= box[3]:
@@ -48,19 +63,22 @@ def read_boxes(source: Source) -> dict[int, Box] | None:
 def widen(box: Box, ratio: float, size: tuple[int, int]) -> tuple[int, int, int, int]:
     """(left, top, right, bottom) after moving each side that part of the way to the border of a picture of `size` (height, width).
 
-    As in the released reader of B-AIST++ (Zhong et al., ECCV 2022): coordinates are truncated.
+    As in the released reader of B-AIST++ (Zhong et al., ECCV 2022): coordinates are truncated. No side is beyond the border: a box
+    outside the picture has no width or no height.
     """
     x_min, y_min, x_max, y_max = box
     height, width = size
     left, top = int((1 - ratio) * x_min), int((1 - ratio) * y_min)
     right, bottom = int(x_max + ratio * (width - x_max)), int(y_max + ratio * (height - y_max))
-    return max(0, left), max(0, top), min(width, right), min(height, bottom)
+    left, right = (min(max(side, 0), width) for side in (left, right))
+    top, bottom = (min(max(side, 0), height) for side in (top, bottom))
+    return left, top, right, bottom
 
 
-def crop(images: U8, box: Box, rule: Rule) -> U8:
-    """Pictures (..., H, W, 3) cropped to the widened box and resized by area to the rule's width and height."""
+def crop(images: U8, box: tuple[int, int, int, int], rule: Rule) -> U8:
+    """Pictures (..., H, W, 3) cropped to (left, top, right, bottom), not empty, and resized by area to the rule's width and height."""
     height, width = images.shape[-3:-1]
-    left, top, right, bottom = widen(box, rule.ratio, (height, width))
+    left, top, right, bottom = box
     flat = images.reshape(-1, height, width, 3)[:, top:bottom, left:right]
     small = [cv2.resize(np.ascontiguousarray(image), (rule.width, rule.height), interpolation=cv2.INTER_AREA) for image in flat]
     return np.asarray(small, np.uint8).reshape(*images.shape[:-3], rule.height, rule.width, 3)

@@ -15,6 +15,11 @@ from blurbench.video import flow
 from blurbench.video.source import HasMotion, Source
 
 
+def exact(source: Source, recipe: Recipe) -> HasMotion | None:
+    """The source where it knows how the recipe's pictures move: rendered footage, and pictures as they were rendered."""
+    return source if isinstance(source, HasMotion) and recipe.frame == FrameRule() else None
+
+
 class Extras:
     """Adds to samples what the recipe asks for and the source can give."""
 
@@ -22,8 +27,7 @@ class Extras:
         """Raises SourceError for boxes that cannot be read."""
         self._recipe = recipe
         self._frame_size = source.size
-        # Motion is exact only for pictures as they were rendered.
-        self._exact = source if isinstance(source, HasMotion) and recipe.frame == FrameRule() else None
+        self._exact = exact(source, recipe)
         self._model = flow.load(recipe.motion.flow) if recipe.motion.flow != "none" and self._exact is None else None
         self._boxes = boxes.read_boxes(source) if recipe.boxes.width else None
 
@@ -45,9 +49,13 @@ class Extras:
         if box is None:
             return "no box"
         here = boxes.framed(box, self._frame_size, self._recipe.frame)
+        rule = self._recipe.boxes
+        left, top, right, bottom = whole = boxes.widen(here, rule.ratio, sample["blurry"].shape[:2])
+        if left >= right or top >= bottom:
+            return "box outside the picture"
         sample["bbox"] = np.array(here, np.float32)
         for name in ("blurry", "sharp"):
-            sample[name] = boxes.crop(sample[name], here, self._recipe.boxes)
+            sample[name] = boxes.crop(sample[name], whole, rule)
         return None
 
     def _add_motion(self, sample: dict[str, Any], positions: list[float]) -> None:

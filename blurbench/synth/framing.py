@@ -19,11 +19,9 @@ def framed_size(size: tuple[int, int], rule: FrameRule) -> tuple[int, int]:
 
 def _cropped(size: tuple[int, int], rule: FrameRule) -> tuple[int, int]:
     height, width = size
-    if rule.crop[0] and rule.crop[1]:
-        if rule.crop[1] > height or rule.crop[0] > width:
-            raise SourceError(f"frames are {width}x{height}, frame.crop asks for {rule.crop[0]}x{rule.crop[1]}; make the crop smaller")
-        width, height = rule.crop
-    return height, width
+    if rule.crop[1] > height or rule.crop[0] > width:
+        raise SourceError(f"frames are {width}x{height}, frame.crop asks for {rule.crop[0]}x{rule.crop[1]}; make the crop smaller")
+    return rule.crop[1] or height, rule.crop[0] or width
 
 
 def reframe(image: U8 | U16, rule: FrameRule) -> U8 | U16:
@@ -49,17 +47,21 @@ def _binned(image: U8 | U16, by: int) -> U8 | U16:
 
 def crop_corner(resized: tuple[int, int], rule: FrameRule) -> tuple[int, int]:
     """(top, left) of the crop in the resized picture of that (height, width)."""
-    if rule.anchor == "top-left" or not (rule.crop[0] and rule.crop[1]):
+    if rule.anchor == "top-left":
         return 0, 0
-    return (resized[0] - rule.crop[1]) // 2, (resized[1] - rule.crop[0]) // 2
+    height, width = _cropped(resized, rule)
+    return (resized[0] - height) // 2, (resized[1] - width) // 2
 
 
 def resized(size: tuple[int, int], rule: FrameRule) -> tuple[int, int]:
-    """(height, width) before the crop: exactly the rule's (`stretch`), or the largest of the picture's shape that fits into it."""
+    """(height, width) before the crop: exactly the rule's (`stretch`), or the largest of the picture's shape that fits into it.
+
+    Where the rule has one side, the other follows from the picture's shape.
+    """
     height, width = size
-    if not (rule.width and rule.height):
+    if not (rule.width or rule.height):
         return size
     if rule.fit == "stretch":
-        return rule.height, rule.width
-    scale = min(1.0, rule.width / width, rule.height / height)
+        return rule.height or round(height * rule.width / width), rule.width or round(width * rule.height / height)
+    scale = min(1.0, *(wanted / side for wanted, side in ((rule.width, width), (rule.height, height)) if wanted))
     return round(height * scale), round(width * scale)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +17,9 @@ from blurbench.errors import RecipeError
 from blurbench.store import build
 from blurbench.store.build import Made, Progress
 from blurbench.store.manifest import Entry, Manifest
-from blurbench.store.reader import data_root
+from blurbench.store.reader import MadeDataSet, data_root
 from blurbench.store.shard import CODECS, Shard, ShardWriter
-from blurbench.synth import plan
+from blurbench.synth import boxes, plan
 from blurbench.synth import recipe as recipes
 from blurbench.synth.expose import Samples
 from blurbench.synth.kernel_samples import KernelSamples
@@ -54,8 +54,8 @@ def make_dataset(
     recipe: name or TOML file. source: a video, an image folder, or a folder of either; None for the built-in rendered footage, of which
     `clips` of `frames` are made a split at `size` (height, width) from `seed`. changes: `key=value` for keys of the recipe. splits: only
     these. workers: processes, each with one source at a time. weights: of the interpolation network, where not the fetched ones.
-    `note` is told in one line what a user should know. Raises BlurbenchError (bad source, recipe, folder); finished shards stay and are
-    taken up by the next run.
+    `note` is told in one line what a user should know. Raises BlurbenchError (bad source, recipe, folder; a folder with built-in footage
+    of another seed, size or length, with more clips, or that another run is making); finished shards stay and are taken up by the next run.
     """
     if codec not in CODECS:
         raise RecipeError(f"codec is {codec!r}, expected one of {', '.join(CODECS)}")
@@ -70,15 +70,28 @@ def make_dataset(
         raise RecipeError(f"--split {sorted(unknown)[0]}: the source has only {', '.join(sorted({s for s, _ in found}))}")
     network = Path(weights) if weights else None
     jobs = [Job(s, split, chosen, folder, codec, network) for split, s in found if not splits or split in splits]
+    for remark in plan.unlike(jobs):
+        note(f"note: {remark}")
     planned(jobs)
-    manifest = build.open_manifest(folder, _manifest(chosen, "rendered" if source is None else "video", list(changes)))
-    if source is not None and (lacking := plan.missing(chosen, found)):
-        manifest.missing = lacking
-        note(_lacking(chosen, lacking))
-    build.sweep(folder)
+    with build.making(folder, _manifest(chosen, "rendered" if source is None else "video", list(changes))) as manifest:
+        if source is None:
+            plan.refuse_other_clips(MadeDataSet(folder, manifest), jobs)
+        else:
+            kept = plan.not_in_source(folder, manifest, found, jobs)
+            held = {entry.video for entries in manifest.splits.values() for entry in entries}
+            manifest.missing = plan.missing(chosen, {s.id for _, s in found} | held)
+            _remark(folder, chosen, manifest, kept, note)
+        if chosen.boxes.width and (bare := [job.source.id for job in jobs if boxes.find(job.source) is None]):
+            note(f"note: {len(bare)} of {len(jobs)} sources have no boxes (first: no {bare[0]}.boxes.csv); their pictures stay whole")
+        _fill(folder, manifest, build.run(jobs, make_shard, workers, progress))
+    return manifest
+
+
+def _fill(folder: Path, manifest: Manifest, finished: Iterator[Made]) -> None:
+    """Enter shards into the manifest, which is written now and then, and at the end however that comes."""
     written = -_WRITE_EVERY
     try:
-        for made in build.run(jobs, make_shard, workers, progress):
+        for made in finished:
             manifest.enter(made.split, made.entry)
             if time.monotonic() - written > _WRITE_EVERY:
                 manifest.write(folder)
@@ -86,7 +99,6 @@ def make_dataset(
     finally:
         if manifest.splits:
             manifest.write(folder)
-    return manifest
 
 
 def make_shard(job: Job, progress: Progress = lambda source, frames: None) -> Made:
@@ -110,6 +122,8 @@ def make_shard(job: Job, progress: Progress = lambda source, frames: None) -> Ma
             "motion": samples.facts(),
             "made_with": {"blurbench": blurbench.__version__, "opencv": cv2.__version__, "synthesis": SYNTHESIS},
         }
+        if job.inputs:
+            provenance["inputs"] = job.inputs
         attributes = {
             "fingerprint": fingerprint,
             "transfer": job.recipe.curve().spelling(),
@@ -132,18 +146,27 @@ def _samples(job: Job, interpolator: interpolate.Interpolator, tick: Callable[[]
 
 
 def _usable(recipe: Recipe, weights: Path | str | None, note: Callable[[str], None]) -> Recipe:
-    """The recipe with its interpolation method, or with the fallback it names where that method cannot run here."""
+    """The recipe with its interpolation method, or with the fallback it names where that method cannot run here.
+
+    Raises RecipeError for weights that it does not take.
+    """
     rule = recipe.interpolation
+    if weights and rule.method != "rife":
+        raise RecipeError(f"--rife-weights is {str(weights)!r}, but here {recipe.id} interpolates by {rule.method!r}; leave it out")
     if rule.factor == 1 or weights or not rule.fallback or not (reason := interpolate.available(rule.method)):
         return recipe
     note(f"interpolating by {rule.fallback}, not by {rule.method}: {reason}")
     return replace(recipe, interpolation=replace(rule, method=rule.fallback))
 
 
-def _lacking(recipe: Recipe, lacking: dict[str, list[str]]) -> str:
-    counts = ", ".join(f"{len(names)} of {len((recipe.split or {})[split])} {split}" for split, names in lacking.items())
-    first = next(iter(lacking.values()))[0]
-    return f"note: the source lacks videos of the recipe's lists ({counts}; first: {first}); the manifest names them"
+def _remark(folder: Path, recipe: Recipe, manifest: Manifest, kept: list[str], note: Callable[[str], None]) -> None:
+    """Say which videos the source lacks, and which the folder keeps nevertheless."""
+    if lacking := manifest.missing:
+        counts = ", ".join(f"{len(names)} of {len((recipe.split or {})[split])} {split}" for split, names in lacking.items())
+        first = next(iter(lacking.values()))[0]
+        note(f"note: the source lacks videos of the recipe's lists ({counts}; first: {first}); the manifest names them")
+    if kept:
+        note(f"note: {folder} keeps {len(kept)} videos that the source lacks (first: {kept[0]}); to leave them out give another --out")
 
 
 def _manifest(recipe: Recipe, footage: str, changes: list[str]) -> Manifest:

@@ -5,15 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from blurbench.errors import RecipeError, SourceError
+from blurbench.errors import DataSetError, RecipeError, SourceError
+from blurbench.store.manifest import Entry, Manifest
+from blurbench.store.reader import MadeDataSet
+from blurbench.synth import boxes
+from blurbench.synth.extras import exact
 from blurbench.synth.framing import framed_size
 from blurbench.synth.kernel_samples import estimate, find_pictures
 from blurbench.synth.recipe import Recipe
-from blurbench.video import interpolate
+from blurbench.video import flow, interpolate
 from blurbench.video.discover import find_sources
 from blurbench.video.render import RenderedSource
 from blurbench.video.source import HasMotion, Source
@@ -21,6 +28,7 @@ from blurbench.video.source import HasMotion, Source
 SYNTHESIS = 2  # raise it whenever the same recipe and source would give other values
 BUILT_IN_CLIPS = {"train": 8, "test": 16}
 WINDOWS_A_CLIP = 4
+_ALIKE = ("seed", "size", "frames")  # in all built-in footage of a data set
 
 
 @dataclass(frozen=True)
@@ -54,19 +62,42 @@ class Job:
         options = {"weights": self.weights} if self.weights and self.recipe.interpolation.method == "rife" else {}
         return interpolate.load(self.recipe.interpolation.method, **options)
 
+    @cached_property
+    def inputs(self) -> dict[str, str | None]:
+        """What decides the stored values beside source, recipe and interpolator, JSON-ready; empty for most recipes.
+
+        `boxes`: SHA-256 of the file of a source's boxes, None without one. `motion.flow`, `gate.flow`: that of the weights of a flow model
+        that has any: a name of the recipe does not say which they are. Raises as `flow.load`.
+        """
+        recipe = self.recipe
+        found = {"boxes": boxes.fingerprint(self.source)} if recipe.boxes.width else {}
+        if exact(self.source, recipe) is None and recipe.kernels.variant == "none":
+            models = {"motion.flow": recipe.motion.flow, "gate.flow": recipe.gate.flow if recipe.gate.largest_step else "none"}
+            weights = {key: flow.load(name).facts()["weights"] for key, name in models.items() if name != "none"}
+            found |= {key: digest for key, digest in weights.items() if digest}
+        return found
+
     def fingerprint(self, interpolator: interpolate.Interpolator) -> str:
         """SHA-256 of all that decides the stored values."""
         parts = {"synthesis": SYNTHESIS, "source": self.source.fingerprint(), "recipe": self.recipe.processing()}
         if self.recipe.kernels.variant != "none":
             parts["maps"] = self.recipe.kernels.samples(self.split)
+        if self.inputs:
+            parts["inputs"] = self.inputs
         parts["interpolation"] = {k: v for k, v in interpolator.facts().items() if k != "opencv"}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def built_in(recipe: Recipe, wanted: BuiltIn) -> list[tuple[str, Source]]:
-    """(split, source) of rendered clips, at the recipe's rate. Raises RecipeError for a recipe that blurs pictures, not video."""
+    """(split, source) of rendered clips, at the recipe's rate.
+
+    Raises RecipeError for a recipe that blurs pictures, not video, and when no clip is wanted.
+    """
     if recipe.kernels.variant != "none":
         raise RecipeError(f"recipe {recipe.id!r} blurs pictures; give their folder with --source")
+    if not any(count > 0 for count in wanted.clips.values()):
+        asked = ", ".join(f"{split}={count}" for split, count in wanted.clips.items())
+        raise RecipeError(f"--clips is {asked}, expected at least one clip; give e.g. --clips test={BUILT_IN_CLIPS['test']}")
     frames = wanted.frames
     if frames is None:
         windows = WINDOWS_A_CLIP + recipe.window.skip_first + recipe.window.skip_last
@@ -92,13 +123,69 @@ def from_path(recipe: Recipe, path: Path, keep_variable_rate: bool) -> list[tupl
     return placed
 
 
-def missing(recipe: Recipe, sources: list[tuple[str, Source]]) -> dict[str, list[str]]:
-    """Videos of the recipe's lists that are not among the sources, by split; empty when none of the sources is in a list."""
-    there = {source.id for _, source in sources}
+def refuse_other_clips(data: MadeDataSet, jobs: list[Job]) -> None:
+    """For a folder that built-in footage goes into, where the clips of all splits are alike.
+
+    Raises DataSetError when it holds clips of another seed, size or length, or in a split of the jobs clips that are not among them.
+    """
+    wanted = jobs[0].source.facts()
+    for split, entries in data.manifest.splits.items():
+        there = _footage(data, entries)
+        for key in _ALIKE:
+            if (found := there.get(key, wanted[key])) != wanted[key]:
+                raise DataSetError(
+                    f"{data.folder} holds clips of {_option(key, found)}, asked for are clips of {_option(key, wanted[key])}; "
+                    "give another --out, or delete the folder"
+                )
+        asked = {job.source.id for job in jobs if job.split == split}
+        more = [entry.video for entry in entries if entry.video not in asked]
+        if asked and more:
+            raise DataSetError(
+                f"{data.folder} holds {len(more)} clips of {split} beyond the {len(asked)} asked for (first: {more[0]}); "
+                f"ask for as many with --clips {split}=N, leave them alone with --clips {split}=0, or give another --out"
+            )
+
+
+def not_in_source(folder: Path, manifest: Manifest, sources: list[tuple[str, Source]], jobs: list[Job]) -> list[str]:
+    """Videos that a folder holds in the splits of the jobs, and that are not among the sources.
+
+    Raises DataSetError for a source that the folder holds in another split: training and test data would share it.
+    """
+    there = {(split, source.id) for split, source in sources}
+    places = {source.id: split for split, source in sources}
+    gone = [(split, entry.video) for split, entries in manifest.splits.items() for entry in entries if (split, entry.video) not in there]
+    for split, video in gone:
+        if video in places:
+            raise DataSetError(
+                f"{folder} holds {video} in {split}, the source has it in {places[video]}; move it back, or give another --out"
+            )
+    made = {job.split for job in jobs}
+    return [video for split, video in gone if split in made]
+
+
+def missing(recipe: Recipe, there: set[str]) -> dict[str, list[str]]:
+    """Videos of the recipe's lists that are not there, by split; empty when nothing that is there is in a list."""
     if not any(recipe.split_of(name) for name in there):
         return {}
     lists = {split: [name for name in names if name not in there] for split, names in (recipe.split or {}).items()}
     return {split: names for split, names in lists.items() if names}
+
+
+def unlike(jobs: list[Job]) -> Iterator[str]:
+    """What of the sources is not what the recipe is meant for: a line on rate and one on size, with the first source that differs.
+
+    Raises SourceError when the recipe's crop is larger than a picture.
+    """
+    recipe = jobs[0].recipe
+    if other := next((job.source for job in jobs if abs(job.source.fps / recipe.fps - 1) > 0.05), None):
+        yield f"{other.id} has {other.fps:g} frames/s, the recipe is meant for {recipe.fps:g}; exposures are that much longer"
+    rule = recipe.frame
+    wanted = (rule.crop[1] or rule.height, rule.crop[0] or rule.width)
+    sizes = ((job.source.id, framed_size(job.source.size, rule)) for job in jobs if all(wanted))
+    for name, size in sizes:
+        if size != wanted:
+            yield f"{name} gives pictures of {_shown(size)}, the recipe is meant for {_shown(wanted)}; frames are never enlarged"
+            return
 
 
 def describe(jobs: list[Job]) -> dict[str, Any]:
@@ -125,3 +212,23 @@ def _bytes(job: Job) -> int | None:
     targets = len(windows.window(0).targets)
     flows = targets if targets > 1 and (isinstance(job.source, HasMotion) or recipe.motion.flow != "none") else 0
     return count * height * width * (3 * (1 + targets) + 2 * 2 * flows)
+
+
+def _footage(data: MadeDataSet, entries: list[Entry]) -> dict[str, Any]:
+    """What the first shard of the entries that can be read says of its source; empty when there is none."""
+    for entry in entries:
+        with suppress(DataSetError, KeyError, ValueError), closing(data.shard(entry, compare=False)) as shard:
+            facts: dict[str, Any] = shard.provenance["source"]
+            return facts
+    return {}
+
+
+def _option(key: str, value: Any) -> str:
+    """A fact of built-in footage as the command line takes it."""
+    return f"--{key} {_shown(value) if key == 'size' else value}"
+
+
+def _shown(size: Sequence[int]) -> str:
+    """A (height, width) as people write it."""
+    height, width = size
+    return f"{width}x{height}"

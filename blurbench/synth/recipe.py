@@ -35,6 +35,7 @@ Aggregate = Literal["none", "max", "avg"]
 class Window:
     """Frames of one exposure: `length` of them, or an odd number drawn for each window between `shortest` and `length`.
 
+    Windows of drawn lengths are disjoint from the first frame on and take none of the other keys, nor targets `all`.
     `length_from_name`: a regular expression whose group 1, found in the video's name, replaces `length`. `stride` 0 means disjoint
     windows, i.e. the length. `offset` frames pass before the first window, `tail` must follow each. `skip_first` and `skip_last` windows
     of a video are left out. `targets`: all, centre, even:N or at:A,B,...
@@ -49,6 +50,10 @@ class Window:
     tail: int = 0
     skip_first: int = 0
     skip_last: int = 0
+
+
+_WORDS = ("title", "description", "citation", "licence")
+_REGULAR = ("stride", "length_from_name", "offset", "tail", "skip_first", "skip_last")
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,8 @@ class Frame:
     """What happens to each source frame first.
 
     It is reduced by a whole `shrink` (means of blocks; rows and columns beyond the last whole block are dropped), brought to `width` x
-    `height` (0: kept) and cropped to `crop` [width, height], at the `anchor`. `fit`: `shrink` until it fits
-    inside, never enlarged, its shape kept; or `stretch` to exactly that size.
+    `height` (0: what the picture's shape makes of the other, both 0: kept) and cropped to `crop` [width, height] (0: not cropped), at the
+    `anchor`. `fit`: `shrink` until it fits inside, never enlarged, its shape kept; or `stretch` to exactly that size.
     """
 
     shrink: int = 1
@@ -165,7 +170,8 @@ class Recipe:
         """The recipe with its `[built_in]` overrides applied."""
         table = asdict(self)
         for key, value in (self.built_in or {}).items():
-            table[key] = {**table[key], **value} if isinstance(value, dict) else value
+            inner = table.get(key)
+            table[key] = {**inner, **value} if isinstance(inner, dict) and isinstance(value, dict) else value
         return replace(_build(table, f"[built_in] of recipe {self.id!r}"), built_in=None)
 
     def windows(self, video: str, frames: int | None = None) -> Windows:
@@ -199,22 +205,28 @@ class Recipe:
         """The split that the recipe lists this video in."""
         return next((name for name, videos in (self.split or {}).items() if video in videos), None)
 
-    def processing(self) -> dict[str, Any]:
-        """Everything that decides the pixels, JSON-ready; the words about the data set are left out."""
-        words = {"title", "description", "citation", "licence", "split", "built_in"}
+    def rules(self) -> dict[str, Any]:
+        """All of it but the words about the data set, JSON-ready."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return {key: value for key, value in plain.items() if key not in _WORDS}
+
+    def processing(self) -> dict[str, Any]:
+        """Everything that decides the pixels, JSON-ready."""
+        plain = {key: value for key, value in self.rules().items() if key not in ("split", "built_in")}
         if self.transfer == "response":
             plain["response"]["file"] = self.curve().name  # a hash of its values: paths differ between machines
         plain["interpolation"].pop("fallback")
-        return {key: value for key, value in plain.items() if key not in words}
+        return plain
 
 
 def load(name: str, changes: Sequence[str] = (), built_in: bool = False) -> Recipe:
     """A recipe by name (`genblur`) or from a file (`my.toml`), for the built-in footage or not, with changes like `frame.width=640`.
 
-    Raises UnknownNameError, RecipeError.
+    Raises UnknownNameError, and RecipeError for a mistake in the file, or one that takes the id of an installed recipe for other rules.
     """
     recipe = read(registry.DATASETS.get(name))
+    if recipe.id != name and recipe.id in registry.DATASETS.names() and recipe.rules() != load(recipe.id).rules():
+        raise RecipeError(f"{name}: id is {recipe.id!r}, that of an installed recipe with other rules; give it an id of its own")
     if built_in:
         recipe = recipe.for_built_in()
     if not changes:
@@ -291,17 +303,44 @@ def _check(recipe: Recipe, where: str) -> None:
         ("window.skip_first", window.skip_first, 0),
         ("window.skip_last", window.skip_last, 0),
         ("frame.shrink", recipe.frame.shrink, 1),
+        ("frame.width", recipe.frame.width, 0),
+        ("frame.height", recipe.frame.height, 0),
         ("interpolation.factor", recipe.interpolation.factor, 1),
         ("version", recipe.version, 1),
     ):
         require(where, key, value, whole(value, least), f"a whole number of at least {least}")
     require(where, "fps", recipe.fps, recipe.fps > 0, "frames a second, above 0")
+    require(where, "built_in", recipe.built_in, isinstance(recipe.built_in, dict | None), "a table of keys")
+    _check_split(recipe.split, where)
     require(where, "gate.quantile", gate.quantile, 0 < gate.quantile <= 1, "above 0 and at most 1")
-    odd = window.shortest == 0 or (0 < window.shortest <= window.length and window.shortest % 2 == window.length % 2 == 1)
-    require(where, "window.shortest", window.shortest, odd, f"0, or odd and at most window.length = {window.length}, odd as well")
+    if window.shortest:
+        _check_random(window, where)
+    wide, high = recipe.boxes.width, recipe.boxes.height
+    require(where, "boxes.height", high, bool(wide) == bool(high), f"0 beside boxes.width = 0, else above; boxes.width is {wide}")
+    straight = recipe.response.straight_from
+    require(where, "response.straight_from", straight, straight in transfer.STRAIGHT, "0 or a code from 2 to 255")
     crop = recipe.frame.crop
     pair = isinstance(crop, list | tuple) and len(crop) == 2 and all(whole(side, 0) for side in crop)
     require(where, "frame.crop", crop, pair, "[width, height]")
     targets(window.targets, window.shortest or window.length)
     if recipe.interpolation.factor > 1 and recipe.interpolation.method == "none":
         raise RecipeError(f"{where}: interpolation.factor is {recipe.interpolation.factor} but interpolation.method is 'none'; name one")
+
+
+def _check_split(split: Any, where: str) -> None:
+    """A table of lists. A key of the recipe that is written below the heading `[split]` ends up in there."""
+    require(where, "split", split, isinstance(split, dict | None), "a table of lists of videos")
+    for name, videos in (split or {}).items():
+        names = isinstance(videos, list) and all(isinstance(video, str) for video in videos)
+        require(where, f"split.{name}", videos, names, "a list of names of videos; keys of the recipe stand above its tables")
+
+
+def _check_random(window: Window, where: str) -> None:
+    """What windows of random length rule out."""
+    shortest, length = window.shortest, window.length
+    odd = 0 < shortest <= length and shortest % 2 == length % 2 == 1
+    require(where, "window.shortest", shortest, odd, f"0, or odd and at most window.length = {length}, odd as well")
+    require(where, "window.targets", window.targets, window.targets != "all", f"as many of each window, as window.shortest is {shortest}")
+    for key in _REGULAR:
+        value = getattr(window, key)
+        require(where, f"window.{key}", value, not value, f"{value.__class__()!r}, as window.shortest is {shortest}")

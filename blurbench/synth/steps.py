@@ -14,6 +14,7 @@ from blurbench.video import flow
 from blurbench.video.source import HasMotion, Source
 
 _ROUGH_SIDE = 160  # pixels of the longer side of the pictures that the rough check looks at
+_WIDE, _ROWS = 80, 32  # pixels; OpenCV's DIS ends the process on pictures of so many columns and fewer rows (4.13 and 5.0 do)
 _ROUGH_QUANTILE = 0.995  # flow without smoothing has a few outliers in every picture
 
 
@@ -85,10 +86,11 @@ class Rough:
         size = (max(16, round(image.shape[1] / scale)), max(16, round(image.shape[0] / scale)))
         green = cv2.extractChannel(image, 1) if skip == 1 else np.ascontiguousarray(image[::skip, ::skip, 1])
         small = np.asarray(cv2.resize(green, size, interpolation=cv2.INTER_AREA), np.uint8)
+        small = flow.padded(small, _ROWS if size[0] >= _WIDE else 0, 0)  # no others, so that steps stay what stored data sets have
         before, self._before = self._before, small
         if before is None:
             return None
-        move = self._flow.calc(before, small, None)  # type: ignore[call-overload]
+        move = self._flow.calc(before, small, None)[: size[1]]  # type: ignore[call-overload]
         x, y = cv2.split(move)
         lengths = cv2.magnitude(x * np.float32(image.shape[1] / size[0]), y * np.float32(image.shape[0] / size[1])).ravel()
         return Step(float(np.partition(lengths, place := int(_ROUGH_QUANTILE * (lengths.size - 1)))[place]))

@@ -47,6 +47,14 @@ class Dis:
         return np.asarray(self._dis.calc(grey[0], grey[1], None), np.float32)  # type: ignore[call-overload]
 
 
+def padded(picture: U8, height: int, width: int) -> U8:
+    """A picture (H, W) or (H, W, C) whose last row and column are repeated until it has at least that height and width."""
+    down, right = max(0, height - picture.shape[0]), max(0, width - picture.shape[1])
+    if not (down or right):
+        return picture
+    return np.pad(picture, [(0, down), (0, right), *[(0, 0)] * (picture.ndim - 2)], mode="edge")
+
+
 class Padded:
     """A flow model for pictures of any size: it sees the last row and column repeated until both sides have 96 pixels.
 
@@ -61,9 +69,7 @@ class Padded:
 
     def between(self, a: U8, b: U8) -> F32:
         height, width = a.shape[:2]
-        down, right = max(0, _LEAST - height), max(0, _LEAST - width)
-        if down or right:
-            a, b = (np.pad(picture, ((0, down), (0, right), (0, 0)), mode="edge") for picture in (a, b))
+        a, b = (padded(picture, _LEAST, _LEAST) for picture in (a, b))
         return self._model.between(a, b)[:height, :width]
 
 

@@ -119,6 +119,8 @@ class Response(Transfer):
 PIXEL = Pixel("pixel")
 LINEAR = Pixel("linear")
 SRGB = Srgb("srgb")
+STRAIGHT = (0, *range(2, 256))
+"""What `straight_from` of a response may be."""
 
 
 def gamma(exponent: float) -> Gamma:
@@ -145,8 +147,10 @@ def read_response(path: Path, order: str = "rgb", straight_from: int = 0) -> Res
 
     order: of its channels; OpenCV's calibration writes bgr. straight_from: codes from there on are replaced by the straight line that
     goes on with slope (c[n] - c[n-2]) / 2 from code n-1; calibrations are wild near saturation, and REDS (Nah et al., CVPRW 2019) is used
-    with 251. Raises RecipeError.
+    with 251; 0 replaces none. Raises RecipeError.
     """
+    if straight_from not in STRAIGHT:
+        raise RecipeError(f"straight_from is {straight_from!r}, expected 0 or a code from 2 to 255")
     try:
         curve = np.asarray(np.load(path, allow_pickle=False), np.float64).squeeze()
     except (OSError, ValueError) as error:
@@ -158,7 +162,7 @@ def read_response(path: Path, order: str = "rgb", straight_from: int = 0) -> Res
         raise RecipeError(f"camera response {path} has shape {curve.shape}, expected finite light of 256 codes, e.g. (256, 1, 3)")
     if order == "bgr":
         curve = curve[:, ::-1]
-    if straight_from >= 2:
+    if straight_from:
         slope = (curve[straight_from] - curve[straight_from - 2]) / 2
         steps = np.arange(1, 256 - straight_from + 1)[:, None]
         curve = np.concatenate([curve[:straight_from], curve[straight_from - 1] + slope * steps])

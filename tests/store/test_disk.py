@@ -100,7 +100,7 @@ def test_the_manifest_on_a_full_disk(tmp_path):
 @pytest.mark.parametrize(
     ("mode", "says"),
     [
-        (0o555, "rendered-test-s0-0000.h5 cannot be written: no permission (Permission denied); give another place"),
+        (0o555, "locked/data cannot be written: no permission (Permission denied); give another place"),
         (0o000, "locked/data cannot be read: no permission; make it readable, or give another place"),
     ],
 )

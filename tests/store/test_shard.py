@@ -64,6 +64,29 @@ def test_a_changed_value_is_found(tmp_path):
     assert not Shard(tmp_path / "a.h5", "a").intact("f")
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            lambda item: {**item, "sharp": item["sharp"][:1]},
+            r"'sharp' of sample 1 for .*a\.h5 has shape \(1, 40, 50, 3\), expected \(2, 40, 50, 3\)",
+        ),
+        (lambda item: {**item, "times": np.zeros(3)}, r"'times' of sample 1 .* has shape \(3,\), expected \(2,\)"),
+        (
+            lambda item: {name: item[name] for name in ("blurry", "sharp", "times")},
+            r"'flow' of sample 1 .* has shape none, expected \(1, 40",
+        ),
+        (lambda item: {**item, "bbox": np.zeros(4)}, r"'bbox' of sample 1 .* has shape \(4,\), expected none"),
+    ],
+)
+def test_samples_of_other_shapes_are_refused(tmp_path, change, says):
+    first, second = samples(2, 40, 50)
+    with pytest.raises(DataSetError, match=says), ShardWriter(tmp_path / "a.h5") as writer:
+        writer.append(first)
+        writer.append(change(second))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_failed_shard_leaves_nothing(tmp_path):
     with pytest.raises(RuntimeError), ShardWriter(tmp_path / "a.h5") as writer:
         writer.append(samples(1)[0])

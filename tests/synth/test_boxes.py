@@ -8,6 +8,8 @@ import pytest
 
 from blurbench.errors import SourceError
 from blurbench.synth import boxes
+from blurbench.synth import recipe as recipes
+from blurbench.synth.extras import Extras
 from blurbench.synth.recipe import Boxes, Frame
 
 
@@ -17,6 +19,21 @@ from blurbench.synth.recipe import Boxes, Frame
 )
 def test_widening_moves_each_side_towards_the_border(ratio, expected):
     assert boxes.widen((10.7, 20.9, 30.2, 60.4), ratio, (100, 100)) == expected
+
+
+@pytest.mark.parametrize(
+    ("box", "ratio", "expected"),
+    [
+        ((-40, 10, -20, 60), 0.0, (0, 10, 0, 60)),
+        ((120, 10, 150, 60), 0.0, (100, 10, 100, 60)),
+        ((10, -9, 60, -1), 0.0, (10, 0, 60, 0)),
+        ((10, 130, 60, 140), 0.0, (10, 100, 60, 100)),
+        ((-40, 90, 20, 160), 0.0, (0, 90, 20, 100)),
+        ((-40, 10, -20, 60), 0.5, (0, 5, 40, 80)),
+    ],
+)
+def test_no_side_is_beyond_the_border(box, ratio, expected):
+    assert boxes.widen(box, ratio, (100, 100)) == expected
 
 
 def test_a_box_follows_the_frame():
@@ -45,11 +62,27 @@ def test_reading(tmp_path):
     assert boxes.read_boxes(source(tmp_path)) == {3: (1, 2, 30, 40), 7: (2, 2, 31, 41)}
 
 
+@pytest.mark.parametrize("row", ["-40,10,-20,60", "120,10,150,60", "10,-9,60,-1", "10,130,60,140"])
+def test_a_box_outside_the_picture_leaves_its_sample_out(tmp_path, row):
+    (tmp_path / "clip.boxes.csv").write_text(f"frame,x_min,y_min,x_max,y_max\n1,{row}\n4,-40,90,20,160\n")
+    recipe = recipes.load("gopro7", ["boxes.width=4", "boxes.height=2"])
+    extras = Extras(SimpleNamespace(**vars(source(tmp_path)), size=(100, 100)), recipe)
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 100, 100, 3), np.uint8)
+    sample = {"blurry": pictures[0], "sharp": pictures[1:]}
+    assert extras.add(sample, [0.0, 1.0, 2.0]) == "box outside the picture"
+    assert sample.keys() == {"blurry", "sharp"}
+    assert extras.add(sample, [6.0, 7.0, 8.0]) == "no box"
+    assert extras.add(sample, [3.0, 4.0, 5.0]) is None  # the part of it that is in the picture
+    np.testing.assert_array_equal(sample["blurry"], cv2.resize(pictures[0, 90:, :20], (4, 2), interpolation=cv2.INTER_AREA))
+    assert sample["bbox"].tolist() == [-40, 90, 20, 160]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("frame,x_min,y_min,x_max\n1,2,3,4\n", "lacks column 'y_max'"),
         ("frame,x_min,y_min,x_max,y_max\n1,2,3,four,5\n", "line 2 is '1,2,3,four,5', expected five numbers"),
+        ("frame,x_min,y_min,x_max,y_max\n1,2,nan,4,5\n", "line 2 is '1,2,nan,4,5', expected five numbers"),
         ("frame,x_min,y_min,x_max,y_max\n1,9,3,4,5\n", "is empty, expected x_min < x_max"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from blurbench.errors import RecipeError, SourceError
 from blurbench.synth import recipe as recipes
 from blurbench.synth.expose import Samples
-from blurbench.synth.framing import reframe
+from blurbench.synth.framing import framed_size, reframe
 from blurbench.synth.steps import Exact, Gated, Rough
 from blurbench.video import interpolate
 from blurbench.video.render import RenderedSource
@@ -162,14 +162,22 @@ def test_interpolated_steps_are_smaller(tmp_path):
         ("shrink = 2", (12, 16), None),
         ("width = 16\nheight = 16", (12, 16), None),
         ('width = 16\nheight = 16\nfit = "stretch"', (16, 16), None),
+        ("width = 16", (12, 16), None),
+        ("height = 12", (12, 16), None),
+        ("width = 64", (24, 32), None),
+        ('width = 64\nfit = "stretch"', (48, 64), None),
+        ('height = 36\nfit = "stretch"', (36, 48), None),
         ("crop = [8, 6]", (6, 8), (0, 0)),
+        ("crop = [8, 0]", (24, 8), (0, 0)),
+        ('crop = [0, 6]\nanchor = "centre"', (6, 32), (9, 0)),
         ('crop = [8, 6]\nanchor = "centre"', (6, 8), (9, 12)),
     ],
 )
 def test_framing(tmp_path, rule, size, corner):
     frames = noise(3)
-    (sample,), _ = samples(tmp_path, Frames(frames), f'[window]\nlength = 3\ntargets = "all"\n[frame]\n{rule}')
+    (sample,), made = samples(tmp_path, Frames(frames), f'[window]\nlength = 3\ntargets = "all"\n[frame]\n{rule}')
     assert sample["blurry"].shape == (*size, 3)
+    assert framed_size((24, 32), made.recipe.frame) == size
     if corner:
         top, left = corner
         assert (sample["sharp"] == frames[:, top : top + size[0], left : left + size[1]]).all()

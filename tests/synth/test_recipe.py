@@ -69,6 +69,20 @@ def test_words_do_not_change_what_is_made(tmp_path):
         ('rounding = "up"', "rounding is 'up', expected one of half-up, truncate"),
         ("gate = { quantile = 2.0 }", "gate.quantile is 2.0"),
         ("window = { length = 22, shortest = 7 }", "window.shortest is 7, expected 0, or odd"),
+        (
+            'window = { length = 9, shortest = 3, targets = "all" }',
+            "window.targets is 'all', expected as many of each window, as window.shortest",
+        ),
+        ("window = { length = 9, shortest = 3, offset = 2 }", "window.offset is 2, expected 0, as window.shortest is 3"),
+        ("window = { length = 9, shortest = 3, stride = 9 }", "window.stride is 9, expected 0, as window.shortest is 3"),
+        ("window = { length = 9, shortest = 3, tail = 1 }", "window.tail is 1"),
+        ("window = { length = 9, shortest = 3, skip_first = 1 }", "window.skip_first is 1"),
+        ("window = { length = 9, shortest = 3, skip_last = 1 }", "window.skip_last is 1"),
+        ('window = { length = 9, shortest = 3, length_from_name = "_(7)_" }', "window.length_from_name is '_(7)_', expected '', as"),
+        ("response = { straight_from = 300 }", "response.straight_from is 300, expected 0 or a code from 2 to 255"),
+        ("response = { straight_from = 1 }", "response.straight_from is 1, expected 0 or"),
+        ("boxes = { height = 192 }", "boxes.height is 192, expected 0 beside boxes.width = 0"),
+        ("frame = { width = -1 }", "frame.width is -1, expected a whole number of at least 0"),
         ("frame = { crop = [1280] }", "frame.crop is [1280], expected [width, height]"),
         ('frame = { width = "wide" }', "width is 'wide', expected a whole number"),
         ('guidance = { aggregate = "sum" }', "expected one of none, max, avg"),
@@ -144,3 +158,38 @@ def test_a_response_counts_by_its_values(tmp_path):
     assert str(tmp_path) not in str(a)
     with pytest.raises(RecipeError, match=r"add --set response.file=FILE"):
         recipes.load("reds").curve()
+
+
+def test_the_id_of_an_installed_recipe_is_not_taken_for_other_rules(tmp_path):
+    text = DATASETS.get("gopro7").read_text(encoding="utf-8")
+    installed = recipes.load("gopro7")
+    for same in (text, text.replace('title = "', 'title = "Copy of ')):
+        assert recipes.load(str(write(tmp_path, same))).rules() == installed.rules()
+    others = [
+        text.replace('transfer = "gamma(2.2)"', 'transfer = "pixel"'),
+        text.replace("length = 7", "length = 9"),
+        text.replace('"GOPR0384_11_00", ', "", 1),  # of a split
+    ]
+    for other in others:
+        path = write(tmp_path, other)
+        assert other != text
+        with pytest.raises(RecipeError) as caught:
+            recipes.load(str(path), ["transfer=gamma(2.2)"])
+        assert str(caught.value) == f"{path}: id is 'gopro7', that of an installed recipe with other rules; give it an id of its own"
+    own = write(tmp_path, others[0].replace('id = "gopro7"', 'id = "gopro7-pixel"'))
+    assert (recipes.load(str(own)).id, recipes.load(str(own)).transfer) == ("gopro7-pixel", "pixel")
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ('[split]\ntest = ["a"]\nlenght = 3', "split.lenght is 3, expected a list of names of videos; keys of the recipe stand above"),
+        ('[split]\ntest = "abc"', "split.test is 'abc', expected a list of names"),
+        ("[split]\ntest = [1]", "split.test is [1], expected a list of names"),
+        ("[built_in]\nwindw = { length = 3 }", "unknown key 'windw' in [built_in] of recipe 'mine'; did you mean 'window'"),
+        ("[built_in]\ntitle = { length = 3 }", "title is {'length': 3}, expected text"),
+    ],
+)
+def test_mistakes_in_the_last_tables(tmp_path, lines, says):
+    with pytest.raises((RecipeError, UnknownNameError), match=re.escape(says)):
+        recipes.read(write(tmp_path, MINIMAL + lines))

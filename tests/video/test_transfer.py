@@ -62,6 +62,13 @@ def test_a_response_of_another_shape_is_refused(tmp_path, shape):
         transfer.read_response(tmp_path / "crf.npy")
 
 
+@pytest.mark.parametrize("code", [-1, 1, 256, 300])
+def test_a_response_straight_from_no_code_is_refused(tmp_path, code):
+    np.save(tmp_path / "crf.npy", calibration())
+    with pytest.raises(RecipeError, match=f"straight_from is {code}, expected 0 or a code from 2 to 255"):
+        transfer.read_response(tmp_path / "crf.npy", straight_from=code)
+
+
 def test_a_file_that_is_no_response_is_refused(tmp_path):
     (tmp_path / "crf.npy").write_text("nothing")
     with pytest.raises(RecipeError, match="cannot be read"):

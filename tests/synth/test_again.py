@@ -1,0 +1,121 @@
+"""Making a data set again into the same folder: what is there grows, and is never mixed with other footage in silence."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from blurbench.errors import DataSetError, RecipeError
+from blurbench.store import manifest as manifests
+from blurbench.store.verify import verify
+from blurbench.synth.pipeline import make_dataset
+from tests.synth.recipe_head import HEAD
+
+
+def rendered(folder, **settings):
+    return make_dataset("gopro7", out=folder, **{"clips": {"train": 0, "test": 2}, "size": (32, 48), "frames": 14, **settings})
+
+
+def videos(manifest):
+    return {split: [entry.video for entry in entries] for split, entries in manifest.splits.items()}
+
+
+def test_more_clips_and_other_splits_join_what_is_there(tmp_path):
+    first = rendered(tmp_path)
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("test/*.h5")}
+    grown = rendered(tmp_path, clips={"train": 1, "test": 3})
+    assert {split: len(names) for split, names in videos(grown).items()} == {"train": 1, "test": 3}
+    assert grown.splits["test"][:2] == first.splits["test"] and len(written) == 2
+    assert all(path.stat().st_mtime_ns == moment for path, moment in written.items())
+    assert rendered(tmp_path, clips={"train": 2, "test": 0}).splits["test"] == grown.splits["test"]
+    assert rendered(tmp_path, clips={"train": 3, "test": 1}, splits=("train",)).splits["test"] == grown.splits["test"]
+
+
+@pytest.mark.parametrize("clips", [{"train": 0, "test": 2}, {"train": 1, "test": 0}])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"seed": 1}, "holds clips of --seed 0, asked for are clips of --seed 1; give another --out, or delete the folder"),
+        ({"size": (32, 64)}, "holds clips of --size 48x32, asked for are clips of --size 64x32; give another --out"),
+        ({"frames": 21}, "holds clips of --frames 14, asked for are clips of --frames 21; give another --out"),
+    ],
+)
+def test_other_built_in_footage_is_refused(tmp_path, change, says, clips):
+    before = rendered(tmp_path)
+    with pytest.raises(DataSetError, match=says):
+        rendered(tmp_path, clips=clips, **change)
+    assert manifests.read(tmp_path) == before and all(finding.ok for finding in verify(tmp_path))
+
+
+def test_a_manifest_that_never_knew_better_is_no_way_around(tmp_path):
+    """Its first shard cannot be read, the second says what the footage is."""
+    entries = rendered(tmp_path).splits["test"]
+    (tmp_path / entries[0].file).write_bytes(b"broken")
+    with pytest.raises(DataSetError, match="holds clips of --seed 0"):
+        rendered(tmp_path, seed=1)
+    assert rendered(tmp_path).splits["test"] == entries and all(finding.ok for finding in verify(tmp_path))
+
+
+def test_fewer_clips_are_refused(tmp_path):
+    before = rendered(tmp_path, clips={"train": 0, "test": 3})
+    says = r"holds 2 clips of test beyond the 1 asked for \(first: rendered-test-s0-0001\); ask for as many with --clips test=N, "
+    with pytest.raises(DataSetError, match=says):
+        rendered(tmp_path, clips={"train": 1, "test": 1})
+    assert manifests.read(tmp_path) == before
+
+
+def test_no_clip_is_asked_for(tmp_path):
+    planned = []
+    with pytest.raises(RecipeError, match=r"--clips is train=0, test=0, expected at least one clip; give e.g. --clips test=16"):
+        rendered(tmp_path / "data", clips={"train": 0, "test": 0}, planned=planned.append)
+    assert not planned and not (tmp_path / "data").exists()
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Three folders of pictures, and a recipe that lists two of them."""
+    rng = np.random.default_rng(0)
+    for place in ("train/a", "test/b", "test/c"):
+        (tmp_path / "source" / place).mkdir(parents=True)
+        for number in range(3):
+            cv2.imwrite(str(tmp_path / "source" / place / f"{number}.png"), rng.integers(0, 256, (32, 48, 3), dtype=np.uint8))
+    (tmp_path / "mine.toml").write_text(HEAD + '[window]\nlength = 3\n[split]\ntest = ["b", "c"]\n')
+    return tmp_path / "source"
+
+
+def made(source, **settings):
+    said = []
+    manifest = make_dataset(str(source.parent / "mine.toml"), source, source.parent / "data", note=said.append, **settings)
+    return manifest, said
+
+
+def test_a_video_that_left_the_source_is_kept_and_said(source):
+    whole, said = made(source)
+    assert not said and videos(whole) == {"train": ["a"], "test": ["b", "c"]}
+    (source / "test/b").rename(source.parent / "b")
+    kept, said = made(source)
+    assert kept == whole
+    assert said == [f"note: {source.parent / 'data'} keeps 1 videos that the source lacks (first: b); to leave them out give another --out"]
+    assert not made(source, splits=("train",))[1]  # nothing of a split that is not made
+
+
+def test_a_source_may_come_in_parts(source):
+    """A video is missing until it came."""
+    (source / "test/b").rename(source.parent / "b")
+    part, said = made(source)
+    assert part.missing == {"test": ["b"]} == json.loads((source.parent / "data/manifest.json").read_text())["missing"]
+    assert len(said) == 1 and "lacks videos of the recipe's lists (1 of 2 test; first: b)" in said[0]
+    (source.parent / "b").rename(source / "test/b")
+    (source / "test/c").rename(source.parent / "c")
+    whole, said = made(source)
+    assert whole.missing == {} and videos(whole) == {"train": ["a"], "test": ["b", "c"]}
+    assert len(said) == 1 and "keeps 1 videos that the source lacks (first: c)" in said[0]
+
+
+def test_a_video_in_another_split_is_refused(source):
+    made(source)
+    (source / "train/a").rename(source / "test/a")
+    for splits in ((), ("test",)):
+        with pytest.raises(DataSetError, match="holds a in train, the source has it in test; move it back, or give another --out"):
+            made(source, splits=splits)

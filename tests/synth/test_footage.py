@@ -1,0 +1,80 @@
+"""Footage and options that do not fit the recipe: a note, or a refusal in one line that leaves nothing behind."""
+
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from blurbench.errors import RecipeError, SourceError
+from blurbench.synth import plan
+from blurbench.synth import recipe as recipes
+from blurbench.synth.pipeline import make_dataset
+from tests.synth.recipe_head import HEAD
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Two folders of 96x64 and 48x32 pixels, and the recipe's file."""
+    rng = np.random.default_rng(0)
+    for name, size in (("a", (64, 96, 3)), ("b", (32, 48, 3))):
+        (tmp_path / "source" / name).mkdir(parents=True)
+        for number in range(3):
+            cv2.imwrite(str(tmp_path / "source" / name / f"{number}.png"), rng.integers(0, 256, size, dtype=np.uint8))
+    return tmp_path / "source"
+
+
+def make(source, recipe, *changes, **settings):
+    said = []
+    (source.parent / "mine.toml").write_text(HEAD + "[window]\nlength = 3\n" + recipe)
+    recipe = str(source.parent / "mine.toml")
+    manifest = make_dataset(recipe, source, source.parent / "data/new", changes=changes, note=said.append, **settings)
+    return manifest, said
+
+
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        ("", []),
+        ("width = 24", []),  # the picture's shape makes the other side
+        ("width = 24\nheight = 16", []),
+        ("width = 48\nheight = 32", []),
+        ('width = 960\nheight = 540\nfit = "stretch"', []),
+        ("width = 96\nheight = 64", ["note: b gives pictures of 48x32, the recipe is meant for 96x64; frames are never enlarged"]),
+        ("width = 960\nheight = 540", ["note: a gives pictures of 96x64, the recipe is meant for 960x540; frames are never enlarged"]),
+        ("width = 960\nheight = 540\ncrop = [40, 32]", []),  # all of the crop is there
+    ],
+)
+def test_footage_smaller_than_the_recipe_is_meant_for(source, frame, said):
+    assert make(source, f"[frame]\n{frame}\n")[1] == said
+
+
+def test_footage_that_genblur_is_not_meant_for():
+    recipe = recipes.load("genblur")
+    fitting, other = (SimpleNamespace(id=f"{fps:g}", fps=fps, size=size) for fps, size in ((239.76, (1080, 1920)), (30.0, (96, 160))))
+    jobs = [SimpleNamespace(recipe=recipe, source=source) for source in (fitting, other)]
+    assert list(plan.unlike(jobs[:1])) == []
+    assert list(plan.unlike(jobs)) == [
+        "30 has 30 frames/s, the recipe is meant for 240; exposures are that much longer",
+        "30 gives pictures of 160x96, the recipe is meant for 960x540; frames are never enlarged",
+    ]
+
+
+@pytest.mark.parametrize("frames", [3, 10])
+def test_a_failed_run_leaves_no_folder(source, frames):
+    """The first source is too short, and where it is not, the second is."""
+    for number in range(3, frames):
+        (source / f"a/{number}.png").write_bytes((source / "a/0.png").read_bytes())
+    with pytest.raises(SourceError, match=f"{'a' if frames == 3 else 'b'} has 3 frames"):
+        make(source, "", "window.length=9")
+    left = [path.relative_to(source.parent / "data").as_posix() for path in sorted((source.parent / "data").rglob("*"))]
+    assert left == ([] if frames == 3 else ["new", "new/manifest.json", "new/test", "new/test/a.h5"])
+    assert (source.parent / "data").exists() == bool(left)
+
+
+@pytest.mark.parametrize(("method", "changes"), [("none", ()), ("flow", ("interpolation.method=flow", "interpolation.factor=2"))])
+def test_weights_of_rife_for_a_recipe_that_does_not_take_them(source, method, changes):
+    says = f"--rife-weights is 'nope.pkl', but here mine interpolates by '{method}'; leave it out"
+    with pytest.raises(RecipeError, match=says):
+        make(source, "", *changes, weights="nope.pkl")
+    assert not (source.parent / "data").exists()
