@@ -6,6 +6,7 @@ The one place in blurbench where a pickle may run code is `_unpickle` here, and 
 
 from __future__ import annotations
 
+import inspect
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -51,6 +52,8 @@ def convert(
     """
     cls, chosen = method_class(method), dict(options or {})
     load = loader(cls, chosen)
+    if inspect.getattr_static(cls, "load") is inspect.getattr_static(Method, "load"):
+        raise WeightsError(f"{cls.card.id} has no weights, so that there is nothing to convert; it runs as it is")
     target = weights.place(cls.card.keeper) if out is None else Path(out)
     if target.suffix != ".safetensors" or target.is_dir():
         raise WeightsError(f"--out is {target}, expected the name of a file that ends in .safetensors")

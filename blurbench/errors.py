@@ -9,6 +9,14 @@ import difflib
 from collections.abc import Iterable
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question that names what may be meant: up to three names that begin with this one, else the nearest; "" where none is near."""
+    known = sorted(known)
+    begun = [each for each in known if name and each.startswith(name)][:3]
+    near = begun or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
 class BlurbenchError(Exception):
     """Base of every mistake that is the user's to mend."""
 
@@ -18,8 +26,7 @@ class UnknownNameError(BlurbenchError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
         known = sorted(known)
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = f"{hint} " if (hint := did_you_mean(name, known)) else ""
         place = f" in {where}" if where else ""
         super().__init__(f"unknown {kind} {name!r}{place}; {hint}known: {', '.join(known) or '(none)'}")
         self._arguments = (kind, name, known, where)

@@ -1,27 +1,29 @@
 """What a method is, and the one way to run it.
 
 A method is one class with a card, its capabilities and `predict`. The framework pads the input to the method's size multiple, crops the
-answer back, times it, and refuses what no scorer could use (wrong shape, NaN); a method does none of that itself.
+answer back, times it, and refuses what no scorer could use (no array, wrong shape, NaN); a method does none of that itself.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blurbench import device as devices
 from blurbench import weights as files
-from blurbench.errors import PredictionError, RecipeError, UnknownNameError, WeightsError
+from blurbench.errors import BlurbenchError, PredictionError, RecipeError, UnknownNameError, WeightsError
 from blurbench.registry import METHODS
 from blurbench.types import F32, F64, U8, Prediction, Sample
 from blurbench.weights import Weights
@@ -174,19 +176,47 @@ class Method(ABC):
 
 
 def method_class(name: str) -> type[Method]:
-    """The class behind a name, an alias or `my_method.py:MyMethod`. Raises UnknownNameError, BrokenPluginError, RecipeError."""
+    """The class behind a name, an alias or `my_method.py:MyMethod`.
+
+    Raises UnknownNameError, BrokenPluginError, and RecipeError for what is no method, lacks a part of one, or fails `check_id`.
+    """
     cls = METHODS.get(name)
     if not (isinstance(cls, type) and issubclass(cls, Method)):
         raise RecipeError(f"method {name!r} is {cls!r}, expected a subclass of blurbench.methods.Method")
+    for part, kind, mend in _DECLARED:
+        if not isinstance(found := getattr(cls, part, None), kind):
+            told = f"has no {part}" if found is None else f"has {found!r} as {part}"
+            raise RecipeError(f"method {name} {told}, expected a {kind.__name__}; write `{part} = {mend}` into the class")
+    if inspect.isabstract(cls):
+        raise RecipeError(f"method {name} has no predict; write `def predict(self, blurry, request)`, which returns (N,T,H,W,3) float32")
+    check_id(cls.card.id, f"the id in the card of {name}", cls)
     return cls
+
+
+_DECLARED = (
+    ("card", MethodCard, 'MethodCard(id="me2026", title="My method", paper="me, 2026", licence="MIT")'),
+    ("capabilities", Capabilities, "Capabilities(frames=7)"),
+)
+"""What a subclass of Method must set: the name, its type, an example."""
+
+
+def check_id(id: str, what: str, cls: type[Method] | None = None) -> None:
+    """Raises RecipeError for an id that cannot name a file and a row of a board, or is that of an installed method other than `cls`.
+
+    what: whose id it is, for the message.
+    """
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._+-]*", id):
+        raise RecipeError(f"{what} is {id!r}, expected letters, digits, '.', '_', '-' and '+', a letter or digit first; give another")
+    if id in METHODS.names() and (cls is None or METHODS.get(id) is not cls):
+        raise RecipeError(f"{what} is {id!r}, which is an installed method: the two could not be told apart on a board; give another")
 
 
 def load_method(name: str, weights: Path | str | None = None, device: str = "cpu", options: Mapping[str, str] | None = None) -> Method:
     """A method by name or alias (`zhang2019`, `dmphn`) or from a file (`my_method.py:MyMethod`), ready to predict.
 
     weights: a file or folder; None for those that the user keeps at `blurbench.weights.place`, else for the shipped ones.
-    options: of those that the method declares, by name. Raises UnknownNameError, BrokenPluginError, WeightsError, RecipeError for options
-    of a method without any, and BlurbenchError for a device that cannot be used.
+    options: of those that the method declares, by name. Raises as `method_class` does, WeightsError, RecipeError for options of a method
+    without any, and BlurbenchError for a device that cannot be used.
     """
     cls = method_class(name)
     chosen = dict(options or {})
@@ -233,7 +263,8 @@ def loader(cls: type[Method], chosen: Mapping[str, str]) -> Callable[..., Method
 def predict(method: Method, sample: Sample, samples: int = 1, seed: int = 0) -> Prediction:
     """Run a method on one sample. The same seed gives the same prediction, whatever ran before.
 
-    The prediction has the sample's number of frames, or the method's own where that is fixed. Raises PredictionError.
+    The prediction has the sample's number of frames, or the method's own where that is fixed. Raises PredictionError for an answer that
+    cannot be used. What the method's own code raises keeps its type and traceback, with a note that names the sample.
     """
     can = method.capabilities
     frames = can.frames or len(sample.sharp)
@@ -251,7 +282,7 @@ def predict(method: Method, sample: Sample, samples: int = 1, seed: int = 0) -> 
     blurry = _pad(_to_float(sample.blurry), can.multiple)
     devices.synchronise(method.device)
     start = time.perf_counter()
-    answer = _answer(method, blurry, request)
+    answer = _answer(method, sample, blurry, request)
     devices.synchronise(method.device)
     seconds = time.perf_counter() - start
     pictures = answer.frames if isinstance(answer, Answer) else answer
@@ -264,25 +295,48 @@ def predict(method: Method, sample: Sample, samples: int = 1, seed: int = 0) -> 
     return replace(made, motion=motion[:, :, :height, :width], motion_times=times)
 
 
-def _answer(method: Method, blurry: F32, request: Request) -> F32 | Answer:
+def failure(method: Method, error: Exception) -> PredictionError:
+    """What a record says, in one line, of a sample on which `predict` raised this."""
+    if isinstance(error, BlurbenchError):
+        return PredictionError(str(error))
+    told = f"{type(error).__name__}: {error}".partition("\n")[0]
+    return PredictionError(f"{method.card.id} raised {told}")
+
+
+def _answer(method: Method, sample: Sample, blurry: F32, request: Request) -> F32 | Answer:
     """The method's own answer; what runs on a CPU needs no torch."""
-    if method.device == "cpu":
-        return method.predict(blurry, request)
-    with devices.exact():
-        return method.predict(blurry, request)
+    try:
+        with nullcontext() if method.device == "cpu" else devices.exact():
+            return method.predict(blurry, request)
+    except Exception as error:
+        error.add_note(f"{method.card.id} raised this on sample {sample.id}")
+        raise
 
 
-def _checked(method: Method, sample: Sample, what: str, array: F32, expected: tuple[int, ...]) -> F32:
-    """An answer as float32. Raises PredictionError for another shape, or NaN."""
-    if array.shape != expected:
-        axes = f"(N,T,H,W,{expected[-1]}) = {expected}"
-        raise PredictionError(f"{method.card.id} returned {what} of shape {array.shape} for sample {sample.id}, expected {axes}")
-    if not np.isfinite(array).all():
-        bad = int((~np.isfinite(array)).sum())
+def _checked(method: Method, sample: Sample, what: str, given: object, expected: tuple[int, ...]) -> F32:
+    """An answer as float32. Raises PredictionError for what is no array of numbers, another shape, or NaN."""
+    axes = f"(N,T,H,W,{expected[-1]})"
+    if not _is_numeric(given):
+        kind = f"an array of {given.dtype}" if isinstance(given, np.ndarray) else "None" if given is None else f"a {type(given).__name__}"
+        # A tensor is refused on the CPU too, or a method would pass its tests there and fail on a GPU.
+        mend = "end `predict` with .detach().cpu().numpy()" if hasattr(given, "cpu") else "return one from `predict`"
+        raise PredictionError(
+            f"{method.card.id} returned {kind} as {what} for sample {sample.id}, expected a NumPy array {axes} float32; {mend}"
+        )
+    if given.shape != expected:
+        told = f"{axes} = {expected}"
+        raise PredictionError(f"{method.card.id} returned {what} of shape {given.shape} for sample {sample.id}, expected {told}")
+    if not np.isfinite(given).all():
+        bad = int((~np.isfinite(given)).sum())
         raise PredictionError(
             f"{method.card.id} returned {bad} NaN or infinite values for sample {sample.id}; check its weights and its input range [0, 1]"
         )
-    return array.astype(np.float32, copy=False)
+    return given.astype(np.float32, copy=False)
+
+
+def _is_numeric(given: object) -> TypeGuard[NDArray[np.number]]:
+    """Whether it is a NumPy array of real numbers."""
+    return isinstance(given, np.ndarray) and given.dtype.kind in "buif"
 
 
 def _neighbours(method: Method, sample: Sample, side: str, count: int) -> F32 | None:

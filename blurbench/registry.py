@@ -7,7 +7,10 @@ and what cannot be imported is listed as broken with its reason and harms nothin
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import inspect
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +19,7 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
-from blurbench.errors import BrokenPluginError, RecipeError, UnknownNameError
+from blurbench.errors import BrokenPluginError, RecipeError, UnknownNameError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Registry:
         """The object behind a name: the loaded Python object, or the Path of a TOML file.
 
         Besides registered names it takes a path: `recipe.toml`, or `my_method.py:MyMethod`.
-        Raises UnknownNameError (with the nearest name) and BrokenPluginError (with the reason).
+        Raises UnknownNameError (with the nearest name), RecipeError for a path that leads nowhere, BrokenPluginError (with the reason).
         """
         if name in (files := self._files()):
             return files[name]
@@ -57,6 +60,10 @@ class Registry:
             return _from_file(name)
         if name.endswith(".py") and not self.package:
             raise RecipeError(f"{name} names no class in the file, expected FILE.py:Class, e.g. {name}:MyMethod")
+        if name.endswith(".toml") or "/" in name:
+            file = "TOML file (.toml)" if self.package else "FILE.py:Class"
+            told = f"is no {file}" if path.exists() else "does not exist"
+            raise RecipeError(f"{name} {told}, expected a {self.kind}: its name, or a path to its {file}; known: {', '.join(self.names())}")
         raise UnknownNameError(self.kind, name, self.names())
 
     def entries(self) -> Iterator[Entry]:
@@ -79,6 +86,20 @@ class Registry:
                 yield Entry(name, origin)
             for other in _entry_points(self.group)[name][1:]:
                 yield Entry(name, _owner(other), f"the name {name!r} is taken by {origin}; register it under another")
+
+    def code(self, cls: type) -> str:
+        """SHA-256 (hex) of the code of a class that `get` gave: name and version of the distribution that registers it, and the source of
+        its module and of the modules in the same folder that this one takes anything from, and so on.
+        """
+        root = cls.__module__.partition(".")[0]
+        points = (point for point in self._points().values() if re.split(r"\W", point.value, maxsplit=1)[0] == root)
+        owners = {point.dist.name: point.dist for point in points if point.dist}
+        digest = hashlib.sha256()
+        for name, owner in sorted(owners.items()):
+            digest.update(f"{name} {owner.version}\n".encode())
+        for name, path in sorted(_sources(cls.__module__).items()):
+            digest.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        return digest.hexdigest()
 
     def _load(self, point: metadata.EntryPoint) -> Any:
         try:
@@ -113,10 +134,29 @@ def _toml_files(package: str, folder: str) -> dict[str, Path]:
     return {path.stem: path for path in root.glob("*.toml")}
 
 
+def _sources(module: str) -> dict[str, Path]:
+    """The files of a module and of those beside it that it takes modules, classes or functions from, and so on; by module."""
+    found: dict[str, Path] = {}
+    todo = [module]
+    while todo:
+        name = todo.pop()
+        path = Path(getattr(sys.modules.get(name), "__file__", None) or "")
+        if name in found or not path.is_file() or (found and path.parent != found[module].parent):
+            continue
+        found[name] = path
+        for value in vars(sys.modules[name]).values():
+            if inspect.ismodule(value):
+                todo.append(value.__name__)
+            elif inspect.isclass(value) or inspect.isfunction(value):
+                todo.append(value.__module__)
+    return found
+
+
 def _from_file(spec: str) -> Any:
     path, _, attribute = spec.rpartition(":")
     if not Path(path).is_file():
-        raise UnknownNameError("file", path, [str(near) for near in Path(path).parent.glob("*.py")])
+        near = did_you_mean(Path(path).stem, (each.stem for each in Path(path).parent.glob("*.py")))
+        raise RecipeError(f"{path} does not exist, expected the Python file that holds {attribute}{near and f'; {near}'}")
     name = f"blurbench_file_{Path(path).stem}"
     module_spec = importlib.util.spec_from_file_location(name, path)
     if module_spec is None or module_spec.loader is None:

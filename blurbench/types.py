@@ -59,7 +59,8 @@ def cut(array: NDArray[Any], size: tuple[int, ...], box: tuple[int, int, int, in
 class Prediction:
     """What a method returned for N samples of T frames.
 
-    frames: (N, T, H, W, 3), float32 in [0, 1], or uint8 where they come from 8-bit files. seconds it took; device it ran on.
+    frames: (N, T, H, W, 3), float32 in [0, 1], or uint8 where they come from 8-bit files. seconds it took, NaN where nobody knows and for
+    one that warmed up; device it ran on.
     motion: (N, M, H, W, 2) float32 where the method gives it, displacement in pixels (x right, y down) of what is at a pixel in the
     middle of the exposure, at each of the M `motion_times`, float64, rising, in units of the exposure.
     """

@@ -102,7 +102,8 @@ def card(path: Path) -> dict[str, Any]:
 
 
 def identity(path: Path) -> dict[str, Any]:
-    """For the card of what is made from a file: its name, its SHA-256 and, where it has one, its own card."""
+    """For the card of what is made from a file: its name, its SHA-256 and, where it has one, its own card. Raises WeightsError."""
+    _require_file(path)
     with path.open("rb") as file:
         found: dict[str, Any] = {"name": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
     own = card(path) if path.suffix == ".safetensors" else {}
@@ -110,9 +111,10 @@ def identity(path: Path) -> dict[str, Any]:
 
 
 def describe(files: list[Path], origin: str = "given") -> Weights:
-    """Hash weight files for the record."""
+    """Hash weight files for the record. Raises WeightsError for one that is missing."""
     digest = hashlib.sha256()
     for file in files:
+        _require_file(file)
         digest.update(file.read_bytes())
     return Weights(tuple(file.name for file in files), digest.hexdigest(), origin)
 
@@ -121,12 +123,9 @@ def read(path: Path, under: str = "") -> dict[str, torch.Tensor]:
     """The tensors of a `.safetensors` file or a PyTorch checkpoint (`.pkl`, `.pth`, `.pt`), on the CPU.
 
     under: where a checkpoint holds more than weights, the key of their dictionary; a file without that key is taken as it is.
-    Raises WeightsError when the file is missing, truncated, or holds more than tensors.
+    Raises WeightsError when the file is missing, truncated, no checkpoint, or holds more than tensors.
     """
-    if path.is_dir():
-        raise WeightsError(f"weights {path} are a folder, expected one file")
-    if not path.is_file():
-        raise WeightsError(f"weights file {path} does not exist")
+    _require_file(path)
     import torch
 
     try:
@@ -145,6 +144,14 @@ def read(path: Path, under: str = "") -> dict[str, torch.Tensor]:
         if not (isinstance(key, str) and isinstance(value, torch.Tensor)):
             raise WeightsError(f"weights file {path} holds {type(value).__name__} at key {key!r}, expected a plain dictionary of tensors")
     return state
+
+
+def _require_file(path: Path) -> None:
+    """Raises WeightsError unless there is such a file."""
+    if path.is_dir():
+        raise WeightsError(f"weights {path} are a folder, expected one file")
+    if not path.is_file():
+        raise WeightsError(f"weights file {path} does not exist")
 
 
 _GLOBAL = re.compile(r"Unsupported global: GLOBAL (\S+)")
@@ -166,8 +173,9 @@ def _reason(error: Exception) -> str:
 
 
 def _way_out(error: Exception) -> str:
-    trusting = "; if you trust who made it, `blurbench convert-weights METHOD FILE --trust-pickle` takes the tensors out"
-    return trusting if refused_global(error) else ""
+    if refused_global(error):
+        return "; if you trust who made it, `blurbench convert-weights METHOD FILE --trust-pickle` takes the tensors out"
+    return ", expected a whole .safetensors file or PyTorch checkpoint (.pth, .pt, .pkl); give the file as downloaded"
 
 
 def packed(state: Mapping[str, torch.Tensor], card: Mapping[str, Any]) -> bytes:

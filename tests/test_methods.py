@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blurbench.errors import BlurbenchError, PredictionError, RecipeError, UnknownNameError, WeightsError
-from blurbench.methods import Capabilities, Method, MethodCard, load_method, predict
+from blurbench.methods import Capabilities, Method, MethodCard, check_id, failure, load_method, predict
 from blurbench.types import Sample
 
 
@@ -72,6 +72,7 @@ def test_padding_mirrors_the_border():
     assert np.rint(method.request.sharp[2, ..., 0] * 255).astype(int).tolist() == (seen + 2).tolist()
 
 
+@settings(deadline=None)
 @given(height=st.integers(1, 9), width=st.integers(1, 9), multiple=st.integers(1, 16), frames=st.integers(1, 4))
 def test_padding_is_cropped_away(height, width, multiple, frames):
     method = Answer(copies, multiple=multiple)
@@ -123,6 +124,30 @@ def test_wrong_shape(shape, told):
         predict(method, make_sample())
 
 
+@pytest.mark.parametrize(
+    ("convert", "told"),
+    [
+        (lambda frames: None, r"None as frames .*; return one from `predict`"),
+        (lambda frames: list(frames), r"a list as frames .*; return one from `predict`"),
+        (lambda frames: frames.astype(object), r"an array of object as frames .*; return one from `predict`"),
+        (torch.from_numpy, r"a Tensor as frames .*; end `predict` with \.detach\(\)\.cpu\(\)\.numpy\(\)"),
+    ],
+)
+def test_what_is_no_array(convert, told):
+    with pytest.raises(PredictionError, match=rf"^answer returned {told}$") as caught:
+        predict(Answer(lambda blurry, request: convert(copies(blurry, request))), make_sample())
+    assert "for sample s, expected a NumPy array (N,T,H,W,3) float32; " in str(caught.value)
+
+
+def test_an_error_of_the_methods_own_code_names_the_sample():
+    with pytest.raises(ZeroDivisionError) as caught:
+        predict(Answer(lambda blurry, request: 1 // 0), make_sample())
+    assert caught.value.__notes__ == ["answer raised this on sample s"]
+    assert str(failure(Answer(copies), caught.value)) == "answer raised ZeroDivisionError: integer division or modulo by zero"
+    assert str(failure(Answer(copies), RuntimeError("one\ntwo"))) == "answer raised RuntimeError: one"
+    assert str(failure(Answer(copies), WeightsError("these are bad"))) == "these are bad"
+
+
 def test_cropped_answer_of_a_padding_method_is_refused():
     method = Answer(lambda blurry, request: np.zeros((1, 3, 4, 5, 3), np.float32), multiple=8)
     with pytest.raises(PredictionError, match=r"expected \(N,T,H,W,3\) = \(1, 3, 8, 8, 3\)$"):
@@ -157,7 +182,10 @@ def test_one_sample_of_a_deterministic_method():
 
 def test_load_from_file_and_run(tmp_path):
     file = tmp_path / "mine.py"
-    file.write_text("from blurbench.baselines.trivial import CopyBlur\n\nclass Mine(CopyBlur):\n    pass\n")
+    file.write_text(
+        "from dataclasses import replace\nfrom blurbench.baselines.trivial import CopyBlur\n"
+        "class Mine(CopyBlur):\n    card = replace(CopyBlur.card, id='mine')\n"
+    )
     sample = make_sample()
     answer = predict(load_method(f"{file}:Mine"), sample)
     np.testing.assert_array_equal(np.rint(answer.frames[0, 1] * 255), sample.blurry)
@@ -170,6 +198,68 @@ def test_what_is_no_method(tmp_path):
         load_method(f"{file}:method")
     with pytest.raises(UnknownNameError, match="did you mean 'oracle'"):
         load_method("orcale")
+
+
+SLIPS = """
+from blurbench.baselines.zhang2020 import Zhang2020
+from blurbench.methods import Capabilities, Method, MethodCard
+
+def card(id):
+    return MethodCard(id=id, title="t", paper="p", licence="l")
+
+class NoCard(Method):
+    capabilities = Capabilities()
+    def predict(self, blurry, request): ...
+
+class NoCapabilities(Method):
+    card = card("mine")
+    def predict(self, blurry, request): ...
+
+class OddCard(NoCard):
+    card = {"id": "mine"}
+
+class NoPredict(Method):
+    card, capabilities = card("mine"), Capabilities()
+
+class Taken(NoCard):
+    card = card("dmphn")
+
+class Heir(Zhang2020):
+    pass
+
+class Slash(NoCard):
+    card = card("w/11 x")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("NoCard", r'has no card, expected a MethodCard; write `card = MethodCard\(id="me2026", .*\)` into the class'),
+        ("NoCapabilities", r"has no capabilities, expected a Capabilities; write `capabilities = Capabilities\(frames=7\)` into the class"),
+        ("OddCard", r"has {'id': 'mine'} as card, expected a MethodCard; write .*"),
+        ("NoPredict", r"has no predict; write `def predict\(self, blurry, request\)`, which returns \(N,T,H,W,3\) float32"),
+        ("Taken", r"is 'dmphn', which is an installed method: .*; give another"),
+        ("Heir", r"is 'zhang2020', which is an installed method: .*; give another"),
+        ("Slash", r"is 'w/11 x', expected letters, digits, '\.', '_', '-' and '\+', a letter or digit first; give another"),
+    ],
+)
+def test_slips_in_a_method_of_ones_own(tmp_path, name, told):
+    file = tmp_path / "slips.py"
+    file.write_text(SLIPS)
+    with pytest.raises(RecipeError, match=rf"^(method|the id in the card of) .*slips\.py:{name} {told}$"):
+        load_method(f"{file}:{name}")
+
+
+@pytest.mark.parametrize("id", ["me2026", "Net_v1.2+ema-x", "7"])
+def test_ids_that_can_be(id):
+    check_id(id, "the name")
+
+
+@pytest.mark.parametrize("id", ["", "a b", "a/b", "../a", ".a", "ä", "a\n", "oracle"])
+def test_ids_that_cannot_be(id):
+    with pytest.raises(RecipeError, match=r"^the name is "):
+        check_id(id, "the name")
 
 
 def test_weights_for_a_method_without(tmp_path):

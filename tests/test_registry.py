@@ -12,9 +12,9 @@ from types import SimpleNamespace
 import pytest
 
 from blurbench import registry
-from blurbench.errors import BrokenPluginError, RecipeError, UnknownNameError
+from blurbench.errors import BrokenPluginError, RecipeError, UnknownNameError, did_you_mean
 from blurbench.methods import Method
-from blurbench.registry import METHODS
+from blurbench.registry import DATASETS, METHODS, PROTOCOLS
 
 TOY = Path(__file__).parent / "plugin" / "blurbench_toy"
 
@@ -169,14 +169,48 @@ def test_file_named_like_a_library_does_not_replace_it(tmp_path):
 
 def test_missing_file_names_its_neighbour(tmp_path):
     (tmp_path / "method.py").write_text(MINE)
-    with pytest.raises(UnknownNameError) as caught:
+    with pytest.raises(RecipeError) as caught:
         METHODS.get(f"{tmp_path}/metod.py:Dim")
-    assert f"unknown file '{tmp_path}/metod.py'; did you mean '{tmp_path}/method.py'?" in str(caught.value)
+    told = f"{tmp_path}/metod.py does not exist, expected the Python file that holds Dim; did you mean 'method'?"
+    assert str(caught.value) == told
 
 
 def test_missing_folder(tmp_path):
-    with pytest.raises(UnknownNameError, match=r"my\.py'; known: \(none\)$"):
+    with pytest.raises(RecipeError, match=r"my\.py does not exist, expected the Python file that holds Dim$"):
         METHODS.get(f"{tmp_path}/nowhere/my.py:Dim")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "told"),
+    [
+        (
+            PROTOCOLS,
+            "mine.toml",
+            "mine.toml does not exist, expected a protocol: its name, or a path to its TOML file (.toml); ",
+        ),
+        (PROTOCOLS, "rules/mine", "rules/mine does not exist, expected a protocol: "),
+        (
+            DATASETS,
+            "mine.toml",
+            "mine.toml does not exist, expected a data set: its name, or a path to its TOML file (.toml); ",
+        ),
+        (DATASETS, "./recipe", "./recipe is no TOML file (.toml), expected a data set: "),
+        (METHODS, "./my:Dim", "./my:Dim does not exist, expected a method: its name, or a path to its FILE.py:Class; known: "),
+    ],
+)
+def test_a_path_that_leads_nowhere(tmp_path, monkeypatch, kind, name, told):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipe").touch()
+    with pytest.raises(RecipeError) as caught:
+        kind.get(name)
+    assert str(caught.value).startswith(told)
+
+
+def test_names_that_begin_so_come_first():
+    with pytest.raises(UnknownNameError, match=r"did you mean 'zhong2022-single' or 'zhong2022-video'\? known: "):
+        PROTOCOLS.get("zhong2022")
+    assert did_you_mean("ab", ["abf", "aba", "abe", "abd", "bab"]) == "did you mean 'aba' or 'abd' or 'abe'?"
+    assert did_you_mean("", ["a"]) == did_you_mean("qqqq", ["abc"]) == ""
 
 
 def test_missing_attribute(tmp_path):

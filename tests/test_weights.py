@@ -15,7 +15,7 @@ from blurbench.baselines.zhang2019 import MultiPatch
 from blurbench.cli.ls import ls
 from blurbench.errors import WeightsError
 from blurbench.methods import MethodCard, load_method, remarks
-from blurbench.weights import absent, card, describe, fit, found, packed, place, read, shipped, shipped_file
+from blurbench.weights import absent, card, describe, fit, found, identity, packed, place, read, shipped, shipped_file
 from tests.baselines.official import Bomb
 
 STATE = {"weight": torch.tensor([[1.0, -2.0], [0.5, 3.0]]), "bias": torch.tensor([0.25, -0.25])}
@@ -46,7 +46,8 @@ def test_safetensors_file(tmp_path):
 
 
 def test_missing_file(tmp_path):
-    assert refused(read, tmp_path / "w.pth") == f"weights file {tmp_path}/w.pth does not exist"
+    for function, given in ((read, tmp_path / "w.pth"), (describe, [tmp_path / "w.pth"]), (identity, tmp_path / "w.pth")):
+        assert refused(function, given) == f"weights file {tmp_path}/w.pth does not exist"
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -64,6 +65,13 @@ def test_empty_pytorch_file(tmp_path):
     message = refused(read, tmp_path / "w.pth")
     assert message.startswith(f"weights file {tmp_path}/w.pth cannot be read safely (")
     assert not message.endswith(": )"), "a reason is given even where torch gives none"
+
+
+@pytest.mark.parametrize("name", ["README.md", "w.pth", "w.safetensors"])
+def test_what_is_no_checkpoint_at_all(tmp_path, name):
+    (tmp_path / name).write_text("# blurbench\n")
+    expected = "expected a whole .safetensors file or PyTorch checkpoint (.pth, .pt, .pkl); give the file as downloaded"
+    assert refused(read, tmp_path / name).endswith(f"), {expected}")
 
 
 @pytest.mark.parametrize("keep", [0, 4, 30])

@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from rich.filesize import decimal
+
 from blurbench.cli._terminal import progress, say
 from blurbench.store.build import require_space
 from blurbench.store.manifest import Manifest
@@ -60,9 +62,6 @@ def _announce(jobs: list[Job], folder: Path) -> None:
     """Say what is coming, and refuse when the disk cannot hold it. Pixels compress to between 0.6 and 0.9 of their size."""
     plan = describe(jobs)
     sources = ", ".join(f"{count} {split}" for split, count in plan["splits"].items())
-    size = "unknown size" if plan["bytes"] is None else f"at most {plan['bytes'] / 1e9:.2f} GB"
+    size = "unknown size" if plan["bytes"] is None else f"at most {decimal(plan['bytes'])}"
     say(f"{jobs[0].recipe.id}: {sources} sources → {folder} ({size})")
-    recipe_rate = jobs[0].recipe.fps
-    if other := next((job.source for job in jobs if abs(job.source.fps / recipe_rate - 1) > 0.05), None):
-        say(f"note: {other.id} has {other.fps:g} frames/s, the recipe is meant for {recipe_rate:g}; exposures are that much longer")
     require_space(folder, plan["bytes"] or 0)

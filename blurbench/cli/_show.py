@@ -30,8 +30,6 @@ def counting(title: str, dataset: str | Path, split: str) -> Iterator[Callable[[
 
         def tell(now: int, total: int) -> None:
             nonlocal done
-            if not done and 0 < now > 1:
-                say(f"going on with a stopped run: {now} of {total} samples are done")
             advance(now - done)
             done = now
 

@@ -28,7 +28,7 @@ class _DryRunError(Exception):
 @click.option("--split", "splits", multiple=True, help="Only this split (repeatable).")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting of the layout, e.g. window.skip_first=0.")
 @click.option("--skip-broken", is_flag=True, help="Leave out, count and name what is missing, unpaired or unreadable; else it is an error.")
-@click.option("--workers", default=1, show_default=True, help="Processes; each works on one video at a time.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(min=1), help="Processes; each works on one video at a time.")
 @click.option("--codec", default="zstd", show_default=True, help="zstd (small and fast), or gzip (every HDF5 reader opens it).")
 @click.option("--dry-run", is_flag=True, help="Say what would be imported, make nothing.")
 def import_(
@@ -49,6 +49,8 @@ def import_(
     from contextlib import ExitStack
     from pathlib import Path
 
+    from rich.filesize import decimal
+
     from blurbench.importers import pipeline
     from blurbench.store.build import require_space
     from blurbench.store.reader import data_root
@@ -60,7 +62,7 @@ def import_(
     def planned(jobs: list[pipeline.Job]) -> None:
         plan = pipeline.describe(jobs)
         videos = ", ".join(f"{count} {split}" for split, count in plan["splits"].items())
-        say(f"{layout}: {videos} videos, {plan['samples']} samples → {folder} (at most {plan['bytes'] / 1e9:.2f} GB)")
+        say(f"{layout}: {videos} videos, {plan['samples']} samples → {folder} (at most {decimal(plan['bytes'])})")
         _report(sum((job.video.left_out for job in jobs), Counter()))
         if dry_run:
             raise _DryRunError

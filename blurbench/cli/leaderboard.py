@@ -55,10 +55,18 @@ def build(runs: str, out: str, formats: tuple[str, ...], intervals: bool, papers
     --dataset and --predictions are given.
     """
     from blurbench.cli._show import show_board
+    from blurbench.errors import UnknownNameError
+    from blurbench.report.table import FORMATS
     from blurbench.report.table import leaderboard as build
 
+    if unknown := [name for name in formats if name not in (*FORMATS, "html")]:
+        raise UnknownNameError("format", unknown[0], [*FORMATS, "html"])
     site = "html" in formats or bool(given("out") and not formats)
-    if not site:
+    if site:
+        from blurbench.report.site import build_site, check_shown
+
+        check_shown(**shown)  # before anything is printed or written
+    else:
         refuse({"dataset": "--dataset", "predictions": "--predictions", "samples": "--sample"}, "is for the site; add --format html")
     left_out: list[str] = []
 
@@ -73,8 +81,6 @@ def build(runs: str, out: str, formats: tuple[str, ...], intervals: bool, papers
         show_board(board)
         say(f"wrote {path}\n")
     if site:
-        from blurbench.report.site import build_site
-
         built = build_site([board for _, board in written], out, runs=runs, left_out=left_out, tell=say, **shown)
         counts = built.counts
         say(f"wrote {built.index}: {counts.written} files written, {counts.kept} as they were, {counts.removed} removed")

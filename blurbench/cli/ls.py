@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["methods", "datasets", "metrics", "protocols", "weights"]))
+@click.argument("kind", required=False, metavar="KIND")
 @click.option("-v", "--verbose", is_flag=True, help="All that is known of each, in words.")
-def ls(kind: str, verbose: bool) -> None:
-    """List what is installed, third-party plug-ins included."""
+def ls(kind: str | None, verbose: bool) -> None:
+    """List what is installed, third-party plug-ins included. KIND: methods, datasets, metrics, protocols or weights."""
+    from blurbench.errors import BlurbenchError, UnknownNameError
+
     listing: dict[str, Callable[[bool], None]] = {
         "methods": _methods,
         "datasets": _datasets,
@@ -26,6 +28,10 @@ def ls(kind: str, verbose: bool) -> None:
         "protocols": _protocols,
         "weights": _weights,
     }
+    if kind is None:
+        raise BlurbenchError(f"no kind to list was given, expected one of {', '.join(listing)}; as `blurbench ls methods`")
+    if kind not in listing:
+        raise UnknownNameError("kind", kind, listing)
     listing[kind](verbose)
 
 
@@ -42,8 +48,8 @@ def _methods(verbose: bool) -> None:
         alias = "" if card.id == entry.name else f"alias of {card.id}"
         rows.append([entry.name, can.frames or "any", can.multiple, ", ".join(can.needs), alias or card.title, entry.origin])
         if verbose and not alias:
-            click.echo(f"{entry.name}: {card.title}\n  {card.paper}\n  licence: {card.licence}\n  weights: {card.weights or 'none needed'}")
-            click.echo(f"  trained on: {card.training_data}")
+            click.echo(f"{entry.name}: {card.title}\n  paper: {card.paper}\n  licence: {card.licence}")
+            click.echo(f"  weights: {card.weights or 'none needed'}\n  trained on: {card.training_data}")
             for key, meaning in cls.options.items():
                 click.echo(f"  --option {key}=…: {meaning}")
             for shown, name in cls.variants.items():
@@ -72,7 +78,8 @@ def _datasets(verbose: bool) -> None:
             frames = "a kernel"
         rows.append([name, frames, window.targets, recipe.transfer, recipe.title])
         if verbose:
-            click.echo(f"{name} version {recipe.version}: {recipe.title}\n{recipe.description}  licence: {recipe.licence}{recipe.citation}")
+            click.echo(f"{name} version {recipe.version}: {recipe.title}\n{recipe.description.strip()}")
+            click.echo(f"  licence: {recipe.licence}\n{recipe.citation.strip()}\n")
     if not verbose:
         table(["data set", "frames averaged", "targets", "transfer", "title"], rows)
         say("-v: descriptions, licences, citations")
@@ -111,6 +118,7 @@ def _protocols(verbose: bool) -> None:
             click.echo(f"{name} version {rules.version}: {rules.title}\n{rules.description}")
             for column in rules.columns:
                 click.echo(f"  {column.name} [{column.unit or '1'}, {column.better} is better]: {column.description}")
+            click.echo()
     if not verbose:
         table(["protocol", "version", "columns", "title"], rows)
         say("-v: each in words")

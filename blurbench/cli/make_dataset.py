@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from blurbench.cli._terminal import seed_option
+from blurbench.cli._terminal import refuse, seed_option
 
 
 @click.command("make-dataset")
@@ -19,7 +19,7 @@ from blurbench.cli._terminal import seed_option
 @click.option("--size", default="320x192", show_default=True, metavar="WxH", help="Built-in footage: size of the frames.")
 @click.option("--frames", type=click.IntRange(min=1), help="Built-in footage: frames a clip.  [default: enough for four windows]")
 @seed_option
-@click.option("--workers", default=1, show_default=True, help="Processes; each works on one source at a time.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes; each works on one source at a time.")
 @click.option("--codec", default="zstd", show_default=True, help="zstd (small and fast), or gzip (every HDF5 reader opens it).")
 @click.option("--keep-variable-rate", is_flag=True, help="Accept video whose frames are not evenly spaced in time.")
 @click.option("--rife-weights", type=click.Path(), help="flownet.pkl of RIFE v4, instead of those of `blurbench weights fetch rife`.")
@@ -46,6 +46,10 @@ def make_dataset(
     """
     from blurbench.cli._make import run_make
 
+    if source is None:
+        refuse({"keep_variable_rate": "--keep-variable-rate"}, "is for --source, not for the built-in footage; leave it out")
+    else:
+        refuse({"clips": "--clips", "size": "--size", "frames": "--frames"}, "is for the built-in footage, not for --source; leave it out")
     run_make(
         recipe,
         source,

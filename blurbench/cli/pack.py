@@ -17,6 +17,8 @@ def pack(dataset: str, out: str) -> None:
 
     DATASET is a name (below ./data or $BLURBENCH_DATA) or a folder. It stays as it is. Nothing is compressed again.
     """
+    from rich.filesize import decimal
+
     from blurbench.store.pack import pack as write
     from blurbench.store.reader import open_dataset
 
@@ -24,4 +26,4 @@ def pack(dataset: str, out: str) -> None:
     total = sum(map(data.count, data.manifest.splits))
     with progress(f"packing {data.folder}", total, "samples") as advance:
         write(data, Path(out), advance)
-    say(f"wrote {out}: {total} samples, {Path(out).stat().st_size / 1e6:.1f} MB; next: blurbench inspect {out}")
+    say(f"wrote {out}: {total} samples, {decimal(Path(out).stat().st_size)}; next: blurbench inspect {out}")

@@ -28,13 +28,7 @@ from blurbench.cli._terminal import (
 @click.option("--dataset", help="Instead of images: a made data set. Writes predictions for `blurbench score`.")
 @split_option
 @click.option("--out", type=click.Path(), help="Folder to write to. Default: predictions, below it METHOD-DATASET-SPLIT for a data set.")
-@click.option(
-    "--frames",
-    default=7,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="Images: how many, where the method lets one choose.",
-)
+@click.option("--frames", type=click.IntRange(min=1), help="Images: how many, where the method lets one choose.  [default: 7]")
 @click.option("--draws", default=1, show_default=True, type=click.IntRange(min=1), help="Data set: samples of a stochastic method.")
 @click.option("--store", default="float32", show_default=True, type=click.Choice(["float32", "uint8"]), help="Data set: exact, or rounded.")
 @device_option
@@ -47,7 +41,7 @@ def predict(
     dataset: str | None,
     split: str,
     out: str | None,
-    frames: int,
+    frames: int | None,
     draws: int,
     store: str,
     device: str,
@@ -68,7 +62,13 @@ def predict(
     folder = out or "predictions"
     with progress(f"running {method}", None, "images") as advance:
         written = predict_images(
-            method, [Path(image) for image in images], Path(folder), frames=frames, progress=lambda done, total: advance(1), **shared
+            method,
+            [Path(image) for image in images],
+            Path(folder),
+            frames=frames,
+            progress=lambda done, total: advance(1),
+            note=say,
+            **shared,
         )
     say(f"wrote {len(written)} pictures to {folder}/")
 
@@ -78,5 +78,5 @@ def _dataset(method: str, dataset: str, folder: str, split: str, **options: Any)
     from blurbench.run.runner import predict_dataset
 
     with counting(f"running {method}", dataset, split) as tell:
-        predict_dataset(method, dataset, folder, split=split, progress=tell, **options)
+        predict_dataset(method, dataset, folder, split=split, progress=tell, note=say, **options)
     say(f"wrote {folder}/; score it with `blurbench score {folder} --dataset {dataset}`")

@@ -45,7 +45,8 @@ class Cell:
 class Row:
     """One method on a board: measured (`record`) or printed by a paper (`published`, its numbers, costs included).
 
-    method: its id in blurbench, or for a published row without one the paper's name of it. rank: among measured rows; None for
+    method: its id in blurbench, or for a published row without one the paper's name of it. variant: the paper's word, or the seed of a
+    measured row of another than 0. rank: among measured rows; None for
     published ones and where the ranking column is empty. cells: by column, every column of the protocol.
     """
 
@@ -223,7 +224,7 @@ def _measured(row: RunRecord, rules: Protocol, printed: Sequence[Published]) -> 
     for column in rules.columns:
         value = row.values.get(column.name, records.Value(None))
         cells[column.name] = Cell(value.mean, value.low, value.high, value.samples, _counterpart(row, column, printed))
-    return Row(row.method, "", None, cells, row)
+    return Row(row.method, f"seed {row.seed}" if row.seed else "", None, cells, row)
 
 
 def _counterpart(row: RunRecord, column: Column, printed: Sequence[Published]) -> Published | None:

@@ -77,8 +77,9 @@ def _records(paths: list[Path]) -> Values:
     for path in paths:
         row = records.read(path)
         weights = f" {row.weights['sha256'][:8]}" if row.weights else ""
+        seed = f" seed {row.seed}" if row.seed else ""
         data = f"{file_name(row.dataset)}-{row.split}-{row.fingerprint[:8]}"
-        found[f"{data}.{row.protocol}-v{row.protocol_version}: {row.method}{weights}"] = {
+        found[f"{data}.{row.protocol}-v{row.protocol_version}: {row.method}{weights}{seed}"] = {
             **{name: value.mean for name, value in row.values.items()},
             "samples": row.samples,
             "failed": len(row.failed),

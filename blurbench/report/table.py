@@ -117,6 +117,7 @@ def _measured(row: Row) -> dict[str, object]:
         "date": record.date,
         "fingerprint": record.fingerprint,
         "kind": "measured",
+        "variant": row.variant,
         "trivial": "yes" if row.trivial else "no",
         "title": record.title,
         "weights_sha256": record.weights["sha256"] if record.weights else "",

@@ -18,14 +18,11 @@ from blurbench.metrics.psnr import psnr
 from blurbench.metrics.select import quantise, reversed_is_better
 from blurbench.report import animation
 from blurbench.report.figures import solutions_sheet
-from blurbench.run.predict import photograph
+from blurbench.run.predict import FRAMES, photograph
 from blurbench.store.reader import open_dataset
 from blurbench.synth.annotation import read_labelme
 from blurbench.types import U8, Prediction, Sample
 from blurbench.video.images import read_rgb, write_rgb
-
-FRAMES = 7
-"""Frames asked for on a photograph, of a method that lets one choose."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +73,7 @@ def animate(
     *,
     dataset: str | Path | None = None,
     sample: str | None = None,
+    split: str | None = None,
     weights: Path | str | None = None,
     options: Mapping[str, str] | None = None,
     guidance: str | None = None,
@@ -89,8 +87,9 @@ def animate(
 ) -> Animated:
     """Run a method on a photograph, or on a sample of a made data set, and write `<id>-<method>[-<k>].<format>` and `…-sheet.png`.
 
-    image: of the photograph; or dataset and sample (its id), from which guidance, neighbours and truth are taken. guidance: see
-    `Hint.parse`; what it gives goes before what the sample has. A method that names another for it in `variants` makes room for that one.
+    image: of the photograph; or dataset and sample (its id), from which guidance, neighbours and truth are taken. split: of the sample,
+    needed where several have its id. guidance: see `Hint.parse`; what it gives goes before what the sample has. A method that names
+    another for it in `variants` makes room for that one.
     options: of the method, see `methods.load_method`.
     frames: how many to ask for, 7 by default; a sample has its own number. format: one of `blurbench.report.animation.FORMATS`.
     bounce: run to the last frame and back to the first, as nothing in one picture tells the direction.
@@ -103,7 +102,7 @@ def animate(
     if image is not None and dataset is None and sample is None:
         seen = _photograph(image, cls, hint, frames)
     elif image is None and dataset is not None:
-        seen = _stored(dataset, sample, cls.capabilities, frames)
+        seen = _stored(dataset, sample, split, cls.capabilities, frames)
     else:
         told = f"{image} and a sample of {dataset or 'a data set'} were both given" if image else "no picture was given"
         raise BlurbenchError(f"{told}, expected one; give IMAGE, or --dataset and --sample")
@@ -157,7 +156,7 @@ def _photograph(image: Path, cls: type[Method], hint: Hint, frames: int | None) 
     return photograph(image, can.frames or frames or FRAMES)
 
 
-def _stored(dataset: str | Path, name: str | None, can: Capabilities, frames: int | None) -> Sample:
+def _stored(dataset: str | Path, name: str | None, split: str | None, can: Capabilities, frames: int | None) -> Sample:
     """A sample by id, with the neighbours that a method looks at. Raises BlurbenchError for one that is not there, or for any `frames`."""
     data = open_dataset(dataset)
     if frames is not None:
@@ -165,7 +164,7 @@ def _stored(dataset: str | Path, name: str | None, can: Capabilities, frames: in
     if name is None:
         first = min((id for split in data.manifest.splits for id in data.ids(split)), default="VIDEO/00000")
         raise DataSetError(f"data set {dataset} was given without a sample, expected its id; give --sample, e.g. {first}")
-    return data.sample(name, can.before, can.after)
+    return data.sample(name, can.before, can.after, split)
 
 
 def _extras(hint: Hint, sample: Sample, can: Capabilities) -> dict[str, Any]:

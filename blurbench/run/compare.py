@@ -74,10 +74,14 @@ def compare(a: Path | str, b: Path | str, columns: Sequence[str] = (), level: fl
     columns: which, in this order; all of the protocol that both runs have unless given. level: of the intervals; a difference is called
     significant where p is at most 1 - level. Samples are matched by id; a column that only one run has for some sample, or whose metric had
     other weights, is left out, with the reason.
-    Raises RecordError for runs of other data, other samples, another protocol or version or text of it, and where no column can be
-    compared, UnknownNameError for a column, PredictionError for a level that is none.
+    Raises RecordError for a path where no file is, for runs of other data, other samples, another protocol or version or text of it, and
+    where no column can be compared, UnknownNameError for a column, PredictionError for a level that is none.
     """
     require_level(level)
+    for path in (a, b):
+        if not Path(path).is_file():
+            what = "is a folder" if Path(path).is_dir() else "is not there"
+            raise RecordError(f"{path} {what}, expected the JSON file of a run record; `blurbench evaluate` writes them")
     scored = Scored.read(a, "A"), Scored.read(b, "B")
     runs = scored[0].run, scored[1].run
     rules = common_rules(*scored)

@@ -15,7 +15,7 @@ from blurbench.metrics.protocol import Protocol
 from blurbench.metrics.score import score_all
 from blurbench.run import results
 from blurbench.run.checks import colour_order
-from blurbench.run.journal import Journal, Outcome
+from blurbench.run.journal import Outcome, journal
 from blurbench.run.measure import Meter
 from blurbench.run.predictions import Header, Predictions, Writer
 from blurbench.run.record import RunRecord, command_line, pairs
@@ -53,7 +53,8 @@ def evaluate(
     predictions: a folder to keep them in. workers: threads that score while the method predicts; 0 scores between predictions, which is
     the default on a CPU, where the time of a prediction is only fair when nothing else runs. A stopped run goes on where it was.
     A sample that cannot be predicted or scored ends the run, and nothing is published; with `allow_failures` the run goes on, and the
-    record lists what failed. note: called with warnings. Raises BlurbenchError.
+    record lists what failed. seed: of a stochastic method; another one gives a record of its own. note: called with warnings, and with how
+    much is taken from a stopped run. Raises BlurbenchError.
     """
     names = [protocol] if isinstance(protocol, str) else list(protocol)
     rules = [protocols.load(name) for name in names]
@@ -61,6 +62,8 @@ def evaluate(
     runner = methods.load_method(method, weights, device, options)
     for remark in methods.remarks(runner):
         note(remark)
+    if seed and not runner.capabilities.stochastic:
+        note(f"seed {seed} was given, but {runner.card.id} is deterministic; it runs with seed 0")
     draws = max(each.samples for each in rules) if runner.capabilities.stochastic else 1
     command = command_line(
         "evaluate",
@@ -75,20 +78,18 @@ def evaluate(
     )
     header = describe(runner, data, split, draws, seed, command)
     writer = Writer(Path(predictions), header) if predictions is not None else None
-    with Journal(_journal(Path(out), header, rules), _key(header, rules)) as journal:
-        meter = Meter(runner)
-        made = _checked(note, predict_all(runner, data, header, meter, writer, frozenset(journal.done), allow_failures))
+    with journal(_journal(Path(out), header, rules), _key(header, rules), note) as kept:
+        meter = Meter(runner, kept.cost or (writer.header.cost if writer else None))
+        made = _checked(note, predict_all(runner, data, header, meter, writer, frozenset(kept.done), allow_failures))
         total = data.count(split)
-        progress(len(journal.done), total)
+        progress(len(kept.done), total)
         threads = (0 if device == "cpu" else 2) if workers is None else workers
         for outcome in _scored(made, rules, threads, allow_failures):
-            if outcome.sample not in journal.done:
-                journal.add(outcome)
-                progress(len(journal.done), total)
+            if outcome.sample not in kept.done:
+                kept.add(outcome, meter.facts())
+                progress(len(kept.done), total)
         header = replace(header, cost=meter.facts())
-        if writer:
-            writer.finish(header)
-        outcomes = [journal.done[sample] for sample in data.ids(split)]
+        outcomes = [kept.done[sample] for sample in data.ids(split)]
         require_some(outcomes)
         digest = Predictions(Path(predictions)).digest() if predictions is not None else None
         return results.write(header, rules, outcomes, Path(out), digest)
@@ -141,11 +142,10 @@ def _scored(made: Predicted, rules: Sequence[Protocol], threads: int, allow_fail
 
 def _journal(out: Path, header: Header, rules: Sequence[Protocol]) -> Path:
     weights = f"-{header.weights['sha256'][:8]}" if header.weights else ""
-    return out / f".{header.method}{weights}-{header.split}-{header.fingerprint[:8]}-{'+'.join(each.id for each in rules)}.unfinished"
+    seed = f"-seed{header.seed}" if header.seed else ""
+    return out / f".{header.method}{weights}{seed}-{header.split}-{header.fingerprint[:8]}-{'+'.join(each.id for each in rules)}.unfinished"
 
 
 def _key(header: Header, rules: Sequence[Protocol]) -> dict[str, object]:
     """What must be equal for a run to go on from another's journal: all that decides on a number."""
-    sha256 = header.weights["sha256"] if header.weights else None
-    run = [header.method, sha256, header.fingerprint, header.content, header.draws, header.seed, header.device, header.blurbench]
-    return {"run": run, "rules": [each.digest() for each in rules]}
+    return {**header.identity(), "device": header.device, "text of the protocols": [each.digest() for each in rules]}

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, TextIO
 
+from blurbench.lock import held
 from blurbench.metrics.score import SampleScore
-from blurbench.store.disk import telling
+from blurbench.run.predictions import differing
+from blurbench.store.disk import replacing, telling
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one sample: its scores, one a protocol, or why there are none. seconds: what the prediction took."""
+    """What became of one sample: its scores, one a protocol, or why there are none.
+
+    seconds: what the prediction took; NaN where nobody knows, and for one that warmed up.
+    """
 
     sample: str
     video: str
@@ -24,59 +29,74 @@ class Outcome:
     failed: str | None = None
 
 
+@dataclass
 class Journal:
-    """Outcomes by sample, in the file `path`; those of an earlier run of the same `key` are there from the start.
+    """Outcomes by sample, and what the method costs as far as it is known, see `Meter.facts`. Each is written through at once."""
 
-    Each is written through at once. A line that a kill cut short is done again.
-    """
+    path: Path
+    done: dict[str, Outcome] = field(default_factory=dict)
+    cost: dict[str, Any] = field(default_factory=dict)
+    file: TextIO | None = None
 
-    def __init__(self, path: Path, key: dict[str, Any]) -> None:
-        self.path = path
-        head = json.dumps({"key": hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()})
-        self.done: dict[str, Outcome] = _read(path, head)
-        with telling(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("w", encoding="utf-8")
-        self._write(head)
-        for outcome in self.done.values():
-            self._write(json.dumps(asdict(outcome)))
-
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: Outcome, cost: Mapping[str, Any]) -> None:
         """Raises DataSetError when it cannot be written."""
-        self.done[outcome.sample] = outcome
-        self._write(json.dumps(asdict(outcome)))
-
-    def close(self, finished: bool) -> None:
-        """A finished run needs no journal, nor one that did nothing."""
-        self._file.close()
-        if finished or not self.done:
-            self.path.unlink()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close(finished=kind is None)
-
-    def _write(self, line: str) -> None:
+        self.done[outcome.sample], self.cost = outcome, dict(cost)
+        assert self.file
         with telling(self.path):
-            self._file.write(line + "\n")
-            self._file.flush()
+            self.file.write(_line(outcome, cost))
+            self.file.flush()
 
 
-def _read(path: Path, head: str) -> dict[str, Outcome]:
+@contextmanager
+def journal(path: Path, key: Mapping[str, Any], note: Callable[[str], None]) -> Iterator[Journal]:
+    """The journal in the file `path`, which only this run has meanwhile. What an earlier run of the same key did is in it.
+
+    key: JSON-ready, what must be equal, by what a person calls it. A line that a kill cut short is done again. A finished run leaves no
+    file, nor one that did nothing. note: told how much is taken from before, or why nothing is. Raises DataSetError when the file cannot
+    be written, and when another run has it.
+    """
+    with held(path.with_name(f"{path.name}.lock"), f"another evaluation is writing {path}; wait for it, or give another --out"):
+        kept = _read(path, json.loads(json.dumps(key)), note)
+        with replacing(path) as part:
+            part.write_text(json.dumps({"key": key}) + "\n" + "".join(_line(each, kept.cost) for each in kept.done.values()), "utf-8")
+        with telling(path):
+            kept.file = path.open("a", encoding="utf-8")
+        finished = False
+        try:
+            with kept.file:
+                yield kept
+            finished = True
+        finally:
+            if finished or not kept.done:
+                path.unlink()
+
+
+def _line(outcome: Outcome, cost: Mapping[str, Any]) -> str:
+    return json.dumps({"outcome": asdict(outcome), "cost": cost}) + "\n"
+
+
+def _read(path: Path, key: dict[str, Any], note: Callable[[str], None]) -> Journal:
+    """What is there of a run of this key."""
+    found = Journal(path)
     try:
         first, *lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError):
-        return {}
-    if first != head:
-        return {}
-    done = {}
+        other = differing(json.loads(first)["key"], key)
+    except FileNotFoundError:
+        return found
+    except (OSError, ValueError, TypeError, KeyError):
+        note(f"{path} cannot be read as a stopped run; starting anew")
+        return found
+    if other:
+        note(f"the stopped run in {path} had another {' and '.join(other)}; starting anew")
+        return found
     for line in lines:
         try:
             table = json.loads(line)
-        except json.JSONDecodeError:
+        except ValueError:
             break
-        outcome = Outcome(**{**table, "scores": tuple(SampleScore(**score) for score in table["scores"])})
-        done[outcome.sample] = outcome
-    return done
+        outcome = table["outcome"]
+        outcome["scores"] = tuple(SampleScore(**score) for score in outcome["scores"])
+        found.done[outcome["sample"]], found.cost = Outcome(**outcome), table["cost"]
+    if found.done:
+        note(f"going on with the stopped run in {path}: {len(found.done)} samples are taken from it")
+    return found

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +17,44 @@ _STATUS = Path("/proc/self/status")  # Linux; getrusage would also count the pro
 
 
 class Meter:
-    """Predicts, and counts on the first prediction, which warms up and is in no mean of seconds."""
+    """Predicts, and counts on the first prediction, which warms up and is in no mean of seconds.
 
-    def __init__(self, method: Method) -> None:
+    known: the facts of an earlier part of the same run, which are not counted again.
+    """
+
+    def __init__(self, method: Method, known: Mapping[str, Any] | None = None) -> None:
         self.method = method
-        self._facts: dict[str, Any] = {}
+        self._facts = dict(known or {})
+        self._warm = False
 
     def predict(self, sample: Sample, draws: int, seed: int) -> Prediction:
-        """`methods.predict`."""
-        if self._facts:
+        """`methods.predict`; the seconds are NaN where it warms up."""
+        if self._warm:
             return methods.predict(self.method, sample, draws, seed)
-        self._facts["input"] = list(sample.blurry.shape[:2])
-        if not (networks := _networks(self.method)):
-            return methods.predict(self.method, sample, draws, seed)
-        with cost.counting() as counted:
-            made = methods.predict(self.method, sample, draws, seed)
-        self._facts |= {"multiply_adds": counted(), "parameters": cost.parameters(*networks)}
-        return made
+        made = methods.predict(self.method, sample, draws, seed) if self._facts else self._counted(sample, draws, seed)
+        self._warm = True
+        return replace(made, seconds=math.nan)
 
     def facts(self) -> dict[str, Any]:
         """`input` [height, width] of the pictures, `parameters`, `multiply_adds` a prediction, `peak_memory_mib`.
 
-        Memory is that of the device for a GPU, else the largest of this process so far. Only what is known; empty when nothing ran.
+        Memory is that of the device for a GPU, else the largest of this process so far. Only what is known; empty when nothing ever ran.
         """
-        return self._facts and {**self._facts, "peak_memory_mib": round(_peak_bytes(self.method.device) / 2**20)}
+        if not self._warm:
+            return self._facts
+        peak = round(_peak_bytes(self.method.device) / 2**20)
+        return {**self._facts, "peak_memory_mib": max(peak, self._facts.get("peak_memory_mib", 0))}
+
+    def _counted(self, sample: Sample, draws: int, seed: int) -> Prediction:
+        size = list(sample.blurry.shape[:2])
+        if not (networks := _networks(self.method)):
+            made = methods.predict(self.method, sample, draws, seed)
+            self._facts = {"input": size}
+            return made
+        with cost.counting() as counted:
+            made = methods.predict(self.method, sample, draws, seed)
+        self._facts = {"input": size, "multiply_adds": counted(), "parameters": cost.parameters(*networks)}
+        return made
 
 
 def _networks(method: Method) -> list[Any]:

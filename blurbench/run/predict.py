@@ -8,10 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from blurbench import methods
-from blurbench.errors import SourceError
+from blurbench.errors import BlurbenchError, PredictionError, SourceError
+from blurbench.methods import Method
 from blurbench.metrics.select import quantise
-from blurbench.types import Sample
+from blurbench.types import U8, Sample
 from blurbench.video.images import IMAGE_SUFFIXES, image_files, read_rgb, write_rgb
+
+FRAMES = 7
+"""Frames asked for on a photograph, of a method that lets one choose."""
 
 
 def predict_images(
@@ -21,31 +25,63 @@ def predict_images(
     *,
     weights: Path | str | None = None,
     options: Mapping[str, str] | None = None,
-    frames: int = 7,
+    frames: int | None = None,
     device: str = "cpu",
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> list[Path]:
     """Run a method on images (files or folders of them) and write PNGs: `<stem>.png` for one frame, `<stem>/<frame>.png` for several.
 
     options: of the method, see `methods.load_method`.
-    frames: how many are asked of a method that lets one choose. Raises SourceError, also for a method that needs the sharp frames.
+    frames: how many are asked of a method that lets one choose, 7 by default. note: called with what a user must know of the weights.
+    All images are looked at before the first is predicted. Raises SourceError for one that cannot be read, or a method that needs more than
+    an image; BlurbenchError for a number of frames that the method does not give; PredictionError.
     """
     runner = methods.load_method(method, weights, device, options)
-    if runner.capabilities.needs:
-        raise SourceError(f"{runner.card.id} needs {', '.join(runner.capabilities.needs)} frames, which plain images do not have")
+    _require_plain(runner)
+    count = _frames(runner, frames)
     images = _expand(inputs)
-    count = runner.capabilities.frames or frames
+    for path in images:
+        read_rgb(path)
+    for remark in methods.remarks(runner):
+        note(remark)
     written: list[Path] = []
     for done, path in enumerate(images):
-        prediction = methods.predict(runner, photograph(path, count), seed=seed)
-        for number, frame in enumerate(quantise(prediction.frames[0], "round")):
+        for number, frame in enumerate(_pictures(runner, path, count, seed)):
             target = out / f"{path.stem}.png" if count == 1 else out / path.stem / f"{number:03d}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
             write_rgb(target, frame)
             written.append(target)
         progress(done + 1, len(images))
     return written
+
+
+def _require_plain(runner: Method) -> None:
+    """Raises SourceError for a method that must see what plain images do not have."""
+    name, needs = runner.card.id, runner.capabilities.needs
+    if "guidance" in needs:
+        mend = f"draw it and run `blurbench animate IMAGE --method {name} --guidance FILE.json`"
+        raise SourceError(f"{name} needs motion guidance, which plain images do not have; {mend}")
+    if needs:
+        raise SourceError(f"{name} needs {', '.join(sorted(needs))} frames, which plain images do not have; give --dataset instead")
+
+
+def _frames(runner: Method, asked: int | None) -> int:
+    """How many frames an image becomes. Raises BlurbenchError for another number than the method's own, where that is fixed."""
+    own = runner.capabilities.frames
+    if own and asked not in (None, own):
+        raise BlurbenchError(f"{runner.card.id} always gives {own} frame{'s' * (own > 1)}, but --frames {asked} was given; leave it out")
+    return own or asked or FRAMES
+
+
+def _pictures(runner: Method, path: Path, count: int, seed: int) -> U8:
+    """The prediction of an image, (T, H, W, 3). Raises PredictionError, naming the image."""
+    prediction = methods.predict(runner, photograph(path, count), seed=seed)
+    try:
+        return quantise(prediction.frames[0], "round")
+    except PredictionError as error:
+        raise PredictionError(f"{runner.card.id} on {path}: {error}") from error
 
 
 def photograph(path: Path, frames: int) -> Sample:

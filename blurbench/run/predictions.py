@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ import hdf5plugin
 import numpy as np
 
 import blurbench
-from blurbench.errors import PredictionError
+from blurbench.errors import PredictionError, SourceError
 from blurbench.metrics.select import quantise
 from blurbench.store.disk import replacing
 from blurbench.store.manifest import write_json
@@ -37,7 +37,10 @@ Store = Literal["float32", "uint8"]
 
 @dataclass(frozen=True)
 class Header:
-    """What predictions are of, and what made them. draws: how many were asked for; weights, cost: as in a run record."""
+    """What predictions are of, and what made them.
+
+    draws: how many were asked for; weights, cost: as in a run record; code: digest of the method's, see `registry.Registry.code`.
+    """
 
     method: str
     title: str
@@ -52,8 +55,22 @@ class Header:
     store: Store = "float32"
     cost: dict[str, Any] | None = None
     command: str = ""
+    code: str = ""
     blurbench: str = blurbench.__version__
     format: int = FORMAT
+
+    def identity(self) -> dict[str, Any]:
+        """What decides on a prediction, by what a person calls it: predictions that differ in any of it are not of one run."""
+        return {
+            "method": self.method,
+            "code of the method": self.code,
+            "version of blurbench": self.blurbench,
+            "weights": self.weights["sha256"] if self.weights else None,
+            "data": [self.dataset, self.split, self.fingerprint, self.content],
+            "number of draws": self.draws,
+            "seed": self.seed,
+            "store": self.store,
+        }
 
     def check(self, data: MadeDataSet, split: str, folder: Path) -> None:
         """Raises PredictionError unless the predictions are of this split of these data."""
@@ -102,7 +119,27 @@ class Predictions:
 
     def get(self, sample: Sample) -> Prediction:
         """The prediction of a sample. Raises PredictionError where there is none, or it cannot be read."""
-        return self._stored(sample) if self.header else self._pictures(sample)
+        try:
+            return self._stored(sample, self.header) if self.header else self._pictures(sample)
+        # Pictures raise SourceError, HDF5 nearly anything, by what is damaged.
+        except (SourceError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+            told = f"the prediction of sample {sample.id} in {self.folder} cannot be read: {str(error)[:200]}"
+            raise PredictionError(f"{told}; make it again") from error
+
+    def draws(self, samples: Sequence[str]) -> int:
+        """How many draws of each of these samples there are; a sample of which there is nothing is passed over.
+
+        Raises PredictionError for plain pictures that have another number of one sample than of the first.
+        """
+        if self.header:
+            return self.header.draws
+        counts = {sample: len(_draws(self.folder / sample)) for sample in samples if (self.folder / sample).is_dir()}
+        first, expected = next(iter(counts.items()), ("", 1))
+        for sample, count in counts.items():
+            if count != expected:
+                told = f"{self.folder} has {count} draw{'' if count == 1 else 's'} of sample {sample} and {expected} of {first}"
+                raise PredictionError(f"{told}; expected as many of each")
+        return expected
 
     def _names(self) -> Iterator[str]:
         if not self.header:
@@ -112,21 +149,22 @@ class Predictions:
             with _opened(path) as file:
                 yield from (f"{path.stem}/{name}" for name in file)
 
-    def _stored(self, sample: Sample) -> Prediction:
-        assert self.header
+    def _stored(self, sample: Sample, header: Header) -> Prediction:
         with _opened(self.folder / f"{sample.video}.h5") as file:
             if (name := sample.id.rpartition("/")[2]) not in file:
                 raise PredictionError(f"{self.folder} has no prediction of sample {sample.id}; predict again into the same folder")
             group = file[name]
             motion, times = (group[name][()] if name in group else None for name in ("motion", "motion_times"))
-            return Prediction(sample.id, group["frames"][()], float(group.attrs["seconds"]), self.header.device, motion, times)
+            frames = group["frames"][()]
+            if len(frames) != header.draws:
+                raise PredictionError(f"{self.folder} has {len(frames)} draws of sample {sample.id}, its {HEADER} says {header.draws}")
+            return Prediction(sample.id, frames, float(group.attrs["seconds"]), header.device, motion, times)
 
     def _pictures(self, sample: Sample) -> Prediction:
         folder = self.folder / sample.id
         if not folder.is_dir():
             raise PredictionError(f"{self.folder} has no folder {sample.id} with the frames of that sample")
-        draws = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: natural_key(path.name)) or [folder]
-        frames = [_read_frames(draw) for draw in draws]
+        frames = [_read_frames(draw) for draw in _draws(folder)]
         if len({clip.shape for clip in frames}) > 1:
             raise PredictionError(f"{folder}: the draws have shapes {sorted({clip.shape for clip in frames})}, expected one")
         return Prediction(sample.id, np.stack(frames), float("nan"), "")
@@ -138,10 +176,10 @@ class Writer:
     def __init__(self, folder: Path, header: Header) -> None:
         if (folder / HEADER).is_file():
             old = _read_header(folder / HEADER)
-            if _what(old) != _what(header):
-                raise PredictionError(
-                    f"{folder} already holds predictions of {old.method} on {old.dataset}; give another --out, or delete it"
-                )
+            if other := differing(old.identity(), header.identity()):
+                told = f"{folder} already holds predictions of {old.method} on {old.dataset}, made with another {' and '.join(other)}"
+                raise PredictionError(f"{told}; give another folder, or delete it")
+            header = replace(header, cost=old.cost)
         elif folder.exists() and any(folder.iterdir()):
             raise PredictionError(f"{folder} is not empty and holds no {HEADER}; give another --out")
         else:
@@ -171,15 +209,15 @@ class Writer:
             if array is not None:
                 group.create_dataset(name, data=array, chunks=(1, 1, *array.shape[2:]), shuffle=True, **hdf5plugin.Zstd(clevel=1))
 
-    def finish(self, header: Header) -> None:
-        """Enter what only the end knows, such as the cost."""
-        write_json(self.folder / HEADER, asdict(header))
+    def enter_cost(self, cost: dict[str, Any]) -> None:
+        """Say in the head what the method costs, see `Meter.facts`."""
+        self.header = replace(self.header, cost=cost)
+        write_json(self.folder / HEADER, asdict(self.header))
 
 
-def _what(header: Header) -> tuple[Any, ...]:
-    """What must be equal for two runs to fill one folder."""
-    sha256 = header.weights["sha256"] if header.weights else None
-    return header.method, sha256, header.dataset, header.split, header.fingerprint, header.content, header.draws, header.seed, header.store
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """The keys whose values differ."""
+    return [key for key in {**one, **other} if one.get(key) != other.get(key)]
 
 
 def _read_header(path: Path) -> Header:
@@ -207,6 +245,11 @@ def _opened(path: Path) -> h5py.File:
         return h5py.File(path)
     except OSError as error:
         raise PredictionError(f"{path} cannot be read: {str(error)[:120]}; delete it and predict again") from error
+
+
+def _draws(folder: Path) -> list[Path]:
+    """The folders of a sample's draws, in natural order; the sample's own where it has one draw."""
+    return sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: natural_key(path.name)) or [folder]
 
 
 def _read_frames(folder: Path) -> U8:

@@ -47,11 +47,11 @@ class RunRecord:
     dataset: label of the data ("genblur-rendered"). fingerprint: what the split was made from; content: digest of its values.
     weights: files, SHA-256 and origin, or None. rules: digest of the protocol's text. values: aggregates by protocol column; empty: why
     columns have none. failed: samples without scores, and why; they are in no mean, and `samples` does not count them. draws: how many of
-    a stochastic method were scored. seconds: mean a sample without the first, None where it is not known; cost: parameters and the like.
-    metrics: what else decided on a column's values (weights of a metric, its flow model), by column.
-    predictions: digest of the stored predictions that were scored, None where they were not stored. scores: name of the Parquet file
-    with a row a sample, beside the record. command: what to type to get the row again. protocol_table: the protocol itself where it was
-    given as a file (`Protocol.table`), None where it is installed.
+    a stochastic method were scored. seconds: mean a sample without warm-ups, None where it is not known; cost: parameters and the like.
+    metrics: what else decided on a column's values (weights of a metric, its flow model), by column. seed: of a stochastic method's draws,
+    0 for a deterministic one. predictions: digest of the stored predictions that were scored, None where they were not stored. scores:
+    name of the Parquet file with a row a sample, beside the record. command: what to type to get the row again. protocol_table: the
+    protocol itself where it was given as a file (`Protocol.table`), None where it is installed.
     """
 
     method: str
@@ -91,10 +91,11 @@ class RunRecord:
 
     @property
     def name(self) -> str:
-        """File name without suffix; a rerun of the same thing has the same name."""
+        """File name without suffix; a rerun of the same thing has the same name, another seed of a stochastic method another."""
         weights = f"-{self.weights['sha256'][:8]}" if self.weights else ""
+        seed = f"-seed{self.seed}" if self.seed else ""
         data = f"{file_name(self.dataset)}-{self.split}-{self.fingerprint[:8]}"
-        return f"{self.method}{weights}__{data}__{self.protocol}-v{self.protocol_version}"
+        return f"{self.method}{weights}{seed}__{data}__{self.protocol}-v{self.protocol_version}"
 
     def frame(self) -> pd.DataFrame:
         """The values as a tidy table, a row a column of the protocol: `method`, `weights` (their SHA-256), `dataset`, `split`,

@@ -52,7 +52,7 @@ def _write(header: Header, rules: Protocol, number: int, outcomes: Sequence[Outc
         empty={name: reason for score in scores for name, reason in score.empty.items()},
         failed={outcome.sample: outcome.failed for outcome in outcomes if outcome.failed is not None},
         draws=min(header.draws, rules.samples),
-        seconds=_mean_without_first([outcome.seconds for outcome in scored]),
+        seconds=_mean([outcome.seconds for outcome in scored]),
         cost=header.cost or {},
         metrics={column.name: facts for column in rules.columns if (facts := _facts(column, scores))},
         device=header.device,
@@ -105,7 +105,7 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _mean_without_first(seconds: list[float]) -> float | None:
-    """The first prediction pays for warming up; plain pictures took nobody knows how long."""
-    counted = [value for value in (seconds[1:] or seconds) if not math.isnan(value)]
+def _mean(seconds: list[float]) -> float | None:
+    """Of those that are known; None where none is."""
+    counted = [value for value in seconds if not math.isnan(value)]
     return math.fsum(counted) / len(counted) if counted else None

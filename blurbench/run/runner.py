@@ -10,6 +10,7 @@ from pathlib import Path
 from blurbench import methods
 from blurbench.errors import PredictionError
 from blurbench.methods import Method
+from blurbench.registry import METHODS
 from blurbench.run.measure import Meter
 from blurbench.run.predictions import Header, Predictions, Store, Writer
 from blurbench.run.record import command_line, pairs
@@ -30,31 +31,36 @@ def predict_dataset(
     device: str = "cpu",
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Path:
     """Write the predictions of a method on a split to the folder `out`, to be scored anywhere; returns it.
 
     options: of the method, see `methods.load_method`.
-    draws: of a stochastic method. store: float32 as they are, or rounded to uint8, a quarter of the size. A stopped run goes on with the
-    video where it was. Raises BlurbenchError.
+    draws, seed: of a stochastic method. store: float32 as they are, or rounded to uint8, a quarter of the size. A stopped run goes on with
+    the video where it was, unless the method's code has changed. Raises BlurbenchError.
     """
     data = open_dataset(dataset)
     runner = methods.load_method(method, weights, device, options)
+    for remark in methods.remarks(runner):
+        note(remark)
     if draws > 1 and not runner.capabilities.stochastic:
         raise PredictionError(f"--draws is {draws}, but {runner.card.id} is deterministic; leave it out")
     given = {"method": method, "dataset": dataset, "weights": weights, "option": pairs(options)}
     command = command_line("predict", **given, split=split, draws=draws, store=store, device=device, seed=seed)
     header = describe(runner, data, split, draws, seed, command)
     writer = Writer(Path(out), replace(header, store=store))
-    meter = Meter(runner)
+    meter = Meter(runner, writer.header.cost)
     total = data.count(split)
     for done, _ in enumerate(predict_all(runner, data, header, meter, writer, frozenset(), allow_failures=False), 1):
         progress(done, total)
-    writer.finish(replace(writer.header, cost=meter.facts()))
     return Path(out)
 
 
 def describe(runner: Method, data: MadeDataSet, split: str, draws: int, seed: int, command: str) -> Header:
-    """What predictions of this method on these data say of themselves. Raises UnknownNameError for a split that the data lack."""
+    """What predictions of this method on these data say of themselves. A deterministic method has seed 0, whatever is asked for.
+
+    Raises UnknownNameError for a split that the data lack.
+    """
     data.entries(split)
     return Header(
         method=runner.label,
@@ -65,10 +71,17 @@ def describe(runner: Method, data: MadeDataSet, split: str, draws: int, seed: in
         content=data.manifest.content(split),
         weights=runner.weights.as_dict() if runner.weights else None,
         draws=draws,
-        seed=seed,
+        seed=seed if runner.capabilities.stochastic else 0,
         device=runner.device,
         command=command,
+        code=_code(runner),
     )
+
+
+def _code(runner: Method) -> str:
+    """Digest of the method's code, and of the methods that it holds (a deblurring method chosen by an option)."""
+    inner = [value for value in vars(runner).values() if isinstance(value, Method)]
+    return "+".join(METHODS.code(type(each)) for each in [runner, *inner])
 
 
 def predict_all(
@@ -77,7 +90,8 @@ def predict_all(
     """Every sample of the split but those to skip, with its prediction, or why there is none.
 
     With a writer nothing is skipped that is not stored yet, and what is stored is not predicted again. Raises PredictionError for the
-    first failure unless failures are allowed; with a writer always, since a file with holes is no use to anybody.
+    first failure, or what the method's own code raised, unless failures are allowed; with a writer always, since a file with holes is no
+    use to anybody.
     """
     can = runner.capabilities
     for shard in data.shards(header.split):
@@ -86,12 +100,14 @@ def predict_all(
             for sample in shard.samples(can.before, can.after, () if put else skip):
                 try:
                     made = Predictions(writer.folder).get(sample) if writer and stored else meter.predict(sample, header.draws, header.seed)
-                except PredictionError as error:
+                except Exception as error:  # a method's own code may raise anything
                     if put or not allow_failures:
                         raise
-                    yield sample, error
+                    yield sample, methods.failure(runner, error)
                     continue
                 if put:
                     put(made)
                 yield sample, made
+            if writer and put:
+                writer.enter_cost(meter.facts())
         shard.close()

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from blurbench import processes
-from blurbench.errors import PredictionError, SourceError
+from blurbench import __version__, processes
+from blurbench.errors import PredictionError
+from blurbench.methods import check_id
 from blurbench.metrics import protocol as protocols
 from blurbench.metrics.protocol import Protocol
 from blurbench.run import results
 from blurbench.run.checks import colour_order
 from blurbench.run.evaluate import DEFAULT_PROTOCOLS, Progress, outcome_of, require_some
-from blurbench.run.journal import Journal, Outcome
+from blurbench.run.journal import Outcome, journal
 from blurbench.run.predictions import Header, Predictions
 from blurbench.run.record import RunRecord, command_line
 from blurbench.store.reader import MadeDataSet, open_dataset
@@ -38,8 +39,9 @@ def score(
     """Score a folder of predictions (see `blurbench.run.predictions`) and write records and scores as `evaluate` does: the same numbers.
 
     protocol: ids, files, or loaded ones. name: the method's, for plain pictures (default: the folder's). workers: processes;
-    the numbers do not depend on it. A stopped run goes on where it was. note: called with warnings. Raises PredictionError for predictions
-    of other data, missing ones, and, unless failures are allowed, the first that cannot be scored; other BlurbenchErrors.
+    the numbers do not depend on it. A stopped run goes on where it was. note: called with warnings, and with how much is taken from a
+    stopped run. Raises PredictionError for predictions of other data, plain pictures that have more draws of one sample than of another,
+    and, unless failures are allowed, the first that is missing or cannot be scored; other BlurbenchErrors.
     """
     folder = Path(predictions)
     given = [protocol] if isinstance(protocol, str | Protocol) else list(protocol)
@@ -50,23 +52,25 @@ def score(
     ids = data.ids(split)
     if stored.header:
         stored.header.check(data, split, folder)
+    else:
+        check_id(name or folder.name, "--name" if name else f"the name of the folder {folder}, without --name,")
     stored.check_names(ids)
     names = [each.id if isinstance(each, Protocol) else each for each in given]
     command = command_line("score", dataset=dataset, split=split, protocol=names, name=name)
     task = _Task(folder, data.folder, split, tuple(rules), allow_failures)
     with _scoring(task, min(workers, len(ids))) as outcomes_of:
         digest = stored.digest(workers)
-        header = stored.header or _plain(data, split, name or folder.name, digest, f"{command} {folder}")
+        header = stored.header or _plain(data, split, name or folder.name, digest, stored.draws(ids), f"{command} {folder}")
         if warning := _first_look(data, split, stored):
             note(warning)
-        journal = Path(out) / f".{digest[:12]}-{header.fingerprint[:8]}-{'+'.join(each.id for each in rules)}.unfinished"
-        with Journal(journal, {"predictions": digest, "content": header.content, "rules": [each.digest() for each in rules]}) as done:
-            todo = [number for number, sample in enumerate(ids) if sample not in done.done]
-            progress(len(done.done), len(ids))
+        path = Path(out) / f".{digest[:12]}-{header.fingerprint[:8]}-{'+'.join(each.id for each in rules)}.unfinished"
+        with journal(path, _key(digest, header, rules), note) as kept:
+            todo = [number for number, sample in enumerate(ids) if sample not in kept.done]
+            progress(len(kept.done), len(ids))
             for outcome in outcomes_of(todo):
-                done.add(outcome)
-                progress(len(done.done), len(ids))
-            outcomes = [done.done[sample] for sample in ids]
+                kept.add(outcome, header.cost or {})
+                progress(len(kept.done), len(ids))
+            outcomes = [kept.done[sample] for sample in ids]
             require_some(outcomes)
             return results.write(header, rules, outcomes, Path(out), digest)
 
@@ -136,13 +140,19 @@ def _scoring(task: _Task, workers: int) -> Iterator[Callable[[Iterable[int]], It
 
 def _first_look(data: MadeDataSet, split: str, stored: Predictions) -> str | None:
     """A warning about the first prediction that can be read; what cannot is told when it is scored."""
-    with suppress(StopIteration, PredictionError, SourceError):
+    with suppress(StopIteration, PredictionError):
         sample = next(data.samples(split))
         return colour_order(stored.get(sample), sample)
     return None
 
 
-def _plain(data: MadeDataSet, split: str, name: str, digest: str, command: str) -> Header:
+def _key(digest: str, header: Header, rules: Sequence[Protocol]) -> dict[str, object]:
+    """What must be equal for a run to go on from another's journal."""
+    texts = [each.digest() for each in rules]
+    return {"predictions": digest, "data": header.content, "version of blurbench": __version__, "text of the protocols": texts}
+
+
+def _plain(data: MadeDataSet, split: str, name: str, digest: str, draws: int, command: str) -> Header:
     """The head of a folder of plain pictures: they are believed to be of the data they are scored on."""
     manifest = data.manifest
     return Header(
@@ -153,6 +163,7 @@ def _plain(data: MadeDataSet, split: str, name: str, digest: str, command: str) 
         split=split,
         fingerprint=manifest.fingerprint(split),
         content=manifest.content(split),
+        draws=draws,
         store="uint8",
         command=command,
     )

@@ -128,7 +128,7 @@ def write_json(path: Path, table: Mapping[str, Any]) -> None:
 
 
 def _damaged(where: str, error: Exception) -> DataSetError:
-    return DataSetError(f"{where} is damaged ({error}); make the data set again into the same folder, finished shards are kept")
+    return DataSetError(f"{where} is damaged ({error}); delete it and repeat the command that made the data set, finished shards are kept")
 
 
 def _combine(parts: Any) -> str:

@@ -225,3 +225,10 @@ def test_real_runs(real):
         assert int(row["samples"]) == open_dataset(folder / "data").count("test") and row["videos"] == "8"
     assert rows["psnr-centre"]["verdict"] == "A is better" and float(rows["psnr-centre"]["p"]) == 2 / 2**8
     assert rows["reblur-psnr"]["verdict"] == "B is better"
+
+
+@pytest.mark.parametrize(("name", "what"), [("nope.json", "is not there"), ("a", "is a folder")])
+def test_a_path_without_a_record(pair, name, what):
+    path = pair[0].parent.with_name(name)
+    with pytest.raises(RecordError, match=rf"{name} {what}, expected the JSON file of a run record; `blurbench evaluate` writes them$"):
+        compare(pair[0], path)

@@ -1,5 +1,7 @@
 """`blurbench inspect`: blur sizes are those of the motion that made the samples, and the pictures show what the shards hold."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -114,6 +116,18 @@ def test_the_sheet_shows_first_middle_and_last(tmp_path):
     assert [len(holds(sheet, target)) for target in sample.sharp] == [1, 0, 1, 1]
     lefts = [holds(sheet, picture)[0][1] for picture in (sample.blurry, *sample.sharp[[0, 2, 3]])]
     assert lefts == sorted(lefts)
+
+
+def test_the_sheet_says_what_the_colours_of_guidance_mean(monkeypatch):
+    said = []
+    keep = figures.title
+    monkeypatch.setattr(figures, "title", lambda text, note, width: said.append(note) or keep(text, note, width))
+    plain = samples(4)
+    figures.contact_sheet([plain], width=200)
+    assert said == [""]
+    guided = replace(plain, extras={"guidance": np.zeros((20, 30, 2), np.int8)})
+    figures.contact_sheet([plain, guided], width=200)
+    assert [note for note in said if note] == ["guidance: red up-right, green up-left, yellow down-left, blue down-right, black still"]
 
 
 def test_bars_are_as_long_as_their_counts():

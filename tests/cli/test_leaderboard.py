@@ -142,6 +142,7 @@ def test_pictures_of_others_are_verified_too(copy, evaluated):
         ([], "no run records in runs/"),
         (["bild"], "did you mean 'build'"),
         (["build", "--format", "latx"], "did you mean 'latex'"),
+        (["build", "--format", "xls"], "known: csv, html, latex, markdown"),
         (["add", "missing.json"], "missing.json cannot be read as a run record"),
         (["diff", "here", "there"], "here is neither a folder nor a file"),
         (["verify", "missing.json", "--predictions", "p", "--dataset", "d"], "missing.json cannot be read"),

@@ -16,6 +16,7 @@ from blurbench.video.images import read_rgb, write_rgb
 from tests.baselines.inputs import picture
 from tests.conftest import command
 
+FOOTAGE = "is for the built-in footage, not for --source; leave it out"
 TOY = """
 import numpy as np
 from blurbench.errors import BlurbenchError
@@ -134,6 +135,14 @@ def test_they_are_listed_with_their_meaning_and_so_are_variants():
             "--frames is for images, a data set has its own number; leave it out",
         ),
         (["predict", "a.png", "--frames", "0"], "Invalid value for '--frames': 0 is not in the range x>=1."),
+        (["make-dataset", "gopro7", "--source", "v", "--clips", "test=1"], f"--clips {FOOTAGE}"),
+        (["make-dataset", "gopro7", "--source", "v", "--size", "320x192"], f"--size {FOOTAGE}"),
+        (["make-dataset", "gopro7", "--source", "v", "--frames", "9"], f"--frames {FOOTAGE}"),
+        (
+            ["make-dataset", "gopro7", "--keep-variable-rate"],
+            "--keep-variable-rate is for --source, not for the built-in footage; leave it out",
+        ),
+        (["make-dataset", "gopro7", "--workers", "0"], "Invalid value for '--workers': 0 is not in the range x>=1."),
         (["leaderboard", "--dataset", "d"], "--dataset is for the site; add --format html"),
         (["leaderboard", "--out", "o", "--format", "csv", "--sample", "v/00000"], "--sample is for the site; add --format html"),
     ],

@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 
 from blurbench.errors import PredictionError, RecipeError, RecordError
+from blurbench.report.board import collect
 from blurbench.run import record as records
 from blurbench.run.evaluate import evaluate
 from blurbench.run.predictions import Predictions
 from blurbench.run.runner import predict_dataset
 from blurbench.run.score import score
+from blurbench.run.verify import add
 from blurbench.store.reader import open_dataset
 from blurbench.synth.pipeline import make_dataset
 from tests.conftest import command
@@ -140,6 +142,20 @@ def test_another_run_does_not_take_the_journal(data, noisy, tmp_path):
     assert numbers(record) == numbers(evaluate(noisy, data, out=tmp_path / "other", seed=0)[0])
 
 
+def test_another_seed_has_a_record_of_its_own(data, noisy, tmp_path):
+    """Only where the seed decides on anything."""
+    told = []
+    first, second = (evaluate(noisy, data, out=tmp_path, seed=seed, note=told.append)[0] for seed in (0, 1))
+    assert first.name.startswith("noisy__genblur") and second.name.startswith("noisy-seed1__genblur") and told == []
+    assert numbers(records.read(tmp_path / f"{first.name}.json")) == numbers(first) != numbers(second)
+    assert len(records.scores(tmp_path / f"{second.name}.json")) == first.samples
+    assert sorted(each.seed for each in collect(tmp_path)[0]) == [0, 1] and collect(tmp_path)[1] == []
+    add(tmp_path / f"{second.name}.json", tmp_path / "theirs")
+    plain, same = (evaluate("copy-blur", data, out=tmp_path, seed=seed, note=told.append)[0] for seed in (0, 1))
+    assert plain.name == same.name and same.seed == 0 and numbers(plain) == numbers(same)
+    assert told == ["seed 1 was given, but copy-blur is deterministic; it runs with seed 0"]
+
+
 def test_failures_stop_or_are_counted(data, tmp_path):
     (tmp_path / "patchy.py").write_text(METHOD)
     method = f"{tmp_path / 'patchy.py'}:Patchy"
@@ -196,15 +212,30 @@ def test_plain_pictures(data, tmp_path):
 def test_plain_pictures_of_several_draws(data, tmp_path):
     pictures(data, tmp_path / "mine", draws=5)
     (record,) = score(tmp_path / "mine", data, protocol="blurbench-motion", out=tmp_path / "runs")
-    assert set(records.scores(tmp_path / "runs" / f"{record.name}.json")["draw"]) == {0}
+    assert record.draws == 5 and set(records.scores(tmp_path / "runs" / f"{record.name}.json")["draw"]) == {0}
     assert record.values["psnr-best5"].mean == record.values["psnr-clip"].mean
     assert record.values["diversity"].mean > 0
     assert record.empty["trajectory-error"] == "the method gives no motion"
 
 
+def test_draws_are_counted_and_must_be_as_many_of_each_sample(data, tmp_path):
+    pictures(data, tmp_path / "mine", draws=3)
+    assert score(tmp_path / "mine", data, out=tmp_path / "runs")[0].draws == 1  # the protocol has one
+    odd = next(folder for folder in (tmp_path / "mine").iterdir()) / "00001"
+    shutil.rmtree(odd / "2")
+    sample = f"{odd.parent.name}/{odd.name}"
+    for allow in (False, True):
+        with pytest.raises(PredictionError, match=rf"mine has 2 draws of sample {sample} and 3 of .*; expected as many of each$"):
+            score(tmp_path / "mine", data, protocol="blurbench-motion", out=tmp_path / "runs", allow_failures=allow)
+
+
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
+        (
+            lambda folder: (folder / "3.png").write_bytes((folder / "3.png").read_bytes()[:99]),
+            "/00001 in .* cannot be read: .*3.png is not",
+        ),
         (lambda folder: shutil.rmtree(folder), "has no folder .*/00001 with the frames of that sample"),
         (lambda folder: folder.rename(folder.with_name("99999")), "holds '.*/99999', which is no sample of the data"),
         (lambda folder: (folder / "3.png").unlink(), r"sample .*/00001: the prediction has 6 frame\(s\), the data 7"),
@@ -219,6 +250,14 @@ def test_bad_submissions(data, tmp_path, harm, words):
     with pytest.raises(PredictionError, match=words):
         score(tmp_path / "mine", data, out=tmp_path / "runs")
     assert not list((tmp_path / "runs").glob("*.json"))
+
+
+def test_a_broken_picture_is_a_failure_like_others(data, tmp_path):
+    pictures(data, tmp_path / "mine")
+    folder = next(folder for folder in (tmp_path / "mine").iterdir()) / "00001"
+    (folder / "3.png").write_bytes((folder / "3.png").read_bytes()[:99])
+    (record,) = score(tmp_path / "mine", data, out=tmp_path / "runs", allow_failures=True)
+    assert list(record.failed) == [f"{folder.parent.name}/00001"] and record.samples == len(open_dataset(data).ids("test")) - 1
 
 
 def test_the_commands(made, tmp_path):

@@ -1,0 +1,93 @@
+"""A method on plain photographs: what is refused, and before anything is written."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from blurbench.cli import blurbench
+from blurbench.errors import BlurbenchError, PredictionError, SourceError
+from blurbench.run.predict import predict_images
+from blurbench.video.images import read_rgb, write_rgb
+from tests.baselines.inputs import picture
+
+MINE = """
+import numpy as np
+from blurbench.methods import Capabilities, Method, MethodCard
+
+class Seven(Method):
+    card = MethodCard(id="seven", title="t", paper="p", licence="l")
+    capabilities = Capabilities(frames=7)
+    def predict(self, blurry, request):
+        return np.repeat(blurry[None, None], 7, axis=1)
+
+class Any(Seven):
+    card, capabilities = MethodCard(id="any", title="t", paper="p", licence="l"), Capabilities()
+    def predict(self, blurry, request):
+        return np.repeat(blurry[None, None], len(request.times), axis=1)
+
+class Codes(Seven):
+    card = MethodCard(id="codes", title="t", paper="p", licence="l")
+    def predict(self, blurry, request):
+        return np.full((1, 7, *blurry.shape), 200, np.float32)
+"""
+
+
+@pytest.fixture
+def images(tmp_path, monkeypatch):
+    """Two photographs, in the working folder with toy methods."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BLURBENCH_CACHE", str(tmp_path / "cache"))
+    Path("mine.py").write_text(MINE)
+    for number, name in enumerate("ab"):
+        write_rgb(Path(f"{name}.png"), picture(16, 24, phase=number))
+    return [Path("a.png"), Path("b.png")]
+
+
+def test_as_many_frames_as_asked_where_the_method_lets_one_choose(images):
+    for asked, count in ((None, 7), (3, 3)):
+        written = predict_images("mine.py:Any", images, Path(f"out{count}"), frames=asked)
+        assert written == [Path(f"out{count}/{name}/{number:03d}.png") for name in "ab" for number in range(count)]
+    np.testing.assert_array_equal(read_rgb(Path("out3/b/002.png")), picture(16, 24, phase=1))
+
+
+def test_another_number_of_frames_than_the_methods_own(images):
+    assert len(predict_images("mine.py:Seven", images, Path("out"), frames=7)) == 14
+    with pytest.raises(BlurbenchError, match=r"^seven always gives 7 frames, but --frames 3 was given; leave it out$"):
+        predict_images("mine.py:Seven", images, Path("none"), frames=3)
+    assert not Path("none").exists()
+
+
+@pytest.mark.parametrize("broken", ["grey", "cut", "missing"])
+def test_all_images_are_looked_at_before_the_first_is_predicted(images, broken):
+    last = Path("last.png")
+    if broken == "grey":
+        cv2.imwrite(str(last), np.zeros((16, 24), np.uint8))
+    elif broken == "cut":
+        last.write_bytes(images[0].read_bytes()[:99])
+    with pytest.raises(SourceError, match=r"^last\.png "):
+        predict_images("mine.py:Seven", [*images, last], Path("out"))
+    assert not Path("out").exists()
+
+
+def test_what_photographs_do_not_have(images, tmp_path):
+    with pytest.raises(SourceError, match=r"^oracle needs sharp frames, which plain images do not have; give --dataset instead$"):
+        predict_images("oracle", images, Path("out"))
+    text = MINE.replace("Capabilities(frames=7)", 'Capabilities(frames=7, needs=frozenset({"guidance"}))')
+    (tmp_path / "mine.py").write_text(text)
+    mend = r"draw it and run `blurbench animate IMAGE --method seven --guidance FILE\.json`"
+    with pytest.raises(SourceError, match=rf"^seven needs motion guidance, which plain images do not have; {mend}$"):
+        predict_images("mine.py:Seven", images, Path("out"))
+
+
+def test_values_on_another_scale_name_method_and_image(images):
+    with pytest.raises(PredictionError, match=r"^codes on a\.png: the prediction has values from 200 to 200, .*; divide by 255\?$"):
+        predict_images("mine.py:Codes", images, Path("out"))
+
+
+def test_the_command_tells_of_shipped_weights(images):
+    for arguments in (["predict", "a.png"], ["animate", "a.png"]):
+        done = CliRunner().invoke(blurbench, [*arguments, "--method", "nah2017"], catch_exceptions=False, standalone_mode=False)
+        assert done.stderr.count("nah2017 runs with the shipped weights of a small network, which say nothing of the authors' results") == 1
