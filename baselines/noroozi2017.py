@@ -45,7 +45,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from blurbench import methods
+from blurbench import running
 from blurbench import weights as files
 from blurbench.baselines._blocks import almost_still
 from blurbench.baselines._network import as_batch, as_frames, described, placed
@@ -219,7 +219,7 @@ def against_blur(method: Method, samples: Iterable[Sample], seed: int = 0) -> Ag
         raise PredictionError(f"{method.card.id} gives {method.capabilities.frames or 'any number of'} frames, expected a method of one")
     norms, lengths, names = [], [], []
     for sample in samples:
-        frame = methods.predict(method, sample, seed=seed).frames[0, 0]
+        frame = running.predict(method, sample, seed=seed).frames[0, 0]
         norms.append(residual_norm(sample.blurry.astype(np.float32) / np.float32(255), frame))
         lengths.append(blur_size(sample))
         names.append(sample.video)

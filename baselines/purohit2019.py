@@ -36,7 +36,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from blurbench import methods
+from blurbench import methods, running
 from blurbench import weights as files
 from blurbench.baselines import _purohit2019_losses as losses
 from blurbench.baselines._network import as_batch, as_frames, placed
@@ -173,7 +173,7 @@ def _deblurrer(name: str, weights: str, device: str) -> Method | None:
 def _deblurred(method: Method, blurry: F32, seed: int) -> F32:
     """The centre frame (H, W, 3) that a method makes of a picture in [0, 1], which is one of 8 bits."""
     stored = np.rint(255 * blurry).astype(np.uint8)
-    frames = methods.predict(method, Sample("centre", "", stored, stored[None], np.array([0.5]), "pixel"), seed=seed).frames[0]
+    frames = running.predict(method, Sample("centre", "", stored, stored[None], np.array([0.5]), "pixel"), seed=seed).frames[0]
     # Copied: what another method made under inference may not be written to.
     centre: F32 = np.array(frames[len(frames) // 2], np.float32)
     return centre

@@ -27,7 +27,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from blurbench import methods
+from blurbench import running
 from blurbench.baselines import gong2017, purohit2019, zhang2020, zhong2022
 from blurbench.baselines._zhang2021_offsets import reblur, warp
 from blurbench.methods import Method, Request, method_class
@@ -91,11 +91,11 @@ def measure(name: str, height: int, width: int) -> dict[str, Any]:
     """A row of the table, from this process."""
     method, weights = build(name)
     with cost.counting():  # the first time, counting takes a second by itself
-        methods.predict(method, trimmed(sample(*WARM_UP), method))
+        running.predict(method, trimmed(sample(*WARM_UP), method))
     given = trimmed(sample(height, width), method)
     begin = time.process_time()
     with cost.counting() as counted:
-        made = methods.predict(method, given)
+        made = running.predict(method, given)
     seconds = time.process_time() - begin
     networks = [value for value in vars(method).values() if isinstance(value, nn.Module)]
     # Not getrusage: its peak outlives exec.

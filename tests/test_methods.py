@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blurbench.errors import BlurbenchError, PredictionError, RecipeError, UnknownNameError, WeightsError
-from blurbench.methods import Capabilities, Method, MethodCard, check_id, failure, load_method, predict
+from blurbench.methods import Capabilities, Method, MethodCard, check_id, load_method
+from blurbench.running import failure, predict
 from blurbench.types import Sample
 
 

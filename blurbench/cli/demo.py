@@ -44,10 +44,11 @@ def _picture(folder: Path, path: Path) -> None:
     """The most blurred sample, true and predicted."""
     import numpy as np
 
-    from blurbench.methods import load_method, predict
+    from blurbench.methods import load_method
     from blurbench.metrics.psnr import psnr
     from blurbench.metrics.select import quantise
     from blurbench.report.figures import sample_sheet
+    from blurbench.running import predict
     from blurbench.store.reader import open_dataset
     from blurbench.video.images import write_rgb
 

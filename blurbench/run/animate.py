@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from blurbench import methods
+from blurbench import methods, running
 from blurbench import weights as files
 from blurbench.errors import BlurbenchError, DataSetError, SourceError
 from blurbench.methods import Capabilities, Method
@@ -110,7 +110,7 @@ def animate(
     if weights is None and name != method and files.found(cls.card.keeper) is None:
         weights = files.found(methods.method_class(method).card.keeper)  # a variant has the weights of what was asked for
     runner = methods.load_method(name, weights, device, options)
-    prediction = methods.predict(runner, seen, samples=hint.samples or 1, seed=seed)
+    prediction = running.predict(runner, seen, samples=hint.samples or 1, seed=seed)
     solutions = [quantise(one, "round") for one in prediction.frames]
     stem = f"{seen.id}-{runner.label}".replace("/", "-")
     paths = []

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from blurbench import methods
+from blurbench import running
 from blurbench.methods import Method
 from blurbench.run import cost
 from blurbench.types import Prediction, Sample
@@ -28,10 +28,10 @@ class Meter:
         self._warm = False
 
     def predict(self, sample: Sample, draws: int, seed: int) -> Prediction:
-        """`methods.predict`; the seconds are NaN where it warms up."""
+        """`running.predict`; the seconds are NaN where it warms up."""
         if self._warm:
-            return methods.predict(self.method, sample, draws, seed)
-        made = methods.predict(self.method, sample, draws, seed) if self._facts else self._counted(sample, draws, seed)
+            return running.predict(self.method, sample, draws, seed)
+        made = running.predict(self.method, sample, draws, seed) if self._facts else self._counted(sample, draws, seed)
         self._warm = True
         return replace(made, seconds=math.nan)
 
@@ -48,11 +48,11 @@ class Meter:
     def _counted(self, sample: Sample, draws: int, seed: int) -> Prediction:
         size = list(sample.blurry.shape[:2])
         if not (networks := _networks(self.method)):
-            made = methods.predict(self.method, sample, draws, seed)
+            made = running.predict(self.method, sample, draws, seed)
             self._facts = {"input": size}
             return made
         with cost.counting() as counted:
-            made = methods.predict(self.method, sample, draws, seed)
+            made = running.predict(self.method, sample, draws, seed)
         self._facts = {"input": size, "multiply_adds": counted(), "parameters": cost.parameters(*networks)}
         return made
 

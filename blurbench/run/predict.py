@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from blurbench import methods
+from blurbench import methods, running
 from blurbench.errors import BlurbenchError, PredictionError, SourceError
 from blurbench.methods import Method
 from blurbench.metrics.select import quantise
@@ -77,7 +77,7 @@ def _frames(runner: Method, asked: int | None) -> int:
 
 def _pictures(runner: Method, path: Path, count: int, seed: int) -> U8:
     """The prediction of an image, (T, H, W, 3). Raises PredictionError, naming the image."""
-    prediction = methods.predict(runner, photograph(path, count), seed=seed)
+    prediction = running.predict(runner, photograph(path, count), seed=seed)
     try:
         return quantise(prediction.frames[0], "round")
     except PredictionError as error:

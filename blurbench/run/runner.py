@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from blurbench import methods
+from blurbench import methods, running
 from blurbench.errors import PredictionError
 from blurbench.methods import Method
 from blurbench.registry import METHODS
@@ -103,7 +103,7 @@ def predict_all(
                 except Exception as error:  # a method's own code may raise anything
                     if put or not allow_failures:
                         raise
-                    yield sample, methods.failure(runner, error)
+                    yield sample, running.failure(runner, error)
                     continue
                 if put:
                     put(made)

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from blurbench import methods
+from blurbench import running
 from blurbench.errors import UnknownNameError
 from blurbench.methods import Method
 from blurbench.metrics import protocol as protocols
@@ -42,7 +42,7 @@ class Held:
         """The mean of a column. NaN where no sample fills it. Raises BlurbenchError."""
         rules, column = column_of(protocol, name)
         with torch.random.fork_rng():
-            scored = [score(rules, methods.predict(method, sample), sample).values[column.name] for sample in self.samples]
+            scored = [score(rules, running.predict(method, sample), sample).values[column.name] for sample in self.samples]
         values = [value for value in scored if value is not None]
         return sum(values) / len(values) if values else math.nan
 

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.signal import convolve
 from skimage import data
 
-from blurbench.methods import predict
+from blurbench.running import predict
 from blurbench.synth import kernels
 from tests.baselines.inputs import make_sample, unit
 

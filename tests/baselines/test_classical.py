@@ -7,7 +7,8 @@ from scipy.ndimage import shift
 
 from blurbench.baselines.classical import RichardsonLucy, Wiener, Xu2013Type, read_kernel
 from blurbench.errors import WeightsError
-from blurbench.methods import load_method, predict
+from blurbench.methods import load_method
+from blurbench.running import predict
 from tests.baselines.inputs import make_sample, unit
 from tests.baselines.official import refused
 from tests.baselines.photographs import KERNELS, blurred, gain, photograph, psnr

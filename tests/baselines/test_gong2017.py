@@ -12,9 +12,10 @@ from torch.nn import functional as F
 from blurbench.baselines import gong2017
 from blurbench.baselines._deconvolution import UniformBlur, richardson_lucy
 from blurbench.baselines.gong2017 import LARGEST, U_LABELS, V_LABELS, Gong2017, MotionFlow, labels, motion
-from blurbench.methods import load_method, predict
+from blurbench.methods import load_method
 from blurbench.metrics.motion import motion_epe
 from blurbench.metrics.trajectory import true_trajectory
+from blurbench.running import predict
 from blurbench.synth import kernels
 from tests.baselines.inputs import make_sample, picture, tensor, unit
 from tests.baselines.official import count, refused, run, small_state, without_weights

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from blurbench.baselines.jin2018 import NETWORKS, STEMS, Jin2018, Sequence
-from blurbench.methods import Request, load_method, predict
+from blurbench.methods import Request, load_method
+from blurbench.running import predict
 from tests.baselines.inputs import make_sample, padded, picture, tensor, unit
 from tests.baselines.official import Bomb, count, cut, fill, refused, run, small_state, without_weights
 

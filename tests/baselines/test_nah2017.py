@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 from skimage.transform import pyramid_gaussian
 
 from blurbench.baselines.nah2017 import NETWORKS, MSResNet, Nah2017, pyramid
-from blurbench.methods import Request, load_method, predict
+from blurbench.methods import Request, load_method
+from blurbench.running import predict
 from tests.baselines.inputs import as_tensor, make_sample, padded, picture, tensor
 from tests.baselines.official import count, cut, fill, refused, run, small_state, without_weights
 

@@ -20,8 +20,9 @@ from blurbench.baselines.noroozi2017 import (
     residual_norm,
 )
 from blurbench.errors import PredictionError, RecipeError
-from blurbench.methods import load_method, predict
+from blurbench.methods import load_method
 from blurbench.registry import METHODS
+from blurbench.running import predict
 from blurbench.train import recipe
 from blurbench.types import Sample
 from tests.baselines.inputs import as_tensor, make_sample, padded, picture, tensor, unit

@@ -17,8 +17,9 @@ from blurbench.baselines._purohit2019_deblur import DenseBlock, DenseDeblur
 from blurbench.baselines._purohit2019_motion import ImageEncoder, VideoDecoder, VideoEncoder, transform
 from blurbench.baselines.purohit2019 import BlurToVideo, Purohit2019
 from blurbench.errors import BlurbenchError, RecipeError
-from blurbench.methods import load_method, predict
+from blurbench.methods import load_method
 from blurbench.registry import METHODS
+from blurbench.running import predict
 from blurbench.train import recipe
 from tests.baselines.inputs import as_tensor, make_sample, padded, picture, tensor, unit
 from tests.baselines.official import count, fill, refused, run, without_weights

@@ -11,8 +11,9 @@ from blurbench import weights
 from blurbench.baselines._shen2020_losses import outputs, true_frames
 from blurbench.baselines.shen2020 import NETWORKS, Cell, Recurrent, Shen2020, Shen2020Video, Unit, once
 from blurbench.errors import DataSetError, PredictionError, RecipeError
-from blurbench.methods import Request, load_method, predict
+from blurbench.methods import Request, load_method
 from blurbench.registry import METHODS
+from blurbench.running import predict
 from blurbench.store.reader import open_dataset
 from blurbench.synth.pipeline import make_dataset
 from tests.baselines.inputs import as_tensor, make_sample, picture, tensor, unit

@@ -7,7 +7,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from safetensors.torch import save_file
 
 from blurbench.baselines.tao2018 import NETWORKS, SameConv, Tao2018, Tao2018Color, Tao2018Gray, enlarge, read_state, remember, same_padding
-from blurbench.methods import Request, load_method, predict
+from blurbench.methods import Request, load_method
+from blurbench.running import predict
 from tests import formulas
 from tests.baselines.inputs import make_sample, picture
 from tests.baselines.official import Bomb, refused, tensorflow_arrays, tensorflow_shapes, without_weights

@@ -5,7 +5,8 @@ import pytest
 
 from blurbench.baselines.trivial import CopyBlur, Oracle, OracleCentre, OracleReversed
 from blurbench.errors import PredictionError
-from blurbench.methods import Request, load_method, predict
+from blurbench.methods import Request, load_method
+from blurbench.running import predict
 from blurbench.types import Sample
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from blurbench.baselines.zhang2019 import NETWORKS, PARTS, MultiPatch, Zhang2019
-from blurbench.methods import Request, load_method, predict
+from blurbench.methods import Request, load_method
+from blurbench.running import predict
 from tests.baselines.inputs import make_sample, picture, tensor
 from tests.baselines.official import Bomb, count, cut, refused, run, without_weights
 

@@ -6,7 +6,8 @@ import torch
 from safetensors.torch import save_file
 
 from blurbench.baselines.zhang2019 import MultiPatch, Stack, Zhang2019, Zhang2019Deeper, Zhang2019Stack, started
-from blurbench.methods import load_method, predict
+from blurbench.methods import load_method
+from blurbench.running import predict
 from blurbench.train import recipe
 from tests.baselines.inputs import make_sample, padded, picture, tensor
 from tests.baselines.official import count, fill, refused, run, small_state, without_weights

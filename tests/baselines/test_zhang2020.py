@@ -9,8 +9,9 @@ import torch
 from blurbench import weights
 from blurbench.baselines._zhang2020_stages import Discriminator
 from blurbench.baselines.zhang2020 import Generator, Zhang2020BG, Zhang2020BGH, luminance
-from blurbench.methods import load_method, predict
+from blurbench.methods import load_method
 from blurbench.registry import METHODS
+from blurbench.running import predict
 from tests.baselines.inputs import make_sample, picture, tensor, unit
 from tests.baselines.official import count, fill, refused, run, without_weights
 

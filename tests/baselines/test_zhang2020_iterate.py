@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from blurbench.baselines._zhang2020_iterate import iterated, nearest, rounds_for
 from blurbench.cli import blurbench
-from blurbench.methods import load_method, predict
+from blurbench.methods import load_method
+from blurbench.running import predict
 from tests.baselines.inputs import make_sample, picture, unit
 from tests.baselines.official import run
 

@@ -6,7 +6,8 @@ import torch
 
 from blurbench.baselines._zhang2021_deblur import released_shifts
 from blurbench.baselines.zhang2021 import MotionAware, MotionETR, OffsetNetwork, Zhang2021
-from blurbench.methods import Request, predict
+from blurbench.methods import Request
+from blurbench.running import predict
 from tests.baselines.inputs import picture, tensor
 from tests.baselines.official import count
 from tests.baselines.zhang2021_pieces import fill, make_sample, slices, still, wander

@@ -10,7 +10,8 @@ from blurbench import weights
 from blurbench.baselines import zhang2021 as etr
 from blurbench.baselines.zhang2021 import MotionETR, OffsetNetwork, Zhang2021
 from blurbench.errors import BlurbenchError, RecipeError, UnknownNameError, WeightsError
-from blurbench.methods import load_method, predict
+from blurbench.methods import load_method
+from blurbench.running import predict
 from tests.baselines.inputs import picture, tensor
 from tests.baselines.official import refused
 from tests.baselines.zhang2021_pieces import fill, make_sample, slices

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from blurbench.baselines.zhang2021_reblur import Zhang2021Reblur
-from blurbench.methods import predict
 from blurbench.metrics import protocol as protocols
 from blurbench.metrics.score import score
+from blurbench.running import predict
 from blurbench.types import Sample
 from tests.baselines.zhang2021_pieces import still
 

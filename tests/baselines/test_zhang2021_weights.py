@@ -9,7 +9,8 @@ from blurbench.baselines import _zhang2021_offsets as motion
 from blurbench.baselines._zhang2021_deblur import printed_shifts
 from blurbench.baselines.zhang2021 import MotionETR, OffsetNetwork, Zhang2021, Zhang2021Paper
 from blurbench.errors import WeightsError
-from blurbench.methods import load_method, predict
+from blurbench.methods import load_method
+from blurbench.running import predict
 from tests.baselines.inputs import picture
 from tests.baselines.official import refused, without_weights
 from tests.baselines.zhang2021_pieces import fill, make_sample, slices

@@ -19,8 +19,9 @@ from blurbench.baselines.zhong2022 import (
     Zhong2022Video,
 )
 from blurbench.errors import PredictionError, RecipeError
-from blurbench.methods import Request, load_method, predict
+from blurbench.methods import Request, load_method
 from blurbench.registry import METHODS
+from blurbench.running import predict
 from blurbench.types import Sample
 from tests import formulas
 from tests.baselines.inputs import tensor

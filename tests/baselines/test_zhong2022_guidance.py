@@ -15,7 +15,8 @@ from blurbench.baselines import zhong2022
 from blurbench.baselines._zhong2022_networks import Discriminator, Encoder, Generator
 from blurbench.baselines.zhong2022 import Zhong2022, Zhong2022Annotated, Zhong2022Video
 from blurbench.errors import RecipeError, WeightsError
-from blurbench.methods import load_method, predict
+from blurbench.methods import load_method
+from blurbench.running import predict
 from blurbench.synth.guidance import classes, vectors
 from blurbench.train import recipe
 from tests.baselines.inputs import make_sample, picture

@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 
 from blurbench.baselines._zhong2022_networks import Decomposer, Stage
 from blurbench.baselines.zhong2022 import Animation, decomposing
-from blurbench.methods import load_method, predict
+from blurbench.methods import load_method
+from blurbench.running import predict
 from blurbench.store.reader import open_dataset
 from blurbench.synth.pipeline import make_dataset
 from blurbench.video import flow

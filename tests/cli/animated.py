@@ -6,9 +6,10 @@ import numpy as np
 from click.testing import CliRunner
 
 from blurbench.cli import blurbench
-from blurbench.methods import load_method, predict
+from blurbench.methods import load_method
 from blurbench.metrics.select import quantise
 from blurbench.run.predict import photograph
+from blurbench.running import predict
 from blurbench.types import Sample
 
 TOYS = """

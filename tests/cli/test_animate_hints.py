@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from blurbench.baselines.zhong2022 import Zhong2022, Zhong2022Annotated, Zhong2022Video
-from blurbench.methods import load_method, predict
+from blurbench.methods import load_method
 from blurbench.metrics.select import quantise
 from blurbench.report.figures import resized
 from blurbench.run.animate import Hint, animate
+from blurbench.running import predict
 from blurbench.store.reader import open_dataset
 from blurbench.synth.annotation import read_labelme
 from blurbench.video.images import read_rgb

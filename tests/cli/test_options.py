@@ -9,9 +9,10 @@ from click.testing import CliRunner
 
 from blurbench.cli import blurbench
 from blurbench.errors import BlurbenchError
-from blurbench.methods import load_method, method_class, predict
+from blurbench.methods import load_method, method_class
 from blurbench.run import record
 from blurbench.run.predict import photograph
+from blurbench.running import predict
 from blurbench.video.images import read_rgb, write_rgb
 from tests.baselines.inputs import picture
 from tests.conftest import command
