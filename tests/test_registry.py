@@ -31,7 +31,8 @@ print(json.dumps({"names": names, "listed_without": listed_without, "entries": e
 PREDICT_TOY = """
 import json
 import numpy as np
-from blurbench.methods import load_method, predict
+from blurbench.methods import load_method
+from blurbench.running import predict
 from blurbench.types import Sample
 
 blurry = np.full((2, 3, 3), 51, np.uint8)

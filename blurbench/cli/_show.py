@@ -67,7 +67,7 @@ def show_board(board: Board) -> None:
         values = [_cell(row, column, rules.psnr_cap) for column in rules.columns]
         name = f"{row.label} · {row.source}" if row.published else f"{row.label} †" if row.trivial else row.label
         rows.append([row.rank or "", name, row.weights, *values, seconds(row)])
-    table(header, rows)
+    table(header, rows, keys=2)
     if any(cell.mean == rules.psnr_cap for row in board.measured for cell in row.cells.values()):
         say(f"≥{rules.psnr_cap:g}: identical pixels, whose PSNR is infinite; it counts as {rules.psnr_cap:g} dB")
     say(f"ranked by {rules.rank_by}; an empty cell is a value that the method cannot give")

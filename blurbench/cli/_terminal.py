@@ -11,6 +11,8 @@ import click
 
 from blurbench.errors import BlurbenchError
 
+_GAP = 3  # between the columns of a table
+
 dataset_option = click.option("--dataset", required=True, help="A made data set: its name (below ./data or $BLURBENCH_DATA) or folder.")
 method_option = click.option("--method", required=True, help="A method's name or alias, or FILE.py:Class. See `blurbench ls methods`.")
 weights_option = click.option(
@@ -101,20 +103,37 @@ def progress(title: str, total: int | None, unit: str) -> Iterator[Callable[[int
         yield lambda advance: bar.advance(task, advance)
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table on stdout: drawn for a terminal, as plain columns for a pipe."""
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]], keys: int = 0) -> None:
+    """A table on stdout: drawn for a terminal, as plain columns for a pipe.
+
+    keys: where given no cell is broken, and columns that do not fit stand in further tables below, each with the first `keys` columns.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    numeric = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(header))]
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, right in zip(header, numeric, strict=True):
-        drawn.add_column(name, justify="right" if right else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*(click.unstyle(str(cell)).replace("[", r"\[") for cell in row))
-    width = None if sys.stdout.isatty() else 200
-    Console(width=width, highlight=False).print(drawn)
+    cells = [[click.unstyle(str(cell)) for cell in row] for row in rows]
+    width = Console().width if sys.stdout.isatty() else 200
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    for part in _parts(widths, keys, width) if keys else [range(len(header))]:
+        drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for i in part:
+            numeric = bool(rows) and all(_is_number(row[i]) for row in cells)
+            drawn.add_column(header[i], justify="right" if numeric else "left", overflow="fold", no_wrap=keys > 0)
+        for row in cells:
+            drawn.add_row(*(row[i].replace("[", r"\[") for i in part))
+        needed = sum(widths[i] + _GAP for i in part) if keys else 0
+        Console(width=max(width, needed), highlight=False).print(drawn)
+
+
+def _parts(widths: Sequence[int], keys: int, width: int) -> list[list[int]]:
+    """The numbers of the columns of each table: the keys, and as many of the others as fit, at least one."""
+    parts: list[list[int]] = []
+    for column in range(keys, len(widths)):
+        if not parts or sum(widths[i] + _GAP for i in (*parts[-1], column)) > width:
+            parts.append([*range(keys)])
+        parts[-1].append(column)
+    return parts
 
 
 def _is_number(cell: object) -> bool:

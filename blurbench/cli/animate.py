@@ -18,6 +18,7 @@ from blurbench.cli._terminal import device_option, method_option, options_option
 @click.option("--guidance", metavar="HINT", help="What moved where, or how many solutions to draw; see above.")
 @click.option("--dataset", help="Instead of IMAGE: a made data set, by name or folder, …")
 @click.option("--sample", help="… and the id of one of its samples, as VIDEO/00000.")
+@click.option("--split", help="… and its split, where several have that id.")
 @click.option("--frames", type=click.IntRange(1), help="Frames to ask for, where the method lets one choose.  [default: 7]")
 @click.option("--out", default="animations", show_default=True, type=click.Path(path_type=Path), help="Folder for what is written.")
 @click.option("--format", default="webp", show_default=True, help="webp (every pixel exact), mp4 (small) or gif (256 colours).")

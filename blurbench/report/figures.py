@@ -34,7 +34,8 @@ def sample_sheet(sample: Sample, clips: Mapping[str, U8], notes: Mapping[str, st
 def contact_sheet(samples: Sequence[Sample], notes: Sequence[str] = (), width: int = 240) -> U8:
     """A row a sample: its id and note; its blurry image, its first, middle and last target, and its guidance where it has one.
 
-    notes: a few words a sample, e.g. how blurred it is. width: of each picture. Returns (H', W', 3) uint8.
+    Where there is guidance, a line above all says what its colours mean. notes: a few words a sample, e.g. how blurred it is. width: of
+    each picture. Returns (H', W', 3) uint8.
     """
     rows = []
     for sample, note in zip(samples, notes or [""] * len(samples), strict=True):
@@ -46,13 +47,16 @@ def contact_sheet(samples: Sequence[Sample], notes: Sequence[str] = (), width: i
             pictures.append(_guidance(sample))
         row = _row(labels, pictures, width)
         rows.append(np.vstack([title(sample.id, note, row.shape[1]), row]))
+    if any("guidance" in sample.extras for sample in samples):
+        rows.insert(0, title("", _LEGEND, max(row.shape[1] for row in rows)))
     return framed(_stack(rows))
 
 
 def solutions_sheet(sample: Sample, solutions: Mapping[str, U8], note: str = "", width: int | None = None) -> U8:
     """A row for each solution: the blurry picture, guidance where the sample has it, and the frames; below them a close-up of each.
 
-    The close-up, a quarter as high and wide, is where the first solution moves most; the blurry picture has it framed.
+    The close-up, a quarter as high and wide, is where the first solution moves most; the blurry picture has it framed. Where that solution
+    does not move there is none.
     solutions: (T, H, W, 3) uint8 by title. Of more than 16 frames 16 are shown, evenly spread, the first and the last among them.
     note: beside the sample's id. width: of each picture; by default so that a row is about 2200 wide. Returns (H', W', 3) uint8.
     """
@@ -67,10 +71,13 @@ def solutions_sheet(sample: Sample, solutions: Mapping[str, U8], note: str = "",
     for name, frames in solutions.items():
         shown = np.linspace(0, len(frames) - 1, min(_MOST, len(frames))).round().astype(int).tolist()
         row = [*pictures, *(frames[i] for i in shown)]
-        whole = [_marked(resized(sample.blurry, width), box, width / sample.blurry.shape[1]), *(resized(one, width) for one in row[1:])]
+        whole = [resized(one, width) for one in row]
         texts = [*labels, *(f"frame {i + 1} of {len(frames)}" for i in shown)]
+        if box is not None:
+            whole[0] = _marked(whole[0], box, width / sample.blurry.shape[1])
         far = _cells([label(one, text) for one, text in zip(whole, texts, strict=True)], width)
-        rows.append((name, _stack([far, _cells([resized(one[box], width) for one in row], width)])))
+        near = [] if box is None else [_cells([resized(one[box], width) for one in row], width)]
+        rows.append((name, _stack([far, *near])))
     widest = max(row.shape[1] for _, row in rows)
     return framed(np.vstack([title(sample.id, note, widest), *(_titled(name, row, widest) for name, row in rows)]))
 
@@ -169,10 +176,14 @@ def _marked(picture: U8, box: tuple[slice, slice], scale: float) -> U8:
     return drawn
 
 
-def _liveliest(frames: U8, blurry: U8) -> tuple[slice, slice]:
-    """Rows and columns, a quarter of each, in which the frames (T, H, W, 3) differ most; of one frame, from the blurry picture."""
+def _liveliest(frames: U8, blurry: U8) -> tuple[slice, slice] | None:
+    """Rows and columns, a quarter of each, in which the frames (T, H, W, 3) differ most, of one frame from the blurry picture; None where
+    they are all alike.
+    """
     seen = frames if len(frames) > 1 else np.stack([frames[0], blurry])
     change = (seen.max(axis=0) - seen.min(axis=0)).sum(axis=-1, dtype=np.float64)
+    if not change.any():
+        return None
     height, width = (-(-side // 4) for side in change.shape)
     sums = cv2.integral(change)
     inside = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]

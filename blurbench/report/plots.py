@@ -78,9 +78,9 @@ def blur_size(lines: Sequence[Line], column: Column, title: str) -> Files:
     """Quality against the blur of a sample, a line a method, with 95 % intervals."""
     figure, axes = canvas(height=4.8)
     _draw(axes, lines, intervals=True)
-    _focus(axes, lines)
+    cut = _focus(axes, lines)
     label_ends(axes, _ends(lines))
-    name_axes(axes, "blur: median displacement in a sample over the exposure, pixels", quality(column), title)
+    name_axes(axes, f"blur: median displacement in a sample over the exposure, pixels{cut}", quality(column), title)
     return files(figure, f"{column.name} against blur size of {len(lines)} methods. {_falls(lines)}")
 
 
@@ -88,10 +88,15 @@ def best_of(lines: Sequence[Line], column: Column, title: str) -> Files:
     """What the best of k draws scores on average, a line a method, with 95 % intervals."""
     figure, axes = canvas()
     _draw(axes, lines, intervals=True)
-    _focus(axes, lines)
+    cut = _focus(axes, lines)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     label_ends(axes, _ends(lines))
-    name_axes(axes, "draws of which the best counts", quality(column), title)
+    name_axes(
+        axes,
+        f"N: draws of which the best counts, expected over all choices of N{cut}",
+        quality(column, f"{column.name} of the best of N"),
+        title,
+    )
     return files(figure, f"{column.name} of the best of several draws, of {len(lines)} methods. {_falls(lines)}")
 
 
@@ -126,14 +131,19 @@ def quality(column: Column, name: str = "") -> str:
 
 def _draw(axes: Axes, lines: Sequence[Line], intervals: bool = False) -> None:
     """Lines with marks; their intervals stand a little beside each other, so that they can be told apart."""
-    step = _step(lines) if intervals else 0.0
     for i, line in enumerate(lines):
         colour, mark, dashes = look(i)
-        x = [place + (i - (len(lines) - 1) / 2) * step for place, _ in line.values]
+        x = _beside(lines, i) if intervals else [place for place, _ in line.values]
         axes.plot(x, [value.mean for _, value in line.values], dashes, marker=mark, color=colour, markersize=5, linewidth=1.5)
         for place, value in zip(x, [value for _, value in line.values], strict=True):
             if intervals and value.low is not None and value.high is not None:
                 axes.plot([place] * 2, [value.low, value.high], color=colour, alpha=0.45, linewidth=1)
+
+
+def _beside(lines: Sequence[Line], index: int) -> list[float]:
+    """Where the intervals of a line stand."""
+    shift = (index - (len(lines) - 1) / 2) * _step(lines)
+    return [place + shift for place, _ in lines[index].values]
 
 
 def _step(lines: Sequence[Line]) -> float:
@@ -148,12 +158,24 @@ def _ends(lines: Sequence[Line]) -> list[tuple[float, float, str, str]]:
     return [(_end(line)[0] + beyond, _end(line)[1], line.label, ink(look(i)[0])) for i, line in enumerate(lines)]
 
 
-def _focus(axes: Axes, lines: Sequence[Line]) -> None:
-    """Intervals of few videos are wide: the means fill at least a third of the height, and intervals are cut where they go further."""
+def _focus(axes: Axes, lines: Sequence[Line]) -> str:
+    """Intervals of few videos are wide: the means fill at least a third of the height, and an arrow head stands where one goes further.
+
+    Returns words for an axis that say so, where there is one.
+    """
     means = [value.mean for line in lines for _, value in line.values]
     span = max(means) - min(means) or 1.0
     low, high = axes.get_ylim()
-    axes.set_ylim(max(low, min(means) - span), min(high, max(means) + span))
+    low, high = max(low, min(means) - span), min(high, max(means) + span)
+    axes.set_ylim(low, high)
+    cut = False
+    for i, line in enumerate(lines):
+        for x, (_, value) in zip(_beside(lines, i), line.values, strict=True):
+            for end, limit, mark in ((value.low, low, "v"), (value.high, high, "^")):
+                if end is not None and (end < low if mark == "v" else end > high):
+                    axes.plot(x, limit, mark, color=look(i)[0], markersize=5, clip_on=False, zorder=3)
+                    cut = True
+    return "; ▲ ▼ interval goes on" if cut else ""
 
 
 def _end(line: Line) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from blurbench.report import blur
 from blurbench.report.board import Board, Row
 from blurbench.run import record as records
 from blurbench.run.compare import compare
-from blurbench.run.predictions import Predictions
+from blurbench.run.predictions import Header, Predictions
 from blurbench.store.reader import MadeDataSet
 from blurbench.store.shard import Shard, sample_id
 
@@ -67,7 +67,7 @@ def column_of(board: Board, name: str | None = None) -> Column:
 
 def label(row: Row, board: Board) -> str:
     """The method, with the digits of its weights where the board has it twice."""
-    twice = sum(other.method == row.method for other in board.measured) > 1
+    twice = sum(other.label == row.label for other in board.measured) > 1
     weights = row.record.weights["sha256"][:6] if row.record and row.record.weights else "no weights"
     return f"{row.label} {weights}" if twice else row.label
 
@@ -189,16 +189,13 @@ def by_blur_size(board: Board, runs: Path, sizes: Mapping[str, float], column: C
 def best_of(folder: Path, data: MadeDataSet, rules: Protocol, column: Column) -> Line:
     """What the best of k draws scores on average, for k from 1 to as many as are stored, with its interval.
 
-    folder: stored predictions, of the split that their header names. Raises PredictionError for predictions without several draws or
-    header, and for a sample without a value.
+    folder: stored predictions, of the split that their header names. Raises PredictionError as `several_draws` does, and for a sample
+    without a value.
     """
-    stored = Predictions(folder)
-    if stored.header is None or stored.header.draws < 2:
-        raise PredictionError(f"{folder} holds no predictions with several draws; `blurbench predict --samples N` makes them")
-    stored.header.check(data, stored.header.split, folder)
+    stored, header = several_draws(folder, data)
     alone = replace(rules, samples=1, columns=(replace(column, draws="first"),), rank_by=column.name)
     values, videos = [], []
-    for sample in data.samples(stored.header.split):
+    for sample in data.samples(header.split):
         made = stored.get(sample)
         draws = [score(alone, replace(made, frames=made.frames[i : i + 1]), sample).values[column.name] for i in range(len(made.frames))]
         kept = [value for value in draws if value is not None]
@@ -207,7 +204,19 @@ def best_of(folder: Path, data: MadeDataSet, rules: Protocol, column: Column) ->
         values.append(kept)
         videos.append(sample.video)
     curve = best_of_curve(values, videos, column.better)
-    return Line(stored.header.method, [(float(k), interval) for k, interval in enumerate(curve, 1)])
+    return Line(header.method, [(float(k), interval) for k, interval in enumerate(curve, 1)])
+
+
+def several_draws(folder: Path, data: MadeDataSet) -> tuple[Predictions, Header]:
+    """Stored predictions and their header. Raises PredictionError for those without header, of one draw, or of other data."""
+    stored = Predictions(folder)
+    if stored.header is None or stored.header.draws < 2:
+        raise PredictionError(f"{folder} holds no predictions with several draws; `blurbench predict --dataset D --draws N` makes them")
+    if stored.header.split not in data.manifest.splits:
+        splits = ", ".join(data.manifest.splits)
+        raise PredictionError(f"{folder} holds predictions of split {stored.header.split!r}, expected one of {data.folder}: {splits}")
+    stored.header.check(data, stored.header.split, folder)
+    return stored, stored.header
 
 
 def _path(runs: Path, name: str) -> Path:

@@ -47,8 +47,9 @@ def plot(
     """Write `<board>-<kind>.png` and `.svg` for each board that has the numbers; returns the paths.
 
     kind: one of KINDS. protocol: only its boards. column: which quality, by default the one that ranks. The others: see `Inputs`.
-    tell: called with a line for each record or board that is left out. Raises UnknownNameError for a kind, RecordError where nothing can be
-    drawn, PredictionError for data that are wanted and were not given, other BlurbenchErrors for what cannot be read.
+    tell: called with a line for each record or board that is left out. Raises UnknownNameError for a kind, and for a
+    column or reference that no board has, RecordError where nothing can be drawn, PredictionError for predictions that `best-of` cannot
+    use, other BlurbenchErrors for what is wanted and was not given, or cannot be read.
     """
     if kind not in KINDS:
         raise UnknownNameError("kind of figure", kind, KINDS)
@@ -63,6 +64,7 @@ def plot(
     if not chosen:
         raise RecordError(f"no run records{f' of protocol {protocol}' if protocol else ''} in {runs}/; `blurbench evaluate` writes them")
     inputs = Inputs(Path(runs), reference, open_dataset(dataset) if dataset is not None else None, [Path(folder) for folder in predictions])
+    _check_asked(kind, chosen, column, inputs)
     written = []
     for board in chosen:
         try:
@@ -82,6 +84,19 @@ def plot(
     if not written:
         raise RecordError(f"none of {len(chosen)} boards in {runs}/ has the numbers for a figure of {kind}; see the lines above")
     return written
+
+
+def _check_asked(kind: str, chosen: Sequence[Board], column: str | None, inputs: Inputs) -> None:
+    """Raises what is wrong for every board, which would be told once for each."""
+    columns = {known.name for board in chosen for known in board.rules.columns}
+    if column and column not in columns:
+        raise UnknownNameError("column", column, columns, "the protocols of these boards")
+    methods = {row.method for board in chosen for row in board.measured}
+    if kind == "forest" and inputs.reference and inputs.reference not in methods:
+        raise UnknownNameError("reference", inputs.reference, methods, "these boards")
+    if kind == "best-of" and inputs.data is not None:
+        for folder in inputs.folders:
+            plots_data.several_draws(folder, inputs.data)
 
 
 def draw(kind: str, board: Board, column: Column, inputs: Inputs) -> Files | None:

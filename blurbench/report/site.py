@@ -19,9 +19,10 @@ from blurbench.report.board import Board
 from blurbench.report.site_cards import Card
 from blurbench.report.site_figures import Figures
 from blurbench.report.site_files import Counts, SiteFiles, page_name
-from blurbench.report.site_samples import SamplePage, SamplePages
+from blurbench.report.site_samples import SamplePage, SamplePages, chosen_by_split
+from blurbench.report.site_stored import stored
 from blurbench.report.table import to_csv
-from blurbench.store.reader import open_dataset
+from blurbench.store.reader import MadeDataSet, open_dataset
 
 _LISTED = 500  # entries of a list on the first page
 
@@ -49,14 +50,11 @@ def build_site(
 
     runs: folder of the records, for scores a sample. left_out: lines about records that are on no board. dataset, predictions: a made
     data set and folders of stored predictions on it, for sample pages; samples: ids to show beside those that are chosen by score.
-    tell: called with a line for what cannot be shown. Files in the folder that no build made are left alone.
+    tell: called with a line for what cannot be shown, and where sample pages of an earlier build go, because this one was not given them.
+    Files in the folder that no build made are left alone.
     Raises PredictionError for predictions without their data set or of other data, other BlurbenchErrors for files.
     """
-    if (predictions or samples) and dataset is None:
-        raise PredictionError(f"{'predictions' if predictions else 'samples'} were given without their data set; add --dataset")
-    if samples and not predictions:
-        raise PredictionError("samples were given without predictions of them; add --predictions")
-    data = open_dataset(dataset) if dataset is not None else None
+    data = check_shown(dataset, predictions, samples)
     site, folders = SiteFiles(Path(out)), [Path(folder) for folder in predictions]
     pages = SamplePages(data, folders, boards, Path(runs), site, tell).build(samples) if data and folders else []
     writer = _Writer(site, boards, pages)
@@ -68,7 +66,24 @@ def build_site(
     writer.index(left_out)
     for name in ("site.css", "site.js"):
         site.write(name, (resources.files("blurbench.report") / "templates" / name).read_bytes())
+    if gone := sum(path.startswith("samples/") for path in site.left):
+        tell(f"removed {gone} sample pages of the build before; give --dataset, --predictions and --sample as then to keep them")
     return Built(Path(out) / "index.html", site.finish())
+
+
+def check_shown(
+    dataset: Path | str | None = None, predictions: Sequence[Path | str] = (), samples: Sequence[str] = ()
+) -> MadeDataSet | None:
+    """The data set of what sample pages are to show, None without one; arguments as of `build_site`, whose errors about them it raises."""
+    if (predictions or samples) and dataset is None:
+        raise PredictionError(f"{'predictions' if predictions else 'samples'} were given without their data set; add --dataset")
+    if samples and not predictions:
+        raise PredictionError("samples were given without predictions of them; add --predictions")
+    if dataset is None:
+        return None
+    data = open_dataset(dataset)
+    chosen_by_split(data, [stored(Path(folder), data) for folder in predictions], samples)
+    return data
 
 
 class _Writer:

@@ -13,14 +13,14 @@ from blurbench.report.site_files import Made, SiteFiles
 from blurbench.run.predictions import Predictions
 from blurbench.store.reader import MadeDataSet
 
-_DRAWN = 2  # raised when figures look different: what an earlier build drew is then drawn again
+_DRAWN = 3  # raised when figures look different: what an earlier build drew is then drawn again
 _CAPTIONS = {
     "seconds": "Quality against seconds a sample; the stepped line is the Pareto front, upright ones are intervals, dashed ones trivial.",
     "parameters": "Quality against the size of the network, drawn in the same way.",
     "ladder": "The ladder of directions: one prediction scored with the direction of time chosen ever more freely.",
     "forest": "Paired differences to the best method, trivial only if all are, sample by sample, with 95 % intervals over source videos.",
     "blur-size": "Quality against the blur of a sample, in bins of as many samples each, with 95 % intervals over source videos.",
-    "best-of": "What the best of several draws of a stochastic method scores on average, with 95 % intervals over source videos.",
+    "best-of": "What the best of N draws of a stochastic method is expected to score, with 95 % intervals over source videos.",
 }
 
 

@@ -91,9 +91,14 @@ class SiteFiles:
         self._used[name] = Media(files, dict(made.facts))
         return self._used[name]
 
+    @property
+    def left(self) -> set[str]:
+        """The files of an earlier build that this one does not have, so far."""
+        return self._old - self._files
+
     def finish(self) -> Counts:
-        """Remove the files of an earlier build that this one does not have, and enter what there is."""
-        for path in self._old - self._files:
+        """Remove what is `left` of an earlier build, and enter what there is."""
+        for path in self.left:
             with telling(self.folder / path), suppress(FileNotFoundError):
                 (self.folder / path).unlink()
                 self.counts.removed += 1

@@ -70,16 +70,9 @@ class SamplePages:
     def build(self, chosen: Sequence[str] = ()) -> list[SamplePage]:
         """All pages: chosen samples first, then those that the boards' ranking columns choose.
 
-        Raises PredictionError for a chosen sample of a split without predictions, other BlurbenchErrors for unknown ids.
+        Raises what `chosen_by_split` does.
         """
-        splits: dict[str, list[str]] = {split: [] for split in sorted({each.split for each in self.stored})}
-        for sample in chosen:
-            split, _, _ = self.data.place(sample)
-            if split not in splits:
-                raise PredictionError(
-                    f"sample {sample!r} is of split {split!r}, predictions were given of {', '.join(splits)}; add some of {split!r}"
-                )
-            splits[split].append(sample)
+        splits = chosen_by_split(self.data, self.stored, chosen)
         return [page for split, listed in splits.items() for page in self._split(split, listed)]
 
     def _split(self, split: str, chosen: Sequence[str]) -> list[SamplePage]:
@@ -105,7 +98,7 @@ class SamplePages:
         return samples.picks(tables, column.name, column.better)
 
     def _page(self, split: str, sample: str, why: str, boards: Sequence[Board]) -> SamplePage:
-        lazy = _Lazy(self.data, sample)
+        lazy = _Lazy(self.data, sample, split)
         content = self.data.manifest.content(split)
         truth = self.site.media(
             [_DRAWN, "truth", content, sample, samples.WIDEST], lambda: samples.truth(lazy.sample.blurry, lazy.sample.sharp)
@@ -150,15 +143,33 @@ class SamplePages:
         return Clip(each.name, page, "its prediction", _views(media), facts["frames"], facts["columns"], facts["errors"], True, scores)
 
 
+def chosen_by_split(data: MadeDataSet, stored: Sequence[Stored], chosen: Sequence[str]) -> dict[str, list[str]]:
+    """The splits with predictions, sorted, and which of the chosen samples are to be shown of each: of every one that has the id.
+
+    Raises PredictionError for a sample of a split without predictions, other BlurbenchErrors for unknown ids.
+    """
+    splits: dict[str, list[str]] = {split: [] for split in sorted({each.split for each in stored})}
+    for sample in chosen:
+        found = [split for split in splits if sample in data.ids(split)]
+        if not found:
+            split, _, _ = data.place(sample)
+            raise PredictionError(
+                f"sample {sample!r} is of split {split!r}, predictions were given of {', '.join(splits)}; add some of {split!r}"
+            )
+        for split in found:
+            splits[split].append(sample)
+    return splits
+
+
 class _Lazy:
     """A sample that is read when it is needed."""
 
-    def __init__(self, data: MadeDataSet, id: str) -> None:
-        self._data, self._id = data, id
+    def __init__(self, data: MadeDataSet, id: str, split: str) -> None:
+        self._data, self._id, self._split = data, id, split
 
     @cached_property
     def sample(self) -> Sample:
-        return self._data.sample(self._id)
+        return self._data.sample(self._id, split=self._split)
 
 
 def _keys() -> Made:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -105,29 +106,29 @@ class Scores:
         return self._lines[record.name]
 
 
-def stored(folder: Path, data: MadeDataSet, boards: Sequence[Board]) -> Stored:
+def stored(folder: Path, data: MadeDataSet, boards: Sequence[Board] = ()) -> Stored:
     """A folder of predictions. Raises PredictionError for predictions of other data."""
     predictions = Predictions(folder)
     header = predictions.header
     if not header:
         split = _split_of(predictions, data)
-        return Stored(folder, predictions, split, _rows(boards, data, split, folder.name, None, named=True))
+        return Stored(folder, predictions, split, _rows(boards, data, split, folder.name, None, 0, named=True))
     if header.split not in data.manifest.splits:
         raise PredictionError(f"{folder} holds predictions of split {header.split!r}, {data.folder} has {', '.join(data.manifest.splits)}")
     header.check(data, header.split, folder)
     sha256 = header.weights["sha256"] if header.weights else None
-    return Stored(folder, predictions, header.split, _rows(boards, data, header.split, header.method, sha256))
+    return Stored(folder, predictions, header.split, _rows(boards, data, header.split, header.method, sha256, header.seed))
 
 
 def _rows(
-    boards: Sequence[Board], data: MadeDataSet, split: str, method: str, sha256: str | None, named: bool = False
+    boards: Sequence[Board], data: MadeDataSet, split: str, method: str, sha256: str | None, seed: int, named: bool = False
 ) -> list[tuple[Board, Row]]:
-    """On each board the row of a method with these weights. named: known by its name alone, so that submitted weights fit too."""
+    """On each board the row of a method with these weights and this seed. named: known by its name alone, so that submitted weights fit too."""
     place = data.manifest.label, split, data.manifest.fingerprint(split)
     rows = []
     for board in boards:
         for row in board.measured:
-            if row.record is None or row.record.board[:3] != place or row.record.method != method:
+            if row.record is None or row.record.board[:3] != place or (row.record.method, row.record.seed) != (method, seed):
                 continue
             weights = row.record.weights
             if (weights["sha256"] if weights else None) == sha256 or (named and weights and weights["origin"] == "submitted"):
@@ -137,14 +138,20 @@ def _rows(
 
 
 def _split_of(predictions: Predictions, data: MadeDataSet) -> str:
-    """The split whose samples the plain pictures are named after. Raises PredictionError."""
+    """The split whose samples the plain pictures are named after. Raises PredictionError where none, or several, have such samples."""
+    found = []
     for split in data.manifest.splits:
-        try:
+        with suppress(PredictionError):
             predictions.check_names(data.ids(split))
-        except PredictionError:
-            continue
-        return split
-    raise PredictionError(f"{predictions.folder} holds pictures that are named as the samples of no split of {data.folder}; rename them")
+            found.append(split)
+    if not found:
+        raise PredictionError(
+            f"{predictions.folder} holds pictures that are named as the samples of no split of {data.folder}; rename them"
+        )
+    if len(found) > 1:
+        told = f"{predictions.folder} holds pictures that are named as the samples of the splits {' and '.join(found)} of {data.folder}"
+        raise PredictionError(f"{told}; make predictions by `blurbench predict`, which say of which they are")
+    return found[0]
 
 
 def _state(path: Path) -> list[object]:

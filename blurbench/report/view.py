@@ -12,8 +12,9 @@ from blurbench.metrics.select import quantise, reversed_is_better
 from blurbench.report import animation
 from blurbench.report.figures import below, beside, framed, label, resized, sample_sheet, title
 from blurbench.run.predictions import Predictions
+from blurbench.run.record import file_name
 from blurbench.store.disk import telling
-from blurbench.store.reader import open_dataset
+from blurbench.store.reader import MadeDataSet, open_dataset
 from blurbench.types import F64, U8, Sample
 from blurbench.video.images import write_rgb
 
@@ -21,26 +22,38 @@ _ROW = 4  # pictures beside each other in the animation
 
 
 def view(
-    dataset: Path | str, sample: str, runs: Sequence[Path | str] = (), out: Path | str = "views", *, format: str = "webp", fps: float = 6.0
+    dataset: Path | str,
+    sample: str,
+    runs: Sequence[Path | str] = (),
+    out: Path | str = "views",
+    *,
+    split: str | None = None,
+    format: str = "webp",
+    fps: float = 6.0,
 ) -> list[Path]:
-    """Write `<sample>-sheet.png` and `<sample>.<format>` and return their paths.
+    """Write `<data>__<sample>-sheet.png` and `<data>__<sample>.<format>`, the data as records name them; returns their paths.
 
     The sheet has the first, middle and last frame of the truth and of each run, the animation all of them side by side. runs: folders of
     stored predictions, of which the first draw is shown, in the better direction of the clip by PSNR pooled over its frames.
-    format, fps: see `blurbench.report.animation.write_moving`. Raises BlurbenchErrors: PredictionError for predictions that
-    are missing or of other pictures, others.
+    split: of the sample, where several have its id; that of the predictions by default. format, fps: see
+    `blurbench.report.animation.write_moving`. Raises BlurbenchErrors: PredictionError for predictions that are missing or of other
+    data, others.
     """
     animation.check(format, fps)
-    seen = open_dataset(dataset).sample(sample)
+    data, stored = open_dataset(dataset), [Predictions(Path(folder)) for folder in runs]
+    split, _, _ = data.place(sample, split or _predicted(data, sample, stored))
+    seen = data.sample(sample, split=split)
     clips: dict[str, U8] = {}
     notes: dict[str, str] = {}
-    for folder in map(Path, runs):
-        name, frames, note = _clip(Predictions(folder), seen)
-        name = name if name not in clips else f"{name} ({folder})"
+    for each in stored:
+        if each.header:
+            each.header.check(data, split, each.folder)
+        name, frames, note = _clip(each, seen)
+        name = name if name not in clips else f"{name} ({each.folder})"
         clips[name] = frames
         if note:
             notes[name] = note
-    stem = sample.replace("/", "-")
+    stem = f"{file_name(data.manifest.label)}-{split}-{data.manifest.fingerprint(split)[:8]}__{sample.replace('/', '-')}"
     paths = [Path(out) / f"{stem}-sheet.png", Path(out) / f"{stem}.{format}"]
     with telling(Path(out)):
         Path(out).mkdir(parents=True, exist_ok=True)
@@ -57,6 +70,12 @@ def moving(sample: Sample, clips: dict[str, U8], width: int = 320) -> list[U8]:
     shown = {"blurry input": sample.blurry[None], "truth": sample.sharp, **clips}
     count = max(map(len, shown.values()))
     return [_frame(sample.id, shown, step, count, width) for step in range(count)]
+
+
+def _predicted(data: MadeDataSet, sample: str, stored: Sequence[Predictions]) -> str | None:
+    """The first split that has the sample and predictions; None where none has."""
+    splits = [each.header.split for each in stored if each.header]
+    return next((split for split in splits if split in data.manifest.splits and sample in data.ids(split)), None)
 
 
 def _frame(id: str, shown: dict[str, U8], step: int, count: int, width: int) -> U8:

@@ -203,7 +203,9 @@ def read(path: Path) -> RunRecord:
     """Read a record back. Raises RecordError for anything that is not one, or is of a newer schema."""
     try:
         table = json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read: {error.strerror}; expected a run record (.json)") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise RecordError(f"{path} cannot be read as a run record: {error}") from error
     if not isinstance(table, dict) or "schema" not in table:
         raise RecordError(f"{path} is JSON but not a run record of blurbench: it has no key 'schema'")

@@ -105,8 +105,9 @@ class MadeDataSet:
         row = ids.index(id)
         found = [(name, entry, row) for name, entry in held if row < entry.samples]
         if len(found) > 1:
-            names = " and ".join(sorted(name for name, _, _ in found))
-            raise DataSetError(f"sample {id!r} is in the splits {names} of {self.folder}, expected to be in one; name the split")
+            names = sorted(name for name, _, _ in found)
+            told = f"sample {id!r} is in the splits {' and '.join(names)} of {self.folder}, expected to be in one"
+            raise DataSetError(f"{told}; name the split, as --split {names[0]}")
         return found[0]
 
     def sample(self, id: str, before: int = 0, after: int = 0, split: str | None = None) -> Sample:

@@ -270,6 +270,48 @@ def test_mistakes(tmp_path, monkeypatch, arguments, kind, says):
     assert isinstance(done.exception, kind) and says in str(done.exception) and "\n" not in str(done.exception)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["forest", "--column", "psrn"], "unknown column 'psrn' in the protocols of these boards; did you mean 'psnr'?"),
+        (["forest", "--reference", "copy-blurr"], "unknown reference 'copy-blurr' in these boards; did you mean 'copy-blur'?"),
+        (
+            ["best-of", "--dataset", "data", "--predictions", "copy-blur"],
+            "copy-blur holds no predictions with several draws; `blurbench predict --dataset D --draws N` makes them",
+        ),
+    ],
+)
+def test_what_is_wrong_for_every_board_is_told_once(real, monkeypatch, arguments, says):
+    monkeypatch.chdir(real)
+    done = CliRunner().invoke(blurbench, ["plot", *arguments])
+    assert says in str(done.exception) and not done.output
+
+
+@pytest.mark.parametrize("draw", [plots.blur_size, plots.best_of])
+def test_intervals_that_go_on_have_arrow_heads(draw, monkeypatch):
+    """Means from 25 to 26, so that 24 to 27 are shown: an interval goes on below, another above."""
+    drawn = []
+    keep = plots_style.files
+    monkeypatch.setattr(plots, "files", lambda figure, alt: drawn.append(figure) or keep(figure, alt))
+    values = [(1.0, Interval(25.0, 20.0, 26.5)), (2.0, Interval(26.0, 24.5, 30.0)), (3.0, Interval(25.5, 25.0, 26.0))]
+    draw([Line("m", values)], PSNR, "title")
+    axes = drawn[0].axes[0]
+    heads = {line.get_marker(): line.get_xydata().tolist() for line in axes.lines if line.get_marker() in ("^", "v")}
+    assert axes.get_ylim() == (24, 27) and heads == {"v": [[1.0, 24.0]], "^": [[2.0, 27.0]]}
+    assert axes.get_xlabel().endswith("▲ ▼ interval goes on")
+    draw([Line("m", [*values[2:], (4.0, Interval(26.5, 26.0, 27.0))])], PSNR, "title")
+    assert "▲" not in drawn[1].axes[0].get_xlabel()
+
+
+def test_the_axes_say_that_the_best_of_draws_is_expected(monkeypatch):
+    drawn = []
+    keep = plots_style.files
+    monkeypatch.setattr(plots, "files", lambda figure, alt: drawn.append(figure) or keep(figure, alt))
+    plots.best_of(lines(1), PSNR, "title")
+    assert drawn[0].axes[0].get_ylabel() == "psnr-pooled of the best of N, dB; higher is better (up)"
+    assert "expected over all choices of N" in drawn[0].axes[0].get_xlabel()
+
+
 def test_an_unknown_column_is_named(real):
     found, _ = collect(real / "runs")
     with pytest.raises(RecordError, match="column is 'psrn', expected one of protocol blurbench-1: psnr-centre, "):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import av
 import cv2
@@ -17,7 +18,7 @@ from blurbench.report import samples
 from blurbench.report.board import boards, collect
 from blurbench.report.figures import sample_sheet
 from blurbench.report.site import build_site
-from blurbench.report.view import _clip
+from blurbench.report.view import _clip, view
 from blurbench.run import record as records
 from blurbench.run.evaluate import evaluate
 from blurbench.run.predictions import Predictions
@@ -218,7 +219,8 @@ def test_view(real, tmp_path, monkeypatch):
     runs = [word for name in ("copy-blur", "oracle-reversed") for word in ("--run", str(real / "p" / name))]
     done = CliRunner().invoke(blurbench, ["view", str(real / "data"), id, *runs, "--format", "mp4", "--out", "seen"])
     assert done.exit_code == 0, done.output
-    stem = id.replace("/", "-")
+    manifest = open_dataset(real / "data").manifest
+    stem = f"genblur-rendered-test-{manifest.fingerprint('test')[:8]}__{id.replace('/', '-')}"
     sheet = read_rgb(tmp_path / f"seen/{stem}-sheet.png")
     assert sheet.shape[1] > 4 * 320 and sheet.shape[0] > 3 * 200  # truth and two methods, each a row of four pictures
     sample = open_dataset(real / "data").sample(id)
@@ -235,6 +237,45 @@ def test_view(real, tmp_path, monkeypatch):
         frames = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
     assert len(frames) == 7
     assert np.abs(frames[0].astype(int) - frames[-1]).max() > 20  # it moves
+
+
+def foreign(real, folder):
+    """Predictions of the very same size, which say that they are of another data set."""
+    shutil.copytree(real / "p/copy-blur", folder)
+    header = json.loads((folder / "predictions.json").read_text())
+    (folder / "predictions.json").write_text(json.dumps({**header, "dataset": "gopro7"}))
+    return folder
+
+
+def test_view_refuses_predictions_of_other_data(real, tmp_path):
+    id = open_dataset(real / "data").ids("test")[0]
+    with pytest.raises(PredictionError, match=r"p holds predictions of gopro7, split test; asked for genblur-rendered, split test$"):
+        view(real / "data", id, [foreign(real, tmp_path / "p")], tmp_path / "seen")
+    assert not (tmp_path / "seen").exists()
+
+
+def test_a_mistake_is_told_before_anything_is_printed_or_written(real, tmp_path):
+    given = ["--runs", real / "runs", "--out", tmp_path / "site", "--predictions"]
+    data = ["--dataset", real / "data"]
+    for words, told in (
+        ([real / "p/copy-blur"], "predictions were given without their data set; add --dataset"),
+        ([real / "p/copy-blur", *data, "--sample", "foo/0"], "unknown video 'foo'"),
+        ([foreign(real, tmp_path / "p"), *data], "holds predictions of gopro7"),
+    ):
+        done = CliRunner().invoke(blurbench, ["leaderboard", "build", *map(str, [*given, *words])])
+        assert told in str(done.exception) and not done.output and not (tmp_path / "site").exists()
+
+
+def test_sample_pages_that_go_are_told(real, tmp_path):
+    build(real, tmp_path)
+    count, said = len(list((tmp_path / "samples").rglob("*.html"))), []
+    build(real, tmp_path, tell=said.append)
+    assert count and said == []
+    found, _ = collect(real / "runs")
+    build_site(boards(found), tmp_path, runs=real / "runs", tell=said.append)
+    mend = "give --dataset, --predictions and --sample as then to keep them"
+    assert said == [f"removed {count} sample pages of the build before; {mend}"]
+    assert not list((tmp_path / "samples").rglob("*.html"))
 
 
 def test_view_mistakes(real, tmp_path):

@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import pytest
 
 from blurbench.report.figures import resized, solutions_sheet
 from blurbench.types import Sample
@@ -32,6 +33,15 @@ def test_the_close_up_of_one_frame_is_where_it_differs_from_the_blur():
     sample, frames = still(1)
     sheet = solutions_sheet(sample, {"m": frames}, width=40)
     assert len(holds(sheet, resized(sample.blurry[9:17, 20:30], 40))) == 1
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_does_not_move_has_no_close_up(count):
+    sample, _ = still(count)
+    sheet = solutions_sheet(sample, {"m": np.repeat(sample.blurry[None], count, axis=0)}, width=40)
+    assert len(holds(sheet, sample.blurry)) == 1 + count  # the blurry picture has no frame drawn into it
+    moving = solutions_sheet(sample, {"m": sample.sharp[::-1]}, width=40)
+    assert sheet.shape[0] < moving.shape[0] - 30
 
 
 def test_of_many_frames_some_are_shown_with_the_first_and_the_last():
