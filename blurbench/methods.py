@@ -1,7 +1,7 @@
 """What a method is, and how one is found and loaded.
 
-A method is one class with a card, its capabilities and `predict`. The framework (`running.py`) pads the input to the method's size multiple,
-crops the answer back, times it, and refuses what no scorer could use (no array, wrong shape, NaN); a method does none of that itself.
+A method is one class with a card, its capabilities and `predict`. The framework (`running.py`) pads the input to the method's size
+multiple, crops the answer back, times it, and refuses what no scorer could use (no array, wrong shape, NaN); a method does none of that.
 """
 
 from __future__ import annotations

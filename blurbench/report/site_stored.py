@@ -123,7 +123,10 @@ def stored(folder: Path, data: MadeDataSet, boards: Sequence[Board] = ()) -> Sto
 def _rows(
     boards: Sequence[Board], data: MadeDataSet, split: str, method: str, sha256: str | None, seed: int, named: bool = False
 ) -> list[tuple[Board, Row]]:
-    """On each board the row of a method with these weights and this seed. named: known by its name alone, so that submitted weights fit too."""
+    """On each board the row of a method with these weights and this seed.
+
+    named: known by its name alone, so that submitted weights fit too.
+    """
     place = data.manifest.label, split, data.manifest.fingerprint(split)
     rows = []
     for board in boards:

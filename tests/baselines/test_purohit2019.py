@@ -362,7 +362,10 @@ def test_another_method_of_many_frames_and_its_weights(filled, weights, tmp_path
         ),
         ({"deblur-with": "dmhpn"}, "unknown method 'dmhpn'; did you mean 'dmphn'?"),
         ({"deblur-weights": "w"}, "option deblur-weights is 'w' without deblur-with, expected both; give --option deblur-with=METHOD"),
-        ({"deblur": "dmphn"}, "unknown option 'deblur' in purohit2019; did you mean 'deblur-with'? known: deblur-weights, deblur-with"),
+        (
+            {"deblur": "dmphn"},
+            "unknown option 'deblur' in purohit2019; did you mean 'deblur-weights' or 'deblur-with'? known: deblur-weights",
+        ),
     ],
 )
 def test_options_that_do_not_fit(weights, options, told):

@@ -297,4 +297,4 @@ def test_trained_weights_load_and_change_the_pictures(video, tmp_path, monkeypat
 
 def test_videos_that_are_too_short(made, tmp_path):
     with pytest.raises(DataSetError, match="no video has 6 exposures in a row"):
-        trained("shen2020", made / "data/genblur", tmp_path / "w.safetensors")
+        trained("shen2020", made / "data/genblur", tmp_path / "w.safetensors", size="small")

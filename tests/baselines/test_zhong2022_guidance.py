@@ -257,7 +257,8 @@ def test_trained_beside_a_decomposer_and_loaded_by_every_variant(small, decompos
     trained("zhong2022", made / "data/genblur", tmp_path / "again.safetensors", start=path)
 
 
-def test_training_without_a_decomposer(small, made, tmp_path):
+def test_training_without_a_decomposer(small, made, tmp_path, monkeypatch):
+    shrunk(Zhong2022, tmp_path, monkeypatch, crop=32, batch=2)
     told = "training zhong2022 needs a decomposer, but no weights were given; give one by --start FILE: `blurbench train"
     with pytest.raises(RecipeError, match=f"^{told} --method zhong2022-annotated`"):
         trained("zhong2022", made / "data/genblur", tmp_path / "w.safetensors")
