@@ -172,12 +172,13 @@ def test_messages_name_the_files_given(official, tmp_path):
 
 def test_a_plug_in_whose_state_does_not_load_back(official, tmp_path):
     (tmp_path / "mine.py").write_text(
-        "from blurbench.baselines.nah2017 import Nah2017\n\n\nclass Mine(Nah2017):\n    def state(self):\n"
+        "from dataclasses import replace\nfrom blurbench.baselines.nah2017 import Nah2017\n\n\nclass Mine(Nah2017):\n"
+        "    card = replace(Nah2017.card, id='mine')\n\n    def state(self):\n"
         "        return {key: value + 1 for key, value in super().state().items()}\n"
     )
     path, out = official("nah2017"), tmp_path / "out" / "w.safetensors"
     message = failed(f"{tmp_path}/mine.py:Mine", [path], out, error=BrokenPluginError)
-    assert message == "nah2017 does not read back what it gave, first 'body_models.0.body.0.weight': its load and state disagree"
+    assert message == "mine does not read back what it gave, first 'body_models.0.body.0.weight': its load and state disagree"
     assert list(out.parent.iterdir()) == []
 
 

@@ -143,7 +143,7 @@ def test_pictures_of_others_are_verified_too(copy, evaluated):
         (["bild"], "did you mean 'build'"),
         (["build", "--format", "latx"], "did you mean 'latex'"),
         (["build", "--format", "xls"], "known: csv, html, latex, markdown"),
-        (["add", "missing.json"], "missing.json cannot be read as a run record"),
+        (["add", "missing.json"], "missing.json cannot be read: No such file or directory; expected a run record (.json)"),
         (["diff", "here", "there"], "here is neither a folder nor a file"),
         (["verify", "missing.json", "--predictions", "p", "--dataset", "d"], "missing.json cannot be read"),
         (["verify", "missing.json"], "--predictions"),
