@@ -35,8 +35,8 @@ def predict_images(
 
     options: of the method, see `methods.load_method`.
     frames: how many are asked of a method that lets one choose, 7 by default. note: called with what a user must know of the weights.
-    All images are looked at before the first is predicted. Raises SourceError for one that cannot be read, or a method that needs more than
-    an image; BlurbenchError for a number of frames that the method does not give; PredictionError.
+    All images are looked at before the first is predicted. Raises SourceError for one that cannot be read or would be written over, or
+    a method that needs more than an image; BlurbenchError for a number of frames that the method does not give; PredictionError.
     """
     runner = methods.load_method(method, weights, device, options)
     _require_plain(runner)
@@ -44,17 +44,24 @@ def predict_images(
     images = _expand(inputs)
     for path in images:
         read_rgb(path)
+        if count == 1 and _target(out, path, 1, 0).resolve() == path.resolve():
+            raise SourceError(f"the prediction of {path} would be written over it; give another --out than {out}")
     for remark in methods.remarks(runner):
         note(remark)
     written: list[Path] = []
     for done, path in enumerate(images):
         for number, frame in enumerate(_pictures(runner, path, count, seed)):
-            target = out / f"{path.stem}.png" if count == 1 else out / path.stem / f"{number:03d}.png"
+            target = _target(out, path, count, number)
             target.parent.mkdir(parents=True, exist_ok=True)
             write_rgb(target, frame)
             written.append(target)
         progress(done + 1, len(images))
     return written
+
+
+def _target(out: Path, path: Path, count: int, number: int) -> Path:
+    """Where a frame of an image is written."""
+    return out / f"{path.stem}.png" if count == 1 else out / path.stem / f"{number:03d}.png"
 
 
 def _require_plain(runner: Method) -> None:

@@ -91,3 +91,12 @@ def test_the_command_tells_of_shipped_weights(images):
     for arguments in (["predict", "a.png"], ["animate", "a.png"]):
         done = CliRunner().invoke(blurbench, [*arguments, "--method", "nah2017"], catch_exceptions=False, standalone_mode=False)
         assert done.stderr.count("nah2017 runs with the shipped weights of a small network, which say nothing of the authors' results") == 1
+
+
+def test_a_photograph_is_not_written_over(tmp_path):
+    write_rgb(path := tmp_path / "a.png", np.full((8, 12, 3), 7, np.uint8))
+    before = path.read_bytes()
+    with pytest.raises(SourceError, match=r"the prediction of .*a\.png would be written over it; give another --out than "):
+        predict_images("copy-blur", [path], tmp_path, frames=1)
+    assert path.read_bytes() == before
+    assert predict_images("copy-blur", [path], tmp_path / "out", frames=1) == [tmp_path / "out/a.png"]
