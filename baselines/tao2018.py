@@ -111,7 +111,7 @@ class ScaleRecurrent(nn.Module):
     """(B, C, H, W) in [0, 1], H and W multiples of 16, to sharp pictures at 1/4, 1/2 and the whole size, not clamped.
 
     C = 3 in the colour variant, else 1. Parameters: 6,881,251 (colour), 6,876,449 (grey), 8,056,609 (grey with LSTM). width: share of all
-    hidden channels, see `scaled`. around: see `way_around`, here at each size.
+    hidden channels, see `scaled`. around: see `way_around`, here at each size. Initial weights are those of the authors.
     """
 
     def __init__(self, channels: int, recurrent: bool, width: float = 1.0, around: bool = False) -> None:

@@ -26,9 +26,9 @@ class UnknownNameError(BlurbenchError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
         known = sorted(known)
-        hint = f"{hint} " if (hint := did_you_mean(name, known)) else ""
+        hint = did_you_mean(name, known)
         place = f" in {where}" if where else ""
-        super().__init__(f"unknown {kind} {name!r}{place}; {hint}known: {', '.join(known) or '(none)'}")
+        super().__init__(f"unknown {kind} {name!r}{place}; {hint}{hint and ' '}known: {', '.join(known) or '(none)'}")
         self._arguments = (kind, name, known, where)
 
     def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str], str]]:

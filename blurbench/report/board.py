@@ -46,8 +46,8 @@ class Row:
     """One method on a board: measured (`record`) or printed by a paper (`published`, its numbers, costs included).
 
     method: its id in blurbench, or for a published row without one the paper's name of it. variant: the paper's word, or the seed of a
-    measured row of another than 0. rank: among measured rows; None for
-    published ones and where the ranking column is empty. cells: by column, every column of the protocol.
+    measured row of another than 0. rank: among measured rows; None for published ones and where the ranking column is empty. cells: by
+    column, every column of the protocol.
     """
 
     method: str

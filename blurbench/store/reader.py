@@ -150,5 +150,5 @@ def _absent(name: str) -> str:
     if name in recipes:
         return f"{told}; make it with `blurbench make-dataset {name}`"
     made = {path.parent.name for path in root.glob(f"*/{manifests.NAME}")} | {path.stem for path in root.glob("*.h5")}
-    hint = f"{hint} " if (hint := did_you_mean(name, {*made, *recipes})) else ""
-    return f"{told}; {hint}made there: {', '.join(sorted(made)) or '(none)'}; `blurbench ls datasets` shows what can be made"
+    hint = did_you_mean(name, {*made, *recipes})
+    return f"{told}; {hint}{hint and ' '}made there: {', '.join(sorted(made)) or '(none)'}; `blurbench ls datasets` shows what can be made"

@@ -14,9 +14,8 @@ import numpy as np
 
 from blurbench.errors import RecipeError, SourceError
 from blurbench.synth.accumulate import Exposure, Shutter
-from blurbench.synth.extras import Extras
+from blurbench.synth.extras import Extras, exact
 from blurbench.synth.framing import reframe
-from blurbench.synth.recipe import Frame as FrameRule
 from blurbench.synth.recipe import Recipe
 from blurbench.synth.steps import Step, stepper
 from blurbench.synth.windows import Window
@@ -108,7 +107,7 @@ class Samples:
 
     def _read(self, source: Iterator[Frame]) -> Iterator[Frame]:
         """The framed source frames; how far each is from the one before is noted first."""
-        measure = stepper(self.source, self.recipe.gate, framed=self.recipe.frame != FrameRule())
+        measure = stepper(exact(self.source, self.recipe), self.recipe.gate)
         for index, frame in enumerate(source):
             image = reframe(frame.image, self.recipe.frame)
             if image.dtype == np.uint16 and self.factor > 1:

@@ -11,7 +11,7 @@ import numpy as np
 from blurbench.synth.recipe import Gate
 from blurbench.types import F32, U8
 from blurbench.video import flow
-from blurbench.video.source import HasMotion, Source
+from blurbench.video.source import HasMotion
 
 _ROUGH_SIDE = 160  # pixels of the longer side of the pictures that the rough check looks at
 _WIDE, _ROWS = 80, 32  # pixels; OpenCV's DIS ends the process on pictures of so many columns and fewer rows (4.13 and 5.0 do)
@@ -30,9 +30,9 @@ Stepper = Callable[[int, U8], Step | None]
 """Called with every frame's number and picture in order; the step from the frame before, None for the first."""
 
 
-def stepper(source: Source, gate: Gate, framed: bool) -> Stepper:
-    """The best knowledge there is: exact motion of unframed rendered footage, the gate's flow model, or a rough measurement."""
-    if isinstance(source, HasMotion) and not framed:
+def stepper(source: HasMotion | None, gate: Gate) -> Stepper:
+    """The best knowledge there is: of a source that knows its motion (`extras.exact`), of the gate's flow model, or a rough measurement."""
+    if source is not None:
         return Exact(source)
     return Gated(gate) if gate.largest_step else Rough()
 
