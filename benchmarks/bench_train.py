@@ -63,7 +63,7 @@ def main() -> None:
         with (
             patch.object(turns.Turns, "step", noting),
             patch.object(recipe, "find", lambda *_: small),
-            patch.object(run.Run, "_validate", lambda *_: None),
+            patch.object(run.Run, "_validate_owed", lambda *_: None),  # validations are not steps, nor are their saves
         ):
             train(
                 METHOD,
