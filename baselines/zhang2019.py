@@ -18,7 +18,7 @@ As released by the authors, and kept so that their weights give their pictures:
   network but the first adds the image that the *first* one gave, not the one before.
 
 Two things are added: `predict` clamps to [0, 1] what the network returns, as the authors do when they save 8 bits; and the blurry picture
-goes around the small network that ships (`way_around`), for one like the authors' must learn to copy first.
+goes around the small networks that ship (`way_around`), for one like the authors' must learn to copy first.
 
 The official weights were trained on the `blur` images of GoPro, i.e. frames averaged as stored (`gopro-linear`), not on `blur_gamma`.
 They cannot ship, because their repository states no licence; `load` takes the folder as it lies there, or one safetensors file of the
@@ -164,12 +164,15 @@ class MultiPatch(nn.Module):
 
 
 class Stack(nn.Module):
-    """SDNet: networks `s1`, `s2`, ... in a row, (B, 3, H, W) in [0, 1] to sharp ones, not clamped; 21,697,572 parameters for four."""
+    """SDNet: networks `s1`, `s2`, ... in a row, (B, 3, H, W) in [0, 1] to sharp ones, not clamped; 21,697,572 parameters for four.
 
-    def __init__(self, count: int = 4, width: float = 1.0) -> None:
+    width, around: of each network, see `MultiPatch`.
+    """
+
+    def __init__(self, count: int = 4, width: float = 1.0, around: bool = False) -> None:
         super().__init__()
         for number in range(1, count + 1):
-            self.add_module(f"s{number}", MultiPatch(width=width))
+            self.add_module(f"s{number}", MultiPatch(width=width, around=around))
 
     def forward(self, blurry: torch.Tensor) -> torch.Tensor:
         return self.images(blurry)[-1]
@@ -282,6 +285,8 @@ class Zhang2019(Method):
     card: ClassVar[MethodCard] = _card("", "DMPHN (1-2-4)", origin)
     capabilities: ClassVar[Capabilities] = Capabilities(frames=1, multiple=8, resources=Resources(gpu=True, memory_gb=2.0))
     build: ClassVar[Callable[..., nn.Module]] = MultiPatch
+    first: ClassVar[str] = ""
+    """Where in a whole network the first multi-patch network is."""
     training: ClassVar[Training] = _training(partial(started, MultiPatch), "zhang2019")
 
     def __init__(self, network: nn.Module, device: str = "cpu") -> None:
@@ -300,11 +305,8 @@ class Zhang2019(Method):
         parts = {"": weights} if whole else cls._checkpoint(weights)
         states = {part: files.read(path) for part, path in parts.items()}
         known = states.get("", {})
-        network: nn.Module
-        if cls.build is Stack:
-            network = Stack(width=width_of(known, "s1.encoder_lv1.layer1.bias", CHANNELS[0]))
-        else:
-            network = cls.build(width=width_of(known, "encoder_lv1.layer1.bias", CHANNELS[0]), around="around" in known)
+        width = width_of(known, f"{cls.first}encoder_lv1.layer1.bias", CHANNELS[0])
+        network = cls.build(width=width, around=f"{cls.first}around" in known)
         for part, state in states.items():
             files.fit(network.get_submodule(part), state, parts[part])
         return described(cls(network, device), list(parts.values()))
@@ -349,4 +351,5 @@ class Zhang2019Stack(Zhang2019):
     card = _card("-stack4", "Stack(4)-DMPHN", origin)
     capabilities = Capabilities(frames=1, multiple=8, resources=Resources(gpu=True, memory_gb=3.0))
     build = Stack
+    first = "s1."
     training = _training(partial(started, Stack), "zhang2019-stack4", deblurring_in_a_row)
