@@ -12,8 +12,8 @@ import numpy as np
 
 from blurbench.errors import SourceError
 from blurbench.synth.framing import crop_corner, resized
-from blurbench.synth.recipe import Boxes as Rule
-from blurbench.synth.recipe import Frame
+from blurbench.synth.tables import Boxes as Rule
+from blurbench.synth.tables import Frame
 from blurbench.types import U8
 from blurbench.video.source import Source
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from blurbench.synth import boxes, guidance, motion
-from blurbench.synth.recipe import Frame as FrameRule
 from blurbench.synth.recipe import Recipe
+from blurbench.synth.tables import Frame as FrameRule
 from blurbench.types import F32
 from blurbench.video import flow
 from blurbench.video.source import HasMotion, Source

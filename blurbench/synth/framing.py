@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from blurbench.errors import SourceError
-from blurbench.synth.recipe import Frame as FrameRule
+from blurbench.synth.tables import Frame as FrameRule
 from blurbench.types import U8, U16
 
 _KERNELS = {"area": cv2.INTER_AREA, "linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}

@@ -11,130 +11,21 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from blurbench import registry, strict
 from blurbench.errors import RecipeError
-from blurbench.strict import one_of, require, whole
+from blurbench.strict import one_of, require
 from blurbench.synth.accumulate import Rounding
 from blurbench.synth.kernels import Kernels
+from blurbench.synth.tables import Boxes, Frame, Gate, Guidance, Interpolation, Motion, Response, Window, require_whole
 from blurbench.synth.windows import RandomWindows, RegularWindows, Windows, targets
 from blurbench.video import transfer
 from blurbench.video.transfer import Transfer
 
-Kernel = Literal["area", "linear", "cubic"]
-Fit = Literal["shrink", "stretch"]
-Anchor = Literal["top-left", "centre"]
-Order = Literal["rgb", "bgr"]
-Aggregate = Literal["none", "max", "avg"]
-
-
-@dataclass(frozen=True)
-class Window:
-    """Frames of one exposure: `length` of them, or an odd number drawn for each window between `shortest` and `length`.
-
-    Windows of drawn lengths are disjoint from the first frame on and take none of the other keys, nor targets `all`.
-    `length_from_name`: a regular expression whose group 1, found in the video's name, replaces `length`. `stride` 0 means disjoint
-    windows, i.e. the length. `offset` frames pass before the first window, `tail` must follow each. `skip_first` and `skip_last` windows
-    of a video are left out. `targets`: all, centre, even:N or at:A,B,...
-    """
-
-    length: int
-    stride: int = 0
-    targets: str = "centre"
-    length_from_name: str = ""
-    shortest: int = 0
-    offset: int = 0
-    tail: int = 0
-    skip_first: int = 0
-    skip_last: int = 0
-
-
 _WORDS = ("title", "description", "citation", "licence")
-_REGULAR = ("stride", "length_from_name", "offset", "tail", "skip_first", "skip_last")
-
-
-@dataclass(frozen=True)
-class Interpolation:
-    """Frames inserted between source frames before averaging: `factor` output frames a source frame; `method` none, flow, rife, …
-
-    `fallback`: the method to take where the first cannot run, e.g. for want of weights; empty: that is an error.
-    """
-
-    method: str = "none"
-    factor: int = 1
-    fallback: str = ""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """What happens to each source frame first.
-
-    It is reduced by a whole `shrink` (means of blocks; rows and columns beyond the last whole block are dropped), brought to `width` x
-    `height` (0: what the picture's shape makes of the other, both 0: kept) and cropped to `crop` [width, height] (0: not cropped), at the
-    `anchor`. `fit`: `shrink` until it fits inside, never enlarged, its shape kept; or `stretch` to exactly that size.
-    """
-
-    shrink: int = 1
-    width: int = 0
-    height: int = 0
-    fit: Fit = "shrink"
-    kernel: Kernel = "area"
-    crop: tuple[int, int] = (0, 0)
-    anchor: Anchor = "top-left"
-
-
-@dataclass(frozen=True)
-class Gate:
-    """Leaves out windows whose motion is too fast: `largest_step` pixels between consecutive source frames as they are averaged (0: none).
-
-    `flow` names the flow model; the `quantile` of its lengths over the picture counts, 1 being the largest.
-    """
-
-    largest_step: float = 0
-    flow: str = "dis-medium"
-    quantile: float = 1.0
-
-
-@dataclass(frozen=True)
-class Motion:
-    """The motion stored beside the pictures: `flow` names the model that measures it between targets, `none` for none.
-
-    Rendered footage stores its exact motion and measures nothing.
-    """
-
-    flow: str = "none"
-
-
-@dataclass(frozen=True)
-class Guidance:
-    """Four-quadrant motion guidance from that flow (Zhong et al., ECCV 2022): `aggregate` max, avg or none; `threshold` pixels a target."""
-
-    aggregate: Aggregate = "none"
-    threshold: float = 0.2
-
-
-@dataclass(frozen=True)
-class Response:
-    """A camera response read from `file` when `transfer` is `response`; see `transfer.read_response` for the other two."""
-
-    file: str = ""
-    order: Order = "rgb"
-    straight_from: int = 0
-
-
-@dataclass(frozen=True)
-class Boxes:
-    """Crops around persons, where the source has boxes (`<video>.boxes.csv`): resized to `width` x `height`, 0 for no crop.
-
-    `ratio` widens the box by that part of the way to the picture's border (Zhong et al., ECCV 2022, evaluate at 0).
-    """
-
-    width: int = 0
-    height: int = 0
-    ratio: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -285,46 +176,15 @@ def _build(table: dict[str, Any], where: str) -> Recipe:
 
 def _check(recipe: Recipe, where: str) -> None:
     """Values that the types alone do not rule out."""
-    recipe.kernels.check(where)
+    for key in _TABLES:
+        getattr(recipe, key).check(where)
     if recipe.transfer != "response":
         transfer.parse(recipe.transfer)
-    window, gate = recipe.window, recipe.gate
     one_of(where, "rounding", recipe.rounding, Rounding)
-    one_of(where, "frame.kernel", recipe.frame.kernel, Kernel)
-    one_of(where, "frame.fit", recipe.frame.fit, Fit)
-    one_of(where, "frame.anchor", recipe.frame.anchor, Anchor)
-    one_of(where, "response.order", recipe.response.order, Order)
-    one_of(where, "guidance.aggregate", recipe.guidance.aggregate, Aggregate)
-    for key, value, least in (
-        ("window.length", window.length, 1),
-        ("window.stride", window.stride, 0),
-        ("window.offset", window.offset, 0),
-        ("window.tail", window.tail, 0),
-        ("window.skip_first", window.skip_first, 0),
-        ("window.skip_last", window.skip_last, 0),
-        ("frame.shrink", recipe.frame.shrink, 1),
-        ("frame.width", recipe.frame.width, 0),
-        ("frame.height", recipe.frame.height, 0),
-        ("interpolation.factor", recipe.interpolation.factor, 1),
-        ("version", recipe.version, 1),
-    ):
-        require(where, key, value, whole(value, least), f"a whole number of at least {least}")
+    require_whole(where, "", recipe, version=1)
     require(where, "fps", recipe.fps, recipe.fps > 0, "frames a second, above 0")
     require(where, "built_in", recipe.built_in, isinstance(recipe.built_in, dict | None), "a table of keys")
     _check_split(recipe.split, where)
-    require(where, "gate.quantile", gate.quantile, 0 < gate.quantile <= 1, "above 0 and at most 1")
-    if window.shortest:
-        _check_random(window, where)
-    wide, high = recipe.boxes.width, recipe.boxes.height
-    require(where, "boxes.height", high, bool(wide) == bool(high), f"0 beside boxes.width = 0, else above; boxes.width is {wide}")
-    straight = recipe.response.straight_from
-    require(where, "response.straight_from", straight, straight in transfer.STRAIGHT, "0 or a code from 2 to 255")
-    crop = recipe.frame.crop
-    pair = isinstance(crop, list | tuple) and len(crop) == 2 and all(whole(side, 0) for side in crop)
-    require(where, "frame.crop", crop, pair, "[width, height]")
-    targets(window.targets, window.shortest or window.length)
-    if recipe.interpolation.factor > 1 and recipe.interpolation.method == "none":
-        raise RecipeError(f"{where}: interpolation.factor is {recipe.interpolation.factor} but interpolation.method is 'none'; name one")
 
 
 def _check_split(split: Any, where: str) -> None:
@@ -333,14 +193,3 @@ def _check_split(split: Any, where: str) -> None:
     for name, videos in (split or {}).items():
         names = isinstance(videos, list) and all(isinstance(video, str) for video in videos)
         require(where, f"split.{name}", videos, names, "a list of names of videos; keys of the recipe stand above its tables")
-
-
-def _check_random(window: Window, where: str) -> None:
-    """What windows of random length rule out."""
-    shortest, length = window.shortest, window.length
-    odd = 0 < shortest <= length and shortest % 2 == length % 2 == 1
-    require(where, "window.shortest", shortest, odd, f"0, or odd and at most window.length = {length}, odd as well")
-    require(where, "window.targets", window.targets, window.targets != "all", f"as many of each window, as window.shortest is {shortest}")
-    for key in _REGULAR:
-        value = getattr(window, key)
-        require(where, f"window.{key}", value, not value, f"{value.__class__()!r}, as window.shortest is {shortest}")

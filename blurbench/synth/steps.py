@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from blurbench.synth.recipe import Gate
+from blurbench.synth.tables import Gate
 from blurbench.types import F32, U8
 from blurbench.video import flow
 from blurbench.video.source import HasMotion

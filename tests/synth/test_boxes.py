@@ -10,7 +10,7 @@ from blurbench.errors import SourceError
 from blurbench.synth import boxes
 from blurbench.synth import recipe as recipes
 from blurbench.synth.extras import Extras
-from blurbench.synth.recipe import Boxes, Frame
+from blurbench.synth.tables import Boxes, Frame
 
 
 @pytest.mark.parametrize(
