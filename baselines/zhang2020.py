@@ -18,8 +18,9 @@ left-right flips, and a learning rate falling from 1e-4 to 1e-5. What it leaves 
 - norms of Eq. 1 and 2: absolute differences. Eq. 2 as printed is signed (unbounded below) and squares sums and differences; the
   canonical form of `blurbench.train.losses.pair_loss` has neither;
 - the shipped weights: content losses (Eq. 1 without features, Eq. 2) alone, since VGG19 and PWC-Net cannot ship; batches of 16, 65 minutes
-  on two cores (8,159 steps) at a rate from 1e-3, because 1e-4 is too slow for that time; besides flips, quarter turns, softening and less
-  contrast. They sharpen most pictures a little, and lose against a copy of the blur on some fine textures and where almost nothing moved.
+  on two cores (8,159 steps), then 100 more (5,580) on more clips, each at a rate from 1e-3, because 1e-4 is too slow for that time; besides
+  flips, quarter turns, softening and less contrast. They sharpen most pictures a little, and lose against a copy of the blur on some fine
+  textures and where almost nothing moved.
 """
 
 from __future__ import annotations
