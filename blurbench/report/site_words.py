@@ -21,7 +21,7 @@ _QUANTISE = {
 }
 _DECISIONS = {
     "psnr": "by PSNR of the error pooled over all frames",
-    "psnr-ends": "by PSNR of the error pooled over the first and the last frame",
+    "psnr-ends": "by the mean PSNR of the first and the last frame",
     "each": "for every column by its own value",
 }
 

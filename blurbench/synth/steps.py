@@ -67,9 +67,9 @@ class Gated:
             return None
         move = self._model.between(before, image)
         pixels = float(np.sqrt(np.quantile(_squares(move), self._quantile)))
-        rows, columns = np.mgrid[: image.shape[0], : image.shape[1]].astype(np.float32)
         grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) for picture in (before, image)]
-        back = cv2.remap(grey[1], columns + move[..., 0], rows + move[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        where = flow.grid(move.shape) + move
+        back = cv2.remap(grey[1], where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
         return Step(pixels, float(np.sqrt(np.mean((back - grey[0]) ** 2))))
 
 

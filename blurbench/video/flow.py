@@ -47,6 +47,12 @@ class Dis:
         return np.asarray(self._dis.calc(grey[0], grey[1], None), np.float32)  # type: ignore[call-overload]
 
 
+def grid(size: tuple[int, ...]) -> F32:
+    """(H, W, 2) float32: the place (x, y) of each pixel. size: begins with H and W."""
+    rows, columns = np.mgrid[: size[0], : size[1]].astype(np.float32)
+    return np.dstack([columns, rows])
+
+
 def padded(picture: U8, height: int, width: int) -> U8:
     """A picture (H, W) or (H, W, C) whose last row and column are repeated until it has at least that height and width."""
     down, right = max(0, height - picture.shape[0]), max(0, width - picture.shape[1])

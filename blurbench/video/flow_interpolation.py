@@ -16,6 +16,7 @@ import numpy as np
 
 from blurbench.types import F32, U8
 from blurbench.video import flow as flows
+from blurbench.video.interpolate import check
 
 _LEAST = np.float32(1e-3)  # weight of a pixel whose motion does not agree: it counts where nothing else arrives
 
@@ -35,10 +36,12 @@ class FlowInterpolation:
         return {"name": "flow", "version": 3, "flow": self._flow.name, "opencv": cv2.__version__}
 
     def between(self, a: F32, b: F32, times: Sequence[float]) -> F32:
-        """a, b: (3, H, W) float32 in [0, 1]; times in (0, 1). Returns (len(times), 3, H, W) float32 in [0, 1].
+        """a, b: (3, H, W) float32 in [0, 1]; times in [0, 1]. Returns (len(times), 3, H, W) float32 in [0, 1].
 
         Both frames are rounded to 8 bits first. What does not depend on the time is kept for the next call with the same frames.
+        Raises SourceError, see `interpolate.check`.
         """
+        check(a, b, times)
         codes = [np.ascontiguousarray(np.rint(picture.transpose(1, 2, 0) * 255).astype(np.uint8)) for picture in (a, b)]
         if self._last is None or not self._last.shows(codes):
             self._last = _Pair(codes, self._flow)
@@ -57,7 +60,7 @@ class _Pair:
         self._pictures = [code.astype(np.float32) / np.float32(255) for code in codes]
         there, back = flow.between(codes[0], codes[1]), flow.between(codes[1], codes[0])
         self._trust = agreement(there, back), agreement(back, there)
-        self._grid = _grid(there.shape[:2])
+        self._grid = flows.grid(there.shape)
         height, width = there.shape[:2]
         half = (width + 1) // 2, (height + 1) // 2
         self._scale = np.array([half[0] / width, half[1] / height], np.float32)
@@ -95,7 +98,7 @@ def splat(flow: F32, weight: F32, time: float) -> tuple[F32, F32]:
     Places are rounded to whole pixels; where nothing arrives, both are 0.
     """
     height, width = flow.shape[:2]
-    x, y = cv2.split(np.rint(_grid((height, width)) + np.float32(time) * flow))
+    x, y = cv2.split(np.rint(flows.grid(flow.shape) + np.float32(time) * flow))
     weight = weight * ((x >= 0) & (x < width) & (y >= 0) & (y < height))
     place = (np.clip(y, 0, height - 1).astype(np.int64) * width + np.clip(x, 0, width - 1).astype(np.int64)).ravel()
     arrived, *sums = (np.bincount(place, values.ravel(), height * width) for values in (weight, *cv2.split(flow * weight[..., None])))
@@ -105,7 +108,7 @@ def splat(flow: F32, weight: F32, time: float) -> tuple[F32, F32]:
 
 def agreement(there: F32, back: F32) -> F32:
     """(H, W) float32 in (0, 1]: 1 where following the flow and then the other flow back returns to the same pixel."""
-    x, y = cv2.split(there + _fetch(back, _grid(there.shape[:2]) + there, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE))
+    x, y = cv2.split(there + _fetch(back, flows.grid(there.shape) + there, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE))
     return np.asarray(np.exp(-(x * x + y * y)), np.float32)
 
 
@@ -119,11 +122,6 @@ def _fill(field: F32, known: np.ndarray[Any, np.dtype[np.bool_]]) -> F32:
         filled[reached] = (cv2.blur(values, (side, side)) / np.maximum(near, np.float32(1e-9))[..., None])[reached]
         known, side = known | reached, 2 * side + 1
     return filled
-
-
-def _grid(size: tuple[int, ...]) -> F32:
-    rows, columns = np.mgrid[: size[0], : size[1]].astype(np.float32)
-    return np.dstack([columns, rows])
 
 
 def _fetch(values: F32, where: F32, kernel: int, border: int) -> F32:

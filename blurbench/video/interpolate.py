@@ -5,17 +5,21 @@ A 240 fps video averaged as it is ghosts under fast motion (DeepDeblur-PyTorch i
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
 
 import numpy as np
 
+from blurbench.errors import RecipeError, SourceError, UnknownNameError
 from blurbench.registry import INTERPOLATORS
 from blurbench.types import F32, U8, U16
 from blurbench.video.source import Frame
 
 if TYPE_CHECKING:
     import torch
+
+_SLACK = 1e-3  # a hair beyond [0, 1] is rounding
 
 
 class Interpolator(Protocol):
@@ -28,7 +32,10 @@ class Interpolator(Protocol):
         ...
 
     def between(self, a: F32, b: F32, times: Sequence[float]) -> F32:
-        """a, b: (3, H, W) float32 in [0, 1]; times in (0, 1). Returns (len(times), 3, H, W) float32 in [0, 1]."""
+        """a, b: (3, H, W) float32 in [0, 1]; times in [0, 1]. Returns (len(times), 3, H, W) float32 in [0, 1].
+
+        Raises SourceError for others, see `check`.
+        """
         ...
 
 
@@ -56,16 +63,34 @@ class NoInterpolation:
         return {"name": "none"}
 
     def between(self, a: F32, b: F32, times: Sequence[float]) -> F32:
-        return np.empty((0, *a.shape), np.float32)
+        raise RecipeError(f"interpolation 'none' makes no frames, but {len(times)} are asked for; take `flow` or `rife`")
 
 
 def load(name: str, **options: Any) -> Interpolator:
     """An interpolator by name: `none`, `flow` (option `flow`), `rife` (options `weights`, `device`), or that of a plug-in.
 
-    Raises UnknownNameError, BrokenPluginError, WeightsError.
+    Raises UnknownNameError, also for an option, BrokenPluginError, WeightsError.
     """
-    made: Interpolator = INTERPOLATORS.get(name)(**options)
+    factory = INTERPOLATORS.get(name)
+    known = inspect.signature(factory).parameters
+    if unknown := [option for option in options if option not in known]:
+        raise UnknownNameError("option", unknown[0], known, f"interpolation {name!r}")
+    made: Interpolator = factory(**options)
     return made
+
+
+def check(a: F32, b: F32, times: Sequence[float]) -> None:
+    """Raises SourceError unless there can be frames between a and b, (3, H, W) float in [0, 1] and alike, at times in [0, 1]."""
+    for name, frame in (("a", a), ("b", b)):
+        if frame.ndim != 3 or frame.shape[0] != 3 or not np.issubdtype(frame.dtype, np.floating):
+            raise SourceError(f"frame {name} is {frame.dtype} of shape {frame.shape}, expected float32 of (3, H, W), values in [0, 1]")
+        low, high = float(frame.min()), float(frame.max())
+        if not (low >= -_SLACK and high <= 1 + _SLACK):
+            raise SourceError(f"frame {name} has values from {low:.4g} to {high:.4g}, expected [0, 1]; divide 8-bit values by 255")
+    if a.shape != b.shape:
+        raise SourceError(f"frames are of {a.shape} and {b.shape}, expected two of one size")
+    if wrong := [t for t in times if not 0 <= t <= 1]:
+        raise SourceError(f"time is {wrong[0]}, expected one from 0 (frame a) to 1 (frame b)")
 
 
 def available(name: str) -> str | None:

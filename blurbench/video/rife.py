@@ -19,6 +19,7 @@ from blurbench import device as devices
 from blurbench import fetch
 from blurbench import weights as files
 from blurbench.types import F32, U8
+from blurbench.video.interpolate import check
 
 _MULTIPLE = 32  # the coarsest block works at 1/8 of the size and halves it twice
 _CHUNK_ON_CPU = 2  # frames made at once: 0.2 GB at 960x540
@@ -72,9 +73,9 @@ class IfNet(nn.Module):
 class Rife:
     """RIFE as an interpolator. `weights`: an official v4 `flownet.pkl`; None: what `blurbench weights fetch rife` fetched."""
 
-    def __init__(self, weights: Path | None = None, device: str = "auto") -> None:
+    def __init__(self, weights: Path | str | None = None, device: str = "auto") -> None:
         """device: `auto` is the GPU where there is one; on it the network runs in half precision. Raises WeightsError."""
-        path = weights or fetch.fetched("rife")
+        path = Path(weights) if weights else fetch.fetched("rife")
         network = IfNet()
         files.fit(network, used(files.read(path)), path)
         self._weights = files.state_hash(network)
@@ -96,7 +97,11 @@ class Rife:
 
     @torch.inference_mode()
     def between(self, a: F32, b: F32, times: Sequence[float]) -> F32:
-        """a, b: (3, H, W) float32 in [0, 1]; times in (0, 1). Returns (len(times), 3, H, W) float32 in [0, 1]; one batch."""
+        """a, b: (3, H, W) float32 in [0, 1]; times in [0, 1]. Returns (len(times), 3, H, W) float32 in [0, 1]; one batch.
+
+        Raises SourceError, see `interpolate.check`.
+        """
+        check(a, b, times)
         return np.asarray(self._between(torch.from_numpy(np.stack([a, b])).to(self.device), times).cpu().numpy())
 
     @torch.inference_mode()

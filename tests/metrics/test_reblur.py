@@ -37,7 +37,8 @@ def test_order_does_not_matter(seed, name):
 
 def test_the_stored_picture_counts_when_it_is_given():
     prediction, target = clips(1)
-    assert reblur_psnr(prediction, target, blurry=prediction[0])[0] != reblur_psnr(prediction, target)[0]
+    stored, truth = (reblur_psnr(prediction, target, blurry=prediction[0], against=against)[0] for against in ("blurry", "truth"))
+    assert stored != truth == reblur_psnr(prediction, target)[0]
     assert reblur_psnr(target, target)[0] == math.inf
 
 
@@ -105,5 +106,7 @@ def test_refused():
         reblur_psnr(prediction, target, blurry=target[0].astype(np.float32))
     with pytest.raises(BlurbenchError, match="unknown transfer function 'log'"):
         reblur_psnr(prediction, target, transfer="log")
+    with pytest.raises(PredictionError, match="against is 'sharp', expected one of blurry, truth"):
+        reblur_psnr(prediction, target, against="sharp")
     with pytest.raises(PredictionError, match="at least 2"):
         reblur_psnr(prediction[:1], target[:1])

@@ -15,7 +15,7 @@ from blurbench.metrics.protocol import Column
 from blurbench.metrics.psnr import pooled_psnr, psnr
 from blurbench.metrics.reblur import reblur, reblur_psnr
 from blurbench.metrics.score import score, score_all
-from blurbench.metrics.select import quantise
+from blurbench.metrics.select import quantise, reversed_is_better
 from blurbench.metrics.ssim import ssim
 from blurbench.registry import METRICS
 from blurbench.types import Prediction, Sample
@@ -285,6 +285,19 @@ def test_the_ends_decide(rules):
     column = of(rules, pooled={"direction": "best", "reduction": "pooled"})
     assert not scored(column, as_prediction(prediction), data).reversed
     assert scored(replace(column, decide_by="psnr-ends"), as_prediction(prediction), data).reversed
+
+
+def test_the_ends_decide_by_the_sum_of_their_psnrs(rules):
+    """The published rule: the pooled error of the two would decide the other way round."""
+    data = sample()
+    data.sharp[0], data.sharp[6] = 100, 140
+    prediction = data.sharp.copy()
+    prediction[0], prediction[6] = 101, 80
+    forward, crossed = psnr(prediction[[0, 6]], data.sharp[[0, 6]]), psnr(prediction[[6, 0]], data.sharp[[0, 6]])
+    assert (forward.sum(), crossed.sum()) == pytest.approx((60.70, 38.42), abs=0.01)
+    assert reversed_is_better(forward, crossed)
+    column = replace(of(rules, psnr={"direction": "best"}), decide_by="psnr-ends")
+    assert not scored(column, as_prediction(prediction), data).reversed
 
 
 def test_draws(rules):

@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from blurbench.errors import PredictionError, UnavailableError, UnknownNameError
 from blurbench.metrics import _flow
 from blurbench.metrics.warp import warp_error
+from blurbench.video.flow import grid
 from blurbench.video.textures import dead_leaves
 from tests.conftest import command
 
@@ -159,8 +160,8 @@ def test_fetch_is_bilinear(seed, size):
     found = _flow.fetch(values, where)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    grid = _flow.grid(size)
-    np.testing.assert_array_equal(_flow.fetch(values, grid), values)
+    places = grid(size)
+    np.testing.assert_array_equal(_flow.fetch(values, places), values)
 
 
 @given(seed=SEEDS)

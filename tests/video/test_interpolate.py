@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from blurbench import registry
-from blurbench.errors import UnknownNameError
+from blurbench.errors import RecipeError, SourceError, UnknownNameError
 from blurbench.video import interpolate
 from blurbench.video.flow_interpolation import _Pair, splat
 from blurbench.video.render import RenderedSource
@@ -179,3 +179,32 @@ def test_stream_counts_positions_and_times():
 def test_stream_makes_only_what_is_wanted():
     stream = moments(4, wanted=lambda k: k in (0, 2, 5))
     assert [m is not None for m in stream] == [True, False, True, False, True, True, False, False, True]
+
+
+PLANES = np.zeros((3, 20, 24), np.float32)
+
+
+@pytest.mark.parametrize(
+    "a, b, times, expected",
+    [
+        (PLANES.astype(np.uint8), PLANES, [0.5], r"frame a is uint8 of shape \(3, 20, 24\), expected float32 of \(3, H, W\)"),
+        (PLANES, PLANES[0], [0.5], r"frame b is float32 of shape \(20, 24\)"),
+        (PLANES, PLANES + 255, [0.5], "frame b has values from 255 to 255, expected .* divide 8-bit values by 255"),
+        (PLANES * np.nan, PLANES, [0.5], "frame a has values from nan to nan"),
+        (PLANES, PLANES[:, :16], [0.5], r"frames are of \(3, 20, 24\) and \(3, 16, 24\)"),
+        (PLANES, PLANES, [0.5, 1.5], "time is 1.5, expected one from 0"),
+    ],
+)
+def test_frames_that_have_none_between_them(a, b, times, expected):
+    with pytest.raises(SourceError, match=expected):
+        interpolate.load("flow").between(a, b, times)
+
+
+def test_none_makes_none():
+    with pytest.raises(RecipeError, match="'none' makes no frames, but 2 are asked for"):
+        interpolate.load("none").between(PLANES, PLANES, [0.3, 0.6])
+
+
+def test_unknown_option():
+    with pytest.raises(UnknownNameError, match="unknown option 'flo' in interpolation 'flow'; did you mean 'flow'"):
+        interpolate.load("flow", flo="dis-fast")
