@@ -91,26 +91,38 @@ def _continued(frames: Pixels) -> Pixels:
     return cast(Pixels, np.pad(frames, ((0, 0), (RADIUS, RADIUS), (RADIUS, RADIUS), (0, 0)), mode="edge"))
 
 
-_LUMA = np.array([65.481, 128.553, 24.966]) / 255
-_BLACK = 16 / 255
+_STUDIO, _BLACK = np.array([65.481, 128.553, 24.966]) / 255, 16 / 255
+_FULL = np.array([0.299, 0.587, 0.114])
 
 
 @metric(id="ssim-y", title="Structural similarity of luma (Gaussian 11x11, valid region)", unit="1", better="higher")
 def ssim_y(prediction: Pixels, target: Pixels) -> F64:
     """`ssim` of the luma Y = 16 + 65.481 R + 128.553 G + 24.966 B, for R, G, B in [0, 1]; not rounded, peak L = 255.
 
-    That is BT.601 in studio range, 16 … 235. Luma of full range (the Y of YIQ, 0.299 R + 0.587 G + 0.114 B) scores lower, and Y rounded
-    to 8 bits differs in the third decimal. prediction, target: (T, H, W, 3), uint8 or float in [0, 1], H and W at least 11. Returns
-    (T,) float64 without unit in [-1, 1], 1 for identical frames, higher is better.
+    That is BT.601 in studio range, 16 … 235; `ssim-gray` has the full range and scores lower, and Y rounded to 8 bits differs in the
+    third decimal. prediction, target: (T, H, W, 3), uint8 or float in [0, 1], H and W at least 11. Returns (T,) float64 without unit in
+    [-1, 1], 1 for identical frames, higher is better.
 
     Source: the Y channel of MATLAB's rgb2ycbcr and of BasicSR, as restoration papers score it.
     Raises PredictionError (shapes, types, ranges, NaN, frames smaller than the window).
     """
-    expect_side("ssim-y", prediction.shape, GAUSSIAN.window.side, "the 11x11 window")
-    return np.array([GAUSSIAN.of_frame(_luma(p), _luma(g))[0] for p, g in zip(prediction, target, strict=True)])
+    return _of_one_plane("ssim-y", prediction, target, _STUDIO, _BLACK)
 
 
-def _luma(frame: Pixels) -> F64:
-    """(H, W) float64 in [0, 1] of a frame (H, W, 3)."""
-    weights = _LUMA / 255 if frame.dtype == np.uint8 else _LUMA
-    return np.asarray(frame @ weights + _BLACK)
+@metric(id="ssim-gray", title="Structural similarity of grey levels (Gaussian 11x11, valid region)", unit="1", better="higher")
+def ssim_gray(prediction: Pixels, target: Pixels) -> F64:
+    """`ssim` of grey levels 0.299 R + 0.587 G + 0.114 B, BT.601 in full range; not rounded.
+
+    Parameters, returns, raises: as `ssim_y`. Source: the form of Wang et al. 2004, which is of grey pictures.
+    """
+    return _of_one_plane("ssim-gray", prediction, target, _FULL, 0.0)
+
+
+def _of_one_plane(id: str, prediction: Pixels, target: Pixels, weights: F64, black: float) -> F64:
+    """(T,): of the plane black + weights · RGB, in [0, 1]."""
+    expect_side(id, prediction.shape, GAUSSIAN.window.side, "the 11x11 window")
+
+    def plane(frame: Pixels) -> F64:
+        return np.asarray(frame @ (weights / 255 if frame.dtype == np.uint8 else weights) + black)
+
+    return np.array([GAUSSIAN.of_frame(plane(p), plane(g))[0] for p, g in zip(prediction, target, strict=True)])

@@ -8,18 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 from skimage import data
-from skimage.color import rgb2ycbcr
+from skimage.color import rgb2ycbcr, rgb2yiq
 from skimage.metrics import structural_similarity
 
 from blurbench import metrics
 from blurbench.errors import PredictionError
 from blurbench.metrics.ssim import ssim
-from blurbench.metrics.ssim_variants import ssim_float_range2, ssim_matlab3d, ssim_uniform7, ssim_y
+from blurbench.metrics.ssim_variants import ssim_float_range2, ssim_gray, ssim_matlab3d, ssim_uniform7, ssim_y
 from blurbench.registry import METRICS
 from tests.formulas import golden_prediction, golden_sequence
 from tests.metrics.test_ssim import damaged
 
-ALL = [ssim_uniform7, ssim_float_range2, ssim_matlab3d, ssim_y]
+ALL = [ssim_uniform7, ssim_float_range2, ssim_matlab3d, ssim_y, ssim_gray]
 GOLDEN = {
     "ssim_skimage_uniform7_L255": (ssim_uniform7, 0.9834117266581106),
     "ssim_skimage_uniform7_range2_on_0_1": (ssim_float_range2, 0.988327145576477),
@@ -43,16 +43,17 @@ def volume(x, y):
     return ((2 * m_x * m_y + c1) * (2 * v_xy + c2) / ((m_x**2 + m_y**2 + c1) * (v_x + v_y + c2))).mean()
 
 
-def luma(x, y):
+def of_planes(plane):
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
-    return structural_similarity(rgb2ycbcr(x)[..., 0], rgb2ycbcr(y)[..., 0], **options)
+    return lambda x, y: structural_similarity(plane(x), plane(y), **options)
 
 
 REFERENCES = {
     "ssim-uniform7": lambda x, y: structural_similarity(x, y, channel_axis=2, data_range=255),
     "ssim-float-range2": lambda x, y: structural_similarity(x / 255, y / 255, channel_axis=2, data_range=2),
     "ssim-matlab3d": volume,
-    "ssim-y": luma,
+    "ssim-y": of_planes(lambda picture: rgb2ycbcr(picture)[..., 0]),
+    "ssim-gray": of_planes(lambda picture: rgb2yiq(picture)[..., 0] * 255),
 }
 
 
@@ -94,7 +95,7 @@ def test_orders_of_channels_and_of_memory(metric):
     planar = [np.ascontiguousarray(frame.transpose(2, 0, 1)).transpose(1, 2, 0)[None] for frame in (other, picture)]
     assert metric(*planar)[0] == value
     turned = metric(other[None, ..., ::-1], picture[None, ..., ::-1])[0]
-    assert bool(turned == pytest.approx(value, abs=1e-7)) == (metric is not ssim_y)
+    assert bool(turned == pytest.approx(value, abs=1e-7)) == (metric not in (ssim_y, ssim_gray))
     if metric is ssim_matlab3d:
         rotated = metric(np.roll(other, 1, 2)[None], np.roll(picture, 1, 2)[None])[0]
         assert rotated != pytest.approx(value, abs=1e-6), "the window along colour must see their order"
@@ -123,7 +124,7 @@ def test_what_holds_for_all(metric, seed, height, width):
     np.testing.assert_allclose(metric(x[::-1], y[::-1]), value[::-1], atol=1e-6)
 
 
-@pytest.mark.parametrize(("metric", "side"), [(ssim_uniform7, 7), (ssim_float_range2, 7), (ssim_y, 11)])
+@pytest.mark.parametrize(("metric", "side"), [(ssim_uniform7, 7), (ssim_float_range2, 7), (ssim_y, 11), (ssim_gray, 11)])
 def test_smaller_than_the_window(metric, side):
     clip = np.zeros((1, side - 1, 40, 3))
     with pytest.raises(PredictionError, match=rf"^{metric.info.id}: frames are {side - 1}x40 \(HxW\), expected at least {side}x{side} for"):
