@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -87,6 +87,7 @@ def import_dataset(
     _refuse(root, videos, lacking, skip_broken, recipe)
     jobs = [Job(video, root, form, options, recipe, folder, codec, skip_broken) for video in videos]
     planned(jobs)
+    broken: Counter[str] = Counter()
     with build.making(folder, _manifest(form, options, recipe, list(changes))) as manifest:
         for made in build.run(jobs, make_shard, workers, progress):
             if made.entry.samples:
@@ -94,10 +95,11 @@ def import_dataset(
             else:
                 manifest.splits[made.split] = [entry for entry in manifest.splits.get(made.split, []) if entry.video != made.entry.video]
                 lacking.setdefault(made.split, []).append(made.entry.video)
+                broken.update(made.entry.left_out)
         manifest.splits = {split: entries for split, entries in manifest.splits.items() if entries}
         manifest.missing = {**{k: v for k, v in manifest.missing.items() if splits and k not in splits}, **lacking}
         if not manifest.splits:
-            raise SourceError(f"{root}: every sample is broken; copy the release again")
+            raise SourceError(f"{root} has no whole sample, {_reasons(broken, videos)}; mend that, or copy the release again")
         manifest.write(folder)
     _remark(form, manifest, note)
     return manifest
@@ -197,6 +199,13 @@ def _refuse(root: Path, videos: list[Video], lacking: dict[str, list[str]], skip
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise SourceError(f"{root / problems[0].file} {problems[0].detail}{more}; {MEND}")
+
+
+def _reasons(broken: Mapping[str, int], videos: list[Video]) -> str:
+    """What is wrong with the samples that were left out: kinds with their counts, and an example where the names alone told it."""
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(broken.items()))
+    examples = [problem for video in videos for problem in video.problems]
+    return kinds + (f" (e.g. {examples[0].file} {examples[0].detail})" if examples else "")
 
 
 def _hashes(job: Job) -> dict[str, str]:

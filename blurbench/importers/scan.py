@@ -162,7 +162,10 @@ class _Pairing:
         step = self.layout.step
         for before, number in pairwise(numbers):
             if step and (number - before) != step:
-                lacking = max(1, (number - before) // step - 1)
+                told = sum(lone in self.roles.get("sharp", {}) for lone in range(before + step, number, step))  # by `_unpaired`
+                lacking = max(1, (number - before) // step - 1) - told
+                if not lacking:
+                    continue
                 detail = f"follows number {before}, expected steps of {step}: {lacking} missing"
                 self._problem(inputs[number][0], "gap in the numbers", detail, lacking)
 
