@@ -1,7 +1,8 @@
 """The shutter: frames are taken to linear light, added up, divided, and encoded to 8 bits again.
 
 8-bit `pixel` data are summed as integers, so the mean and its rounding are exact. Other transfer functions go through a table of 256
-float32 values into a float32 sum; against float64 the rounded result differs by at most one level in fewer than 0.01 % of values.
+float32 values into a float32 sum; against float64 the result differs by at most one level, rounded half up in fewer than 0.01 % of
+values, truncated in fewer than 0.01 % up to 25 frames and 0.04 % up to 128.
 """
 
 from __future__ import annotations
@@ -50,15 +51,16 @@ class Shutter:
         """A new window."""
         return Exposure(self)
 
-    def encode(self, linear: F32) -> U8:
-        """Linear light (float32, [0, 1]) to 8-bit codes."""
+    def encode(self, linear: F32, frames: int = 1) -> U8:
+        """Linear light (float32, [0, 1]), the mean of so many frames, to 8-bit codes."""
         if isinstance(self.transfer, Gamma):
             encoded = cv2.pow(linear, 1 / self.transfer.exponent)
         else:
             encoded = self.transfer.to_encoded(linear).astype(np.float32)
         # One pass that scales, shifts, rounds to the nearest and saturates. Ties, which it rounds to even, are lifted by a hair. To
-        # truncate is to round half a level lower, less a hair: a level that went through the table and back may come out below itself.
-        shift = -0.5 + 1e-3 if self.rounding == "truncate" else 2e-5
+        # truncate is to round half a level lower, less a hair: a level that went through the table, the sum and back may come out below
+        # itself, the further the more frames were added up.
+        shift = -0.5 + 2e-5 * (1 + frames / 8) if self.rounding == "truncate" else 2e-5
         return np.asarray(cv2.convertScaleAbs(encoded, alpha=255, beta=shift), np.uint8)
 
 
@@ -85,7 +87,7 @@ class Exposure:
         """The blurry image (H, W, 3) uint8."""
         assert self._sum is not None, "an exposure of no frames has no image"
         if not self._integers:
-            return self.shutter.encode(self._sum * np.float32(1 / self.frames))
+            return self.shutter.encode(self._sum * np.float32(1 / self.frames), self.frames)
         # The mean is a whole number of 1 / frames, so a shift by a part of that decides ties and makes rounding to the nearest exact: up
         # at one half, or to the whole below. float32 errs by less than the shift up to 8,000 frames.
         shift = 0.25 if self.shutter.rounding == "half-up" else 0.5 - self.frames / 2
