@@ -10,6 +10,7 @@ from typing import Any
 from blurbench.cli._terminal import by_reason, progress, say, table
 from blurbench.metrics.protocol import Column
 from blurbench.report.board import Board, Row
+from blurbench.report.site_board import reasons
 from blurbench.report.typeset import difference, number, seconds
 from blurbench.run.evaluate import evaluate
 from blurbench.run.record import RunRecord, Value, rules_of
@@ -53,7 +54,7 @@ def show_record(record: RunRecord, folder: str | Path) -> None:
     if record.failed:
         sample, reason = next(iter(record.failed.items()))
         say(f"{len(record.failed)} samples FAILED and are in no mean; the first, {sample}: {reason}")
-    say(f"wrote {Path(folder) / record.name}.json and {record.scores}")
+    say(f"wrote {Path(folder) / record.name}.json and {Path(folder) / record.scores}")
 
 
 def show_board(board: Board) -> None:
@@ -70,7 +71,9 @@ def show_board(board: Board) -> None:
     table(header, rows, keys=2)
     if any(cell.mean == rules.psnr_cap for row in board.measured for cell in row.cells.values()):
         say(f"≥{rules.psnr_cap:g}: identical pixels, whose PSNR is infinite; it counts as {rules.psnr_cap:g} dB")
-    say(f"ranked by {rules.rank_by}; an empty cell is a value that the method cannot give")
+    say(f"ranked by {rules.rank_by}")
+    for reason, methods in reasons(board):
+        say(f"empty cells of {', '.join(methods)}: {reason}")
     for row in board.measured:
         if row.record and row.record.failed:
             say(f"{row.label}: {len(row.record.failed)} samples FAILED and are in no mean")

@@ -14,7 +14,6 @@ from blurbench.run import record as records
 from blurbench.run.record import file_name
 
 _KEY = ("kind", "method", "variant", "weights", "paper", "table")
-_PARTS = (":low", ":high", ":samples", ":difference", ":comparable")
 Values = Mapping[str, Mapping[str, float | None]]
 """Numbers by column, by name of the row."""
 

@@ -36,7 +36,6 @@ class Shown:
     key: str = ""
     spread: str = ""
     difference: str = ""
-    comparable: bool = True
     prize: str = ""
     note: str = ""
 
@@ -48,7 +47,6 @@ class Line:
     classes: str
     rank: str
     label: str
-    title: str
     page: str
     trivial: bool
     weights: str
@@ -153,7 +151,6 @@ def _line(index: int, row: Row, board: Board, won: dict[tuple[int, str], typeset
         classes=" ".join(["printed"] * (not row.measured) + ["trivial"] * row.trivial),
         rank="" if row.rank is None else str(row.rank),
         label=row.label,
-        title=record.title if record else row.published[0].name,
         page=f"methods/{page_name(row.method)}.html" if row.method in known else "",
         trivial=row.trivial,
         weights=weights(row),
@@ -176,14 +173,13 @@ def _cell(row: Row, column: Column, board: Board, prize: typeset.Prize | None) -
         return Shown("")
     key = f"{cell.mean:.6g}"
     if not row.measured:
-        return Shown(cell.published.printed if cell.published else "", key, comparable=cell.published is None or cell.published.comparable)
+        return Shown(cell.published.printed if cell.published else "", key)
     total = row.record.samples if row.record else None
     return Shown(
         typeset.number(cell.mean, column, board.rules.psnr_cap),
         key,
         spread=_spread(cell, column),
         difference=typeset.difference(cell, column).strip("()"),
-        comparable=cell.published is None or cell.published.comparable,
         prize=prize or "",
         note="" if cell.samples in (None, total) else f"{cell.samples} of {total} samples",
     )

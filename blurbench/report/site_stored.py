@@ -63,8 +63,12 @@ class Stored:
         return self._videos[video]
 
     def frames(self, sample: Sample, draw: int, turned: bool) -> U8:
-        """(P, H, W, 3) uint8: a draw in the direction in which it was scored. Raises PredictionError."""
-        frames = quantise(self.predictions.get(sample).frames[draw], "round")
+        """(P, H, W, 3) uint8: a draw in the direction in which it was scored. Raises PredictionError, also where it is not stored."""
+        draws = self.predictions.get(sample).frames
+        if draw >= len(draws):
+            held = f"{self.folder} holds {len(draws)} draw(s) of {sample.id}, the board scored draw {draw + 1}"
+            raise PredictionError(f"{held}; predict again with --draws {draw + 1} or more to see it")
+        frames = quantise(draws[draw], "round")
         return np.ascontiguousarray(frames[::-1]) if turned else frames
 
 
@@ -142,6 +146,10 @@ def _rows(
 
 def _split_of(predictions: Predictions, data: MadeDataSet) -> str:
     """The split whose samples the plain pictures are named after. Raises PredictionError where none, or several, have such samples."""
+    if not any(path.is_file() for path in predictions.folder.rglob("*")):
+        raise PredictionError(
+            f"{predictions.folder} holds no predictions, expected those of `blurbench predict`, or pictures; give another"
+        )
     found = []
     for split in data.manifest.splits:
         with suppress(PredictionError):

@@ -1,6 +1,12 @@
 """Tables on stdout: none of their cells is broken where a board has many columns."""
 
+from dataclasses import replace
+
+from blurbench.cli._show import show_board
 from blurbench.cli._terminal import _GAP, _parts, table
+from blurbench.report.board import boards
+from blurbench.run.record import Value
+from tests.report.records import made
 
 
 def test_columns_that_do_not_fit_stand_below_with_the_keys_again(capsys):
@@ -23,3 +29,14 @@ def header_words(header):
 def test_a_column_wider_than_the_screen_stands_alone():
     assert _parts([1, 5, 100, 4, 4], 2, 40) == [[0, 1, 2], [0, 1, 3, 4]]
     assert _parts([1, 5, 4, 4], 2, 1 + 5 + 4 + 4 + 4 * _GAP) == [[0, 1, 2, 3]]
+
+
+def test_a_board_says_why_its_cells_are_empty(capsys):
+    still = made(
+        "still",
+        "blurbench-1",
+        values={"ordering": Value(None)},
+    )
+    (board,) = boards([replace(still, empty={"ordering": "the method gives the centre frame only"}), made("mine", "blurbench-1")])
+    show_board(board)
+    assert "empty cells of still: the method gives the centre frame only" in capsys.readouterr().err

@@ -18,6 +18,7 @@ from blurbench.report import samples
 from blurbench.report.board import boards, collect
 from blurbench.report.figures import sample_sheet
 from blurbench.report.site import build_site
+from blurbench.report.site_stored import stored
 from blurbench.report.view import _clip, view
 from blurbench.run import record as records
 from blurbench.run.evaluate import evaluate
@@ -254,13 +255,22 @@ def test_view_refuses_predictions_of_other_data(real, tmp_path):
     assert not (tmp_path / "seen").exists()
 
 
+def test_a_draw_that_is_not_stored(real):
+    data = open_dataset(real / "data")
+    held = stored(real / "p/copy-blur", data)
+    with pytest.raises(PredictionError, match=r"copy-blur holds 1 draw\(s\) of \S+, the board scored draw 5; predict again with --draws 5"):
+        held.frames(next(data.samples("test")), 4, False)
+
+
 def test_a_mistake_is_told_before_anything_is_printed_or_written(real, tmp_path):
     given = ["--runs", real / "runs", "--out", tmp_path / "site", "--predictions"]
+    (empty := tmp_path / "empty").mkdir()
     data = ["--dataset", real / "data"]
     for words, told in (
         ([real / "p/copy-blur"], "predictions were given without their data set; add --dataset"),
         ([real / "p/copy-blur", *data, "--sample", "foo/0"], "unknown video 'foo'"),
         ([foreign(real, tmp_path / "p"), *data], "holds predictions of gopro7"),
+        ([empty, *data], f"{empty} holds no predictions, expected those of `blurbench predict`"),
     ):
         done = CliRunner().invoke(blurbench, ["leaderboard", "build", *map(str, [*given, *words])])
         assert told in str(done.exception) and not done.output and not (tmp_path / "site").exists()
