@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -73,10 +73,9 @@ def find_pictures(path: Path, fps: float) -> list[Found]:
     if not path.exists():
         raise SourceError(f"{path} is missing, expected a picture or a folder of pictures; check the path")
     splits = [path / name for name in SPLITS if (path / name).is_dir()]
-    if splits and (outside := image_files(path)):
-        raise SourceError(
-            f"{path} holds {splits[0].name}/ and beside it {outside[0].name}, expected all pictures in split folders; move it"
-        )
+    if splits and (outside := _below(path, splits)):
+        beside = outside[0].relative_to(path).as_posix()
+        raise SourceError(f"{path} holds {splits[0].name}/ and beside it {beside}, expected all pictures in split folders; move it")
     found: list[Found] = []
     for folder in splits or [path]:
         named: dict[str, Path] = {}
@@ -167,10 +166,10 @@ def estimate(sources: list[tuple[Source, str]], recipe: Recipe) -> int:
     return round(pixels * _BYTES_A_PIXEL * sum(counts) / sum(counts[::step]))
 
 
-def _below(folder: Path) -> list[Path]:
-    """The pictures in a folder and its folders, in natural order; hidden ones are passed over."""
+def _below(folder: Path, skip: Sequence[Path] = ()) -> list[Path]:
+    """The pictures in a folder and its folders but those to skip, in natural order; hidden ones are passed over."""
     inside = image_files(folder)
-    folders = [entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    folders = [entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".") and entry not in skip]
     for entry in sorted(folders, key=lambda entry: (natural_key(entry.name), entry.name)):
         inside += _below(entry)
     return inside

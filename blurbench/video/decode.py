@@ -1,7 +1,8 @@
 """Video files as sources: decoded in order with PyAV, never sought in.
 
-Whatever would put a wrong frame into a data set stops the reading with a SourceError: damage, missing frames, a picture that changes
-its size, a rate that varies. Everything the pixels depend on is in `VideoSource.facts`.
+What FFmpeg or the timestamps show to be wrong stops the reading with a SourceError: damage, missing frames, a picture that changes its
+size, a rate that varies. Not all is shown: a decoder takes most single flipped bits for pictures, and many containers do not state their
+end (`end_checked`). Everything the pixels depend on is in `VideoSource.facts`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
@@ -22,6 +24,7 @@ from av.video.stream import VideoStream
 
 from blurbench.errors import SourceError
 from blurbench.video.colour import Colour, Converter
+from blurbench.video.ending import in_pieces, stated_end
 from blurbench.video.rate import Rate
 from blurbench.video.source import Frame
 
@@ -34,11 +37,15 @@ class _Look:
     pix_fmt: str
     matrix: int
     range: int
+    transfer: int
     rotation: int
+    mirrored: bool
 
     @classmethod
     def of(cls, frame: VideoFrame) -> _Look:
-        return cls((frame.height, frame.width), frame.format.name, frame.colorspace, frame.color_range, frame.rotation % 360)
+        transfer = getattr(frame, "color_trc", 0)  # PyAV < 17 tells it of the stream alone
+        colours = int(frame.colorspace), int(frame.color_range), int(transfer)
+        return cls((frame.height, frame.width), frame.format.name, *colours, frame.rotation % 360, _mirrored(frame))
 
     def difference(self, other: _Look) -> str:
         """The first thing that differs, in words."""
@@ -50,7 +57,10 @@ class _Look:
 
 @dataclass(frozen=True)
 class _Header:
-    """What the container and the first frame say. start, end: seconds, None where the container does not state them; tick: seconds."""
+    """What the container and the first frame say. start, end: seconds, None where the container does not state them; tick: seconds.
+
+    end_checked: whether a video cut short would end before `end`.
+    """
 
     container: str
     codec: str
@@ -58,9 +68,11 @@ class _Header:
     tick: float
     start: float
     end: float | None
+    end_checked: bool
     declared_frames: int | None
     timestamps: str
     interlaced: bool
+    sample_aspect_ratio: str | None
     look: _Look
     colour: Colour
 
@@ -88,7 +100,11 @@ class VideoSource:
         return header.declared_frames if header.end is None else round((header.end - header.start) * self.fps)
 
     def facts(self) -> dict[str, Any]:
-        """Provenance, JSON-ready. `decoded_frames` and `variable_rate` are None until all frames have been read once."""
+        """Provenance, JSON-ready. `decoded_frames` and `variable_rate` are None until all frames have been read once.
+
+        `end_checked`: whether the header states an end, which the frames must reach; a file without one may have lost its tail.
+        `transfer`, `primaries`, `sample_aspect_ratio`: as stated, not applied.
+        """
         header = self._header
         return {
             "kind": "video",
@@ -100,8 +116,11 @@ class VideoSource:
             "matrix_origin": header.colour.matrix_origin,
             "range": header.colour.range,
             "range_origin": header.colour.range_origin,
+            "transfer": header.colour.transfer,
+            "primaries": header.colour.primaries,
             "rotation": header.look.rotation,
             "interlaced": header.interlaced,
+            "sample_aspect_ratio": header.sample_aspect_ratio,
             "size": list(self.size),
             "fps": self.fps,
             "fps_fraction": str(header.fps),
@@ -109,6 +128,7 @@ class VideoSource:
             "declared_frames": header.declared_frames,
             "decoded_frames": self._decoded,
             "variable_rate": self._variable,
+            "end_checked": header.end_checked,
             "decoder": {"pyav": av.__version__, **{name: _version(name) for name in ("libavcodec", "libswscale")}},
         }
 
@@ -208,40 +228,38 @@ def _read_header(path: Path) -> _Header:
         look = _Look.of(first)
         if look.rotation % 90:
             raise SourceError(f"{path} is to be shown turned by {look.rotation} degrees, expected a multiple of 90; re-encode it upright")
+        if look.mirrored:
+            raise SourceError(f"{path} is to be shown mirrored, expected a picture that is only turned; re-encode it upright")
         try:
-            colour = Colour.of(first)
+            colour = Colour.of(first, stream.codec_context)
         except SourceError as error:
             raise SourceError(f"{path}: {error}") from None
         start = float((stream.start_time or 0) * (stream.time_base or 0))
+        end = stated_end(container, stream, start, float(fps))
         return _Header(
             container=container.format.name,
             codec=stream.codec_context.name,
             fps=Fraction(fps),
             tick=float(stream.time_base or 0),
             start=start,
-            end=_stated_end(container, stream, start, float(fps)),
+            end=end,
+            end_checked=end is not None and not in_pieces(path),
             declared_frames=stream.frames or None,
             timestamps="assumed" if assumed else "stated",
             interlaced=first.interlaced_frame,
+            sample_aspect_ratio=str(ratio) if (ratio := stream.sample_aspect_ratio) else None,
             look=look,
             colour=colour,
         )
 
 
-def _stated_end(container: InputContainer, stream: VideoStream, start: float, fps: float) -> float | None:
-    """Seconds when the video is over by the header; None for containers where FFmpeg only estimates that from what is there."""
-    kind = container.format.name.split(",")[0]
-    if kind == "avi" and stream.frames:
-        return start + stream.frames / fps
-    if kind == "mov" and stream.duration and stream.time_base:
-        return start + float(stream.duration * stream.time_base)
-    if kind == "matroska":
-        if tag := stream.metadata.get("DURATION"):
-            hours, minutes, seconds = tag.split(":")
-            return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-        if len(container.streams) == 1 and container.duration:
-            return container.duration / av.time_base
-    return None
+def _mirrored(frame: VideoFrame) -> bool:
+    """Whether the display matrix turns left into right: FFmpeg's rotation is then no more than part of it, or 0."""
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return False
+    a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(matrix), np.int32, 5))
+    return a * d < b * c
 
 
 def _version(library: str) -> str:

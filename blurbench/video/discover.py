@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +28,8 @@ def find_sources(path: Path, fps: float = 240, keep_variable_rate: bool = False)
     """All sources at a path: a video file, a folder of images, or a folder of videos and image folders, all of them perhaps below
     `train`, `val` and `test`. In natural order within each split.
 
-    fps: rate of image folders, which state none. Raises SourceError when nothing is found, when two sources of a split share an id, and
-    when it would be a guess what belongs to what.
+    fps: rate of image folders, which state none. Raises SourceError when nothing is found, when two sources of a split share an id, when
+    it would be a guess what belongs to what, and when footage lies deeper than that.
     """
     if not path.exists():
         raise SourceError(f"{path} is missing, expected a video file or a folder of videos or images; check the path")
@@ -48,7 +49,8 @@ def _places(path: Path) -> Iterator[tuple[Path, str | None]]:
         yield path, None
         return
     splits = [path / name for name in SPLITS if (path / name).is_dir()]
-    outside = _footage(path, skip=splits)
+    named = "its train/, val/ or test/"
+    outside = _footage(path, named if splits else f"{path} or {named}", skip=splits)
     if not splits:
         yield from ((place, None) for place in outside)
         return
@@ -57,12 +59,12 @@ def _places(path: Path) -> Iterator[tuple[Path, str | None]]:
             f"{path} holds {splits[0].name}/ and beside it {outside[0].name}, expected all footage in split folders; move it into one"
         )
     for split in splits:
-        yield from ((place, split.name) for place in _footage(split))
+        yield from ((place, split.name) for place in _footage(split, str(split)))
 
 
-def _footage(folder: Path, skip: list[Path] | None = None) -> list[Path]:
-    """Videos and image folders in a folder, in natural order; the folder itself if it is the image folder."""
-    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry not in (skip or ())]
+def _footage(folder: Path, expected: str, skip: Sequence[Path] = ()) -> list[Path]:
+    """Videos and image folders in a folder, in natural order; the folder itself if it is the image folder. expected: where all may lie."""
+    entries = [entry for entry in folder.iterdir() if not _passed_over(entry.name) and entry not in skip]
     inside = [entry for entry in entries if (image_files(entry) if entry.is_dir() else entry.suffix.lower() in VIDEO_SUFFIXES)]
     inside.sort(key=lambda entry: (natural_key(entry.name), entry.name))
     images = image_files(folder)
@@ -70,7 +72,33 @@ def _footage(folder: Path, skip: list[Path] | None = None) -> list[Path]:
         raise SourceError(
             f"{folder} holds both images ({images[0].name}) and other footage ({inside[0].name}), expected one kind; separate them"
         )
-    return [folder] if images else inside
+    found = [folder] if images else inside
+    if file := next(_deeper([entry for entry in entries if entry.is_dir()], found), None):
+        raise SourceError(
+            f"{file} would be left out, expected videos and folders of images to lie directly in {expected}; move or rename its folder, "
+            "or give that alone"
+        )
+    return found
+
+
+def _deeper(folders: list[Path], found: list[Path]) -> Iterator[Path]:
+    """Images and videos in folders and all below them that belong to no source found."""
+    seen = {os.path.realpath(folder.parent) for folder in folders}  # links may go round
+    for folder in folders:
+        for name, below, files in os.walk(folder, followlinks=True):
+            place, real = Path(name), os.path.realpath(name)
+            if real in seen:
+                below.clear()
+                continue
+            seen.add(real)
+            below[:] = sorted(each for each in below if not _passed_over(each))
+            suffixes = VIDEO_SUFFIXES if place in found else VIDEO_SUFFIXES + IMAGE_SUFFIXES
+            yield from (place / file for file in sorted(files) if not _passed_over(file) and file.lower().endswith(suffixes))
+
+
+def _passed_over(name: str) -> bool:
+    """Hidden things, and what macOS puts beside them into archives."""
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def _refuse_duplicates(placed: list[tuple[Path, str | None]]) -> None:
@@ -83,4 +111,4 @@ def _refuse_duplicates(placed: list[tuple[Path, str | None]]) -> None:
 
 
 def _open(place: Path, fps: float, keep_variable_rate: bool) -> Source:
-    return ImageFolderSource(place, fps) if place.is_dir() else VideoSource(place, keep_variable_rate)
+    return ImageFolderSource(place, fps, keep_variable_rate) if place.is_dir() else VideoSource(place, keep_variable_rate)

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from statistics import mode
 from typing import Any
 
 import cv2
@@ -22,7 +23,7 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
 def read_rgb(path: Path) -> U8:
-    """(H, W, 3) uint8 RGB of an image file; the orientation noted in a JPEG is applied.
+    """(H, W, 3) uint8 RGB of an image file; the orientation noted in a JPEG or TIFF is applied.
 
     Raises SourceError for a file that is missing, cut short or no image, and for an image that is not 8-bit RGB.
     """
@@ -72,8 +73,10 @@ def image_files(folder: Path) -> list[Path]:
 class ImageFolderSource:
     """A folder of images of one size, depth and kind (RGB or grey), one image a frame, at a rate the caller states."""
 
-    def __init__(self, folder: Path, fps: float = 240) -> None:
-        """Look at the names and the first image. Raises SourceError."""
+    def __init__(self, folder: Path, fps: float = 240, keep_variable_rate: bool = False) -> None:
+        """Look at the names and the first image. Raises SourceError, also for uneven steps between numbered names, as a missing frame
+        leaves one; `keep_variable_rate`: take the images as if they came evenly, and record that their numbers do not.
+        """
         if not folder.is_dir():
             raise SourceError(f"{folder} is not a folder, expected a folder of images")
         if not fps > 0:
@@ -84,6 +87,13 @@ class ImageFolderSource:
         self._paths = image_files(folder)
         if not self._paths:
             raise SourceError(f"{folder} holds no image, expected files with one of the suffixes {', '.join(IMAGE_SUFFIXES)}")
+        self._uneven = _uneven(self._paths)
+        if self._uneven and not keep_variable_rate:
+            before, after, step = self._uneven
+            raise SourceError(
+                f"{folder}: {after.name} comes after {before.name}, expected a step of {step} from number to number, as a missing frame "
+                "would shift all that follow; copy it again, number them without gaps, or pass --keep-variable-rate"
+            )
         first = _read(self._paths[0])
         self._kind = _kind(first)
         if first.dtype not in (np.uint8, np.uint16) or (first.ndim == 3 and first.shape[2] != 3):
@@ -105,6 +115,7 @@ class ImageFolderSource:
             "stored_as": self._kind,
             "suffixes": sorted({path.suffix.lower() for path in self._paths}),
             "decoded_frames": len(self._paths),
+            "variable_rate": self._uneven is not None,
             "fps": self.fps,
             "fps_origin": "assumed",
             "size": list(self.size),
@@ -132,6 +143,25 @@ class ImageFolderSource:
             yield Frame(rgb, index / self.fps)  # type: ignore[arg-type]
 
 
+def _uneven(paths: list[Path]) -> tuple[Path, Path, int] | None:
+    """The first two neighbours whose step in number is not the usual one, and that; None where steps are equal or names hold no numbers.
+
+    Of several numbers in names that are else alike, one with equal steps is enough: others may be a size or a rounded time.
+    """
+    keys = [natural_key(path.stem) for path in paths]
+    rows = [[number for _, number in key[:-1]] for key in keys]
+    if len(paths) < 2 or not all(rows):
+        return None
+    alike = len({tuple(text for text, _ in key) for key in keys}) == 1
+    columns = [column for column in zip(*rows, strict=True) if len(set(column)) > 1] if alike else [[row[-1] for row in rows]]
+    steps = [[after - before for before, after in pairwise(column)] for column in columns]
+    if any(len(set(each)) == 1 and each[0] > 0 for each in steps):
+        return None
+    usual = max(mode(steps[-1]), 1)
+    place = next(n for n, step in enumerate(steps[-1]) if step != usual)
+    return paths[place], paths[place + 1], usual
+
+
 def folder_name(folder: Path) -> str:
     """Name of a folder, also when it was given as `.` or `..`."""
     return folder.name if folder.name not in ("", "..") else folder.resolve().name
@@ -150,7 +180,7 @@ def _read(path: Path) -> np.ndarray[Any, Any]:
 
 
 def _decode(data: bytes) -> np.ndarray[Any, Any] | None:
-    # IMREAD_UNCHANGED shows alpha, but ignores orientation; a JPEG has no alpha and may have an orientation.
+    # IMREAD_UNCHANGED shows alpha, but turns only a TIFF upright: a PNG stays as it is stored, a JPEG has no alpha and is read without.
     jpeg = data.startswith(b"\xff\xd8")
     flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH if jpeg else cv2.IMREAD_UNCHANGED
     try:

@@ -44,7 +44,7 @@ class Source(Protocol):
         """SHA-256 (hex) of what determines the pixels: the bytes of the file; names and bytes of the images."""
 
     def frames(self) -> Iterator[Frame]:
-        """A new reading from the first frame. Raises SourceError when a frame cannot be had, never ends early without."""
+        """A new reading from the first frame. Raises SourceError when a frame cannot be had: never ends early where that can be known."""
 
 
 @runtime_checkable

@@ -150,6 +150,11 @@ def test_pictures_are_found_in_folders_and_splits(tmp_path):
     write_rgb(tmp_path / "stray.png", picture((32, 40)))
     with pytest.raises(SourceError, match=r"beside it stray.png"):
         find_pictures(tmp_path, 240.0)
+    (tmp_path / "stray.png").unlink()
+    (tmp_path / "validation/city").mkdir(parents=True)
+    write_rgb(tmp_path / "validation/city/1.png", picture((32, 40)))
+    with pytest.raises(SourceError, match=r"beside it validation/city/1.png"):
+        find_pictures(tmp_path, 240.0)
     (tmp_path / "none").mkdir()
     for path, says in (("none", "holds no picture"), ("nowhere", "is missing")):
         with pytest.raises(SourceError, match=says):

@@ -25,9 +25,10 @@ MakeVideo = Callable[..., Path]
 def make_video() -> MakeVideo:
     """Writes frames, (H, W, 3) uint8 RGB arrays or `av.VideoFrame`s that are stored as they are, and returns the path.
 
-    times: seconds of each frame, instead of a constant rate. matrix, color_range: what the stream states (codes of H.273; 1 limited, 2
-    full). rotation: degrees clockwise a player shall turn the picture (mp4, mov). container, options: of the muxer and of the encoder;
-    libx264 is lossless unless they say otherwise.
+    times: seconds of each frame, instead of a constant rate. matrix, transfer, primaries, color_range: what the stream states (codes of
+    H.273; 1 limited, 2 full). aspect: of a pixel. rotation, mirrored: degrees clockwise a player shall turn the picture, and whether it
+    shall swap left and right first (mp4, mov). container, options: of the muxer and of the encoder; libx264 is lossless unless they say
+    otherwise.
     """
     return _write
 
@@ -50,8 +51,12 @@ def _write(
     pix_fmt: str = "yuv420p",
     times: Sequence[float] | None = None,
     matrix: int | None = None,
+    transfer: int | None = None,
+    primaries: int | None = None,
+    aspect: Fraction | None = None,
     color_range: int | None = None,
     rotation: int = 0,
+    mirrored: bool = False,
     container: dict[str, str] | None = None,
     **options: str,
 ) -> Path:
@@ -65,10 +70,10 @@ def _write(
                 stream = out.add_stream(codec, rate=rate, options={**defaults, **options})
                 stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, pix_fmt
                 stream.codec_context.time_base = 1 / rate if times is None else CLOCK
-                if matrix is not None:
-                    stream.codec_context.colorspace = matrix
-                if color_range is not None:
-                    stream.codec_context.color_range = color_range
+                facts = {"colorspace": matrix, "color_trc": transfer, "color_primaries": primaries, "color_range": color_range}
+                for name, value in {**facts, "sample_aspect_ratio": aspect}.items():
+                    if value is not None:
+                        setattr(stream.codec_context, name, value)
             frame = frame.reformat(format=pix_fmt)
             frame.time_base = stream.codec_context.time_base
             frame.pts = index if times is None else round(times[index] / CLOCK)
@@ -78,15 +83,16 @@ def _write(
                 frame.colorspace = matrix
             out.mux(stream.encode(frame))
         out.mux(stream.encode())
-    if rotation:
-        _rotate(path, rotation)
+    if rotation or mirrored:
+        _rotate(path, rotation, mirrored)
     return path
 
 
-def _rotate(path: Path, degrees: int) -> None:
+def _rotate(path: Path, degrees: int, mirrored: bool) -> None:
     """Rewrite the display matrix in an mp4's track header: not every PyAV can write one."""
     data = bytearray(path.read_bytes())
     start = data.index(b"tkhd") + 44
     cos, sin = round(np.cos(np.radians(degrees))), round(np.sin(np.radians(degrees)))
-    data[start : start + 36] = struct.pack(">9i", cos << 16, sin << 16, 0, -sin * 65536, cos << 16, 0, 0, 0, 1 << 30)
+    side = -1 if mirrored else 1
+    data[start : start + 36] = struct.pack(">9i", side * cos * 65536, side * sin * 65536, 0, -sin * 65536, cos << 16, 0, 0, 0, 1 << 30)
     path.write_bytes(data)

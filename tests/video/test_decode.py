@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -106,7 +107,34 @@ def test_facts_are_json_and_know_after_a_reading(tmp_path: Path, make_video: Mak
     assert {key: facts[key] for key in ("codec", "pix_fmt", "fps", "fps_fraction", "size", "rotation")} == {
         "codec": "h264", "pix_fmt": "yuv420p", "fps": 240.0, "fps_fraction": "240", "size": [48, 64], "rotation": 0
     }  # fmt: skip
+    assert (facts["sample_aspect_ratio"], facts["transfer"], facts["primaries"]) == (None, "unstated", "unstated")
     assert facts["decoder"]["pyav"] == av.__version__
     assert re.fullmatch(r"\d+\.\d+\.\d+", facts["decoder"]["libavcodec"])
     assert (source.id, source.length) == ("clip one", 5)
     assert source.fingerprint() == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_pixels_that_are_not_square_are_recorded_and_left(tmp_path: Path, make_video: MakeVideo) -> None:
+    source = VideoSource(make_video(tmp_path / "a.mp4", moving(3), aspect=Fraction(4, 3)))
+    assert (source.facts()["sample_aspect_ratio"], source.size) == ("4/3", (48, 64))
+
+
+@pytest.mark.parametrize(
+    ("name", "container", "checked"),
+    [
+        ("a.mp4", {}, True),
+        ("a.mkv", {}, True),
+        ("a.avi", {}, True),
+        ("a.mp4", {"movflags": "frag_keyframe"}, False),
+        ("a.mp4", {"movflags": "frag_keyframe+empty_moov"}, False),
+        ("a.mkv", {"live": "1"}, False),
+        ("a.ts", {}, False),
+        ("a.h264", {}, False),
+    ],
+)
+def test_whether_a_lost_tail_would_show_is_recorded(
+    tmp_path: Path, make_video: MakeVideo, name: str, container: dict[str, str], checked: bool
+) -> None:
+    source = VideoSource(make_video(tmp_path / name, moving(12), container=container, g="4"))
+    assert sum(1 for _ in source.frames()) == 12
+    assert source.facts()["end_checked"] is checked

@@ -88,6 +88,61 @@ def test_ten_bits_become_eight(tmp_path: Path, make_video: MakeVideo) -> None:
     assert source.facts()["pix_fmt"] == "yuv420p10le"
 
 
+DEEP = ["yuv444p10le", "yuv444p12le", "gbrp10le", "gbrp12le", "gbrp16le", "gray10le", "gray12le", "gray16le"]
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["limited", "full"])
+@pytest.mark.parametrize("pix_fmt", DEEP)
+def test_more_than_eight_bits_are_rounded(tmp_path: Path, make_video: MakeVideo, pix_fmt: str, full: bool) -> None:
+    bits = int(pix_fmt[-4:-2])
+    low, high = (30, 80, 80), (220, 176, 176)
+    if not pix_fmt.startswith("yuv"):
+        low, high = (0,) * 3, (256,) * 3
+    bounds = np.array([low, high])[..., None, None] << bits - 8
+    planes = np.random.default_rng(0).integers(*bounds, (3, 64, 96)).astype(np.uint16)
+    planes[:, 0, :2] = planes.min(), planes.max()
+    path = make_video(
+        tmp_path / "a.mkv", [stored(planes, pix_fmt)], codec="ffv1", pix_fmt=pix_fmt, matrix=1 if "yuv" in pix_fmt else None,
+        color_range=FULL if full else LIMITED,
+    )  # fmt: skip
+    (frame,) = VideoSource(path).frames()
+    if pix_fmt.startswith("yuv"):
+        expected = yuv_to_rgb(planes, "bt709", full, bits)
+    else:
+        unit = 2.0 ** (bits - 8)
+        levels = planes * (255 / (2**bits - 1)) if full else np.clip((planes / unit - 16) * 255 / 219, 0, 255)
+        expected = np.stack([levels[0]] * 3 if pix_fmt.startswith("gray") else [levels[2], levels[0], levels[1]], axis=-1)
+    difference = frame.image - expected
+    assert np.abs(difference).max() < 0.52
+    assert abs(difference.mean()) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("transfer", "primaries", "names"), [(1, 1, ("bt709", "bt709")), (8, 9, ("linear", "bt2020")), (13, 12, ("iec61966-2-1", "smpte432"))]
+)
+def test_transfer_and_primaries_are_recorded(
+    tmp_path: Path, make_video: MakeVideo, transfer: int, primaries: int, names: tuple[str, str]
+) -> None:
+    path = make_video(tmp_path / "a.mp4", moving(2), transfer=transfer, primaries=primaries)
+    facts = VideoSource(path).facts()
+    assert (facts["transfer"], facts["primaries"]) == names
+
+
+@pytest.mark.parametrize(("transfer", "name"), [(16, r"PQ \(smpte2084\)"), (18, r"HLG \(arib-std-b67\)")])
+def test_high_dynamic_range_is_refused(tmp_path: Path, make_video: MakeVideo, transfer: int, name: str) -> None:
+    path = make_video(tmp_path / "a.mp4", moving(2), transfer=transfer, primaries=9, matrix=9)
+    with pytest.raises(SourceError, match=rf"a\.mp4: its transfer .* is {name}, expected .*; tone-map it to bt709 first") as caught:
+        VideoSource(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("pix_fmt", ["bgra", "yuva420p"])
+def test_alpha_is_refused(tmp_path: Path, make_video: MakeVideo, pix_fmt: str) -> None:
+    path = make_video(tmp_path / "a.mkv", moving(2), codec="ffv1", pix_fmt=pix_fmt)
+    with pytest.raises(SourceError, match=rf"a\.mkv: its pictures have an alpha channel \({pix_fmt}\), expected none"):
+        VideoSource(path)
+
+
 @pytest.mark.parametrize(("color_range", "black", "white"), [(None, 0, 255), (FULL, 0, 255), (LIMITED, 16, 235)])
 def test_grey_and_its_range(tmp_path: Path, make_video: MakeVideo, color_range: int | None, black: int, white: int) -> None:
     codes = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)

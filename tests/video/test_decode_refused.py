@@ -86,6 +86,25 @@ def test_a_damaged_packet_is_named(tmp_path: Path, make_video: MakeVideo) -> Non
     assert 20 <= named <= 40  # threads decode ahead: what was not given out before the damage is not given out at all
 
 
+@pytest.mark.parametrize("pieces", [1, 3, 5])
+def test_an_mp4_of_fragments_cut_between_two_claims_no_end(tmp_path: Path, make_video: MakeVideo, pieces: int) -> None:
+    path = make_video(tmp_path / "a.mp4", moving(60), g="10", container={"movflags": "frag_keyframe+empty_moov"})
+    data = path.read_bytes()
+    cuts = [found.start() - 4 for found in re.finditer(b"moof", data)]
+    path.write_bytes(data[: cuts[pieces]])
+    source = VideoSource(path)
+    assert sum(1 for _ in source.frames()) == 10 * pieces  # what is missing cannot be known
+    assert source.facts()["end_checked"] is False
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_a_mirrored_video_is_refused(tmp_path: Path, make_video: MakeVideo, rotation: int) -> None:
+    path = make_video(tmp_path / "a.mp4", moving(3), rotation=rotation, mirrored=True)
+    with pytest.raises(SourceError, match=r"a\.mp4 is to be shown mirrored, expected .*; re-encode it upright") as caught:
+        VideoSource(path)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_trimmed_video_is_whole(tmp_path: Path, make_video: MakeVideo) -> None:
     path = make_video(tmp_path / "a.mp4", moving(60), preset="medium", bf="2", g="12")
     data = bytearray(path.read_bytes())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from blurbench.errors import SourceError
+from blurbench.types import F64
 from blurbench.video.decode import VideoSource
 from blurbench.video.rate import Rate
 from tests.video.conftest import MakeVideo
@@ -78,6 +80,62 @@ def test_a_rate_that_is_not_the_stated_one_is_noticed(tmp_path: Path, make_video
     path = make_video(tmp_path / "a.mkv", moving(40), fps=120, times=[n / 30 for n in range(40)])
     with pytest.raises(SourceError, match=r"a frame every 0\.033.* s, expected 0\.0083.* s by its header"):
         read_all(path)
+
+
+def test_a_small_change_of_rate_is_noticed(tmp_path: Path, make_video: MakeVideo) -> None:
+    times = [n / 240 for n in range(30)] + [30 / 240 + n * 1.4 / 240 for n in range(30)]
+    path = make_video(tmp_path / "a.mp4", moving(60), fps=240, times=times)
+    with pytest.raises(
+        SourceError, match=r"variable frame rate: frame \d+ at .* off the best constant rate.*--keep-variable-rate"
+    ) as caught:
+        read_all(path)
+    assert "\n" not in str(caught.value)
+    source = VideoSource(path, keep_variable_rate=True)
+    assert [frame.time for frame in source.frames()] == pytest.approx(times, abs=1e-4)
+    assert source.facts()["variable_rate"] is True
+
+
+def test_a_lost_frame_is_noticed_though_the_clock_is_coarse(tmp_path: Path, make_video: MakeVideo) -> None:
+    times = [n / 960 for n in range(301) if n != 150]
+    path = make_video(tmp_path / "a.mkv", moving(300, 16, 16), fps=960, times=times)
+    with pytest.raises(SourceError, match=r"variable frame rate: .* off the best constant rate"):
+        read_all(path)
+
+
+CLOCKS = {"ms": 1e-3, "600": 1 / 600, "90k": 1 / 90_000}
+RATES = [24000 / 1001, 25, 30000 / 1001, 30, 60, 120000 / 1001, 120, 240000 / 1001, 240, 300, 480, 500, 600, 900, 960]
+
+
+@pytest.mark.parametrize("rounded", [np.round, np.floor])
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_what_a_constant_rate_looks_like_on_any_clock(clock: str, rounded: Callable[[F64], F64]) -> None:
+    tick = CLOCKS[clock]
+    for fps in (fps for fps in RATES if fps * tick < 0.99):
+        for count in (2, 3, 17, 300, 3000):
+            rate = Rate("a", fps, tick, None, keep=False)
+            for time in rounded((0.123 + np.arange(count) / fps) / tick + 1e-6) * tick:
+                rate.add(float(time))
+            rate.finish()
+            assert not rate.variable
+
+
+def test_rounding_twice_is_no_variable_rate() -> None:
+    for fps in (30, 120, 240, 300, 480):
+        rate = Rate("a", fps, 1 / 90_000, None, keep=False)
+        for n in range(500):  # from Matroska's milliseconds into an mp4
+            rate.add(round(round(n / fps, 3) * 90_000) / 90_000)
+        rate.finish()
+
+
+@pytest.mark.parametrize("fps", [240, 480, 500, 600, 960])
+@pytest.mark.parametrize("gap", [60, 150, 240])
+def test_one_lost_frame_of_300_is_noticed_in_milliseconds(fps: int, gap: int) -> None:
+    rate = Rate("a", fps, 1e-3, None, keep=False)
+    with pytest.raises(SourceError, match="variable frame rate"):
+        for n in range(301):
+            if n != gap:
+                rate.add(round(n / fps, 3))
+        rate.finish()
 
 
 def test_a_stream_without_timestamps_gets_them_from_its_rate(tmp_path: Path, make_video: MakeVideo) -> None:

@@ -1,9 +1,10 @@
-"""Image folders, image files, and finding sources below a path."""
+"""Image folders and image files."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import struct
 from pathlib import Path
 
@@ -14,25 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blurbench.errors import SourceError
-from blurbench.types import F32, U8
-from blurbench.video.decode import VideoSource
-from blurbench.video.discover import Found, find_sources
+from blurbench.types import F32
 from blurbench.video.images import ImageFolderSource, natural_key, read_rgb, write_rgb
 from blurbench.video.source import HasMotion, Source
-from tests.video.conftest import MakeVideo
-
-
-def noise(seed: int = 0, height: int = 10, width: int = 14) -> U8:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def fill(folder: Path, names: list[str], **size: int) -> Path:
-    """Write noise number n under the n-th name."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for seed, name in enumerate(names):
-        write_rgb(folder / name, noise(seed, **size))
-    return folder
-
+from tests.video.folders import fill, noise, numbered
 
 # Image files
 
@@ -63,6 +49,16 @@ def test_the_orientation_of_a_jpeg_is_applied(tmp_path: Path) -> None:
     assert turned.shape == (32, 16, 3)
     assert turned[:14].min() > 250
     assert turned[18:].max() < 5
+
+
+def test_the_orientation_of_a_tiff_is_applied(tmp_path: Path) -> None:
+    rows, columns, turn_right = 3, 4, 6
+    image = noise(0, rows, columns)
+    tags = {256: columns, 257: rows, 258: 8, 259: 1, 262: 2, 273: 200, 274: turn_right, 277: 3, 278: rows, 279: image.size, 284: 1}
+    entries = b"".join(struct.pack("<HHII", tag, 4 if tag == 273 else 3, 1, value) for tag, value in tags.items())
+    header = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+    (tmp_path / "a.tif").write_bytes(header.ljust(200, b"\0") + image.tobytes())
+    np.testing.assert_array_equal(read_rgb(tmp_path / "a.tif"), np.rot90(image, -1))
 
 
 @pytest.mark.parametrize(
@@ -151,7 +147,7 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_frames_in_natural_order_with_times(tmp_path: Path) -> None:
-    fill(tmp_path / "clip.one", ["frame10.png", "frame2.jpg", "frame1.png"])
+    fill(tmp_path / "clip.one", ["frame11.png", "frame10.jpg", "frame9.png"])
     (tmp_path / "clip.one" / "notes.txt").write_text("not an image")
     (tmp_path / "clip.one" / "._frame3.png").write_text("what macOS leaves behind")
     source = ImageFolderSource(tmp_path / "clip.one", fps=50)
@@ -163,7 +159,7 @@ def test_frames_in_natural_order_with_times(tmp_path: Path) -> None:
     assert (source.id, source.fps, source.size, source.length) == ("clip.one", 50, (10, 14), 3)
     facts = source.facts()
     assert json.loads(json.dumps(facts)) == facts
-    assert (facts["decoded_frames"], facts["first"], facts["last"], facts["suffixes"]) == (3, "frame1.png", "frame10.png", [".jpg", ".png"])
+    assert (facts["decoded_frames"], facts["first"], facts["last"], facts["suffixes"]) == (3, "frame9.png", "frame11.png", [".jpg", ".png"])
 
 
 def test_the_rate_is_240_unless_said_otherwise(tmp_path: Path) -> None:
@@ -191,6 +187,51 @@ def test_two_images_for_one_place(tmp_path: Path, twins: tuple[str, str]) -> Non
     with pytest.raises(SourceError, match="expected one image a frame number") as caught:
         ImageFolderSource(tmp_path)
     assert all(name in str(caught.value) for name in twins)
+
+
+@pytest.mark.parametrize(
+    ("names", "before", "after", "step"),
+    [
+        (numbered([*range(1, 6), *range(7, 23)]), "000005.png", "000007.png", 1),
+        (numbered([*range(1, 22), 23]), "000021.png", "000023.png", 1),
+        (numbered([*range(0, 50, 10), 60, 70]), "000040.png", "000060.png", 10),
+        (numbered([1, 2, 3, 5, 6], "take3_{:02d}_1280x720"), "take3_03_1280x720.png", "take3_05_1280x720.png", 1),
+        ([*numbered(range(1, 9)), "000004 copy.png"], "000004.png", "000004 copy.png", 1),
+        ([*numbered(range(1, 9)), "000004 (2).png"], "000004.png", "000004 (2).png", 1),
+        (["a1.png", "a2.png", "a3.png", "b1.png"], "a3.png", "b1.png", 1),
+        (["1.png", "1 copy.png"], "1.png", "1 copy.png", 1),
+    ],
+)
+def test_a_missing_frame_is_named(tmp_path: Path, names: list[str], before: str, after: str, step: int) -> None:
+    fill(tmp_path, names)
+    told = rf"{re.escape(after)} comes after {re.escape(before)}, expected a step of {step} .*copy it again, .*--keep-variable-rate"
+    with pytest.raises(SourceError, match=told) as caught:
+        ImageFolderSource(tmp_path)
+    assert "\n" not in str(caught.value)
+    source = ImageFolderSource(tmp_path, fps=10, keep_variable_rate=True)
+    assert [frame.time for frame in source.frames()] == [n / 10 for n in range(len(names))]
+    assert source.facts()["variable_rate"] is True
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["only.png"],
+        ["7.png"],
+        ["1.png", "3.png"],
+        ["first.png", "second.png", "third.png"],
+        ["first2.png", "second.png", "third9.png"],
+        numbered(range(47, 60)),
+        numbered(range(3, 40, 7)),
+        numbered(range(8, 12), "GOPR0384_11_{}"),
+        numbered(range(8, 12), "frame{}_1280x720"),
+        ["frame_1_0.0042.png", "frame_2_0.0083.png", "frame_3_0.0125.png"],
+    ],
+)
+def test_even_steps_and_names_without_numbers_pass(tmp_path: Path, names: list[str]) -> None:
+    source = ImageFolderSource(fill(tmp_path, names))
+    assert sum(1 for _ in source.frames()) == len(names)
+    assert source.facts()["variable_rate"] is False
 
 
 def test_folders_that_are_no_source(tmp_path: Path) -> None:
@@ -224,89 +265,16 @@ def test_fingerprint_sees_names_and_bytes(tmp_path: Path) -> None:
     assert ImageFolderSource(tmp_path / "a").fingerprint() == hashlib.sha256(listing.encode()).hexdigest()
 
 
-# Finding
-
-
-@pytest.fixture
-def footage(tmp_path: Path, make_video: MakeVideo) -> Path:
-    """clip2.mp4, clip10.mkv, the image folder clip3/, and things to be passed over."""
-    folder = tmp_path / "footage"
-    fill(folder / "clip3", ["1.png", "2.png"])
-    frames = [noise(n, 32, 48) for n in range(3)]
-    make_video(folder / "clip10.mkv", frames)
-    make_video(folder / "clip2.mp4", frames)
-    (folder / "readme.txt").touch()
-    (folder / ".hidden.mp4").touch()
-    (folder / "empty").mkdir()
-    return folder
-
-
-def ids(found: list[Found]) -> list[tuple[str, str | None]]:
-    return [(one.source.id, one.split) for one in found]
-
-
-def test_a_folder_of_videos_and_image_folders(footage: Path) -> None:
-    found = find_sources(footage, fps=100, keep_variable_rate=True)
-    assert ids(found) == [("clip2", None), ("clip3", None), ("clip10", None)]
-    video, folder = found[0].source, found[1].source
-    assert isinstance(video, VideoSource)
-    assert (video.keep_variable_rate, video.fps, folder.fps) == (True, 30, 100)
-    assert [sum(1 for _ in one.source.frames()) for one in found] == [3, 2, 3]
-
-
-def test_one_video_one_image_folder(footage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert ids(find_sources(footage / "clip2.mp4")) == [("clip2", None)]
-    assert ids(find_sources(footage / "clip3")) == [("clip3", None)]
-    monkeypatch.chdir(footage / "clip3")
-    assert ids(find_sources(Path())) == [("clip3", None)]
-
-
-def test_splits(footage: Path) -> None:
-    for split in ("train", "test", "val"):
-        (footage.parent / "data" / split).mkdir(parents=True)
-    (footage / "clip2.mp4").rename(footage.parent / "data" / "train" / "clip2.mp4")
-    (footage / "clip10.mkv").rename(footage.parent / "data" / "test" / "clip2.mkv")
-    (footage / "clip3").rename(footage.parent / "data" / "train" / "clip3")
-    assert ids(find_sources(footage.parent / "data")) == [("clip2", "train"), ("clip3", "train"), ("clip2", "test")]
-    fill(footage.parent / "data" / "beside", ["1.png"])
-    with pytest.raises(SourceError, match="beside it beside, expected all footage in split folders"):
-        find_sources(footage.parent / "data")
-
-
-def test_two_of_one_name(footage: Path) -> None:
-    (footage / "clip3.mp4").write_bytes((footage / "clip2.mp4").read_bytes())
-    with pytest.raises(SourceError, match=r"called 'clip3'") as caught:
-        find_sources(footage)
-    assert str(footage / "clip3.mp4") in str(caught.value)
-    assert f"{footage / 'clip3'} " in str(caught.value)
-
-
-def test_images_beside_videos_are_no_guess(footage: Path) -> None:
-    write_rgb(footage / "poster.png", noise())
-    with pytest.raises(SourceError, match=r"both images \(poster\.png\) and other footage \(clip2\.mp4\)"):
-        find_sources(footage)
-    with pytest.raises(SourceError, match=r"single image.*give the folder"):
-        find_sources(footage / "poster.png")
-
-
-def test_nothing_there(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"holds no footage, expected videos \(.*\.mp4.*\) or folders of images \(\.png") as caught:
-        find_sources(tmp_path)
-    assert "\n" not in str(caught.value)
-    with pytest.raises(SourceError, match="missing is missing, expected a video file or a folder"):
-        find_sources(tmp_path / "missing")
-
-
 # The protocols
 
 
-def test_motion_is_an_optional_capability(footage: Path) -> None:
+def test_motion_is_an_optional_capability(tmp_path: Path) -> None:
     class Still(ImageFolderSource):
         def motion(self, i: int, j: int, /) -> F32:
             return np.zeros((*self.size, 2), np.float32)
 
-    plain: Source = ImageFolderSource(footage / "clip3")
-    moving: Source = Still(footage / "clip3")
+    plain: Source = ImageFolderSource(fill(tmp_path, ["1.png", "2.png"]))
+    moving: Source = Still(tmp_path)
     assert not isinstance(plain, HasMotion)
     assert isinstance(moving, HasMotion)
     assert moving.motion(0, 1).shape == (10, 14, 2)
