@@ -55,8 +55,7 @@ def convert(
     if inspect.getattr_static(cls, "load") is inspect.getattr_static(Method, "load"):
         raise WeightsError(f"{cls.card.id} has no weights, so that there is nothing to convert; it runs as it is")
     target = weights.place(cls.card.keeper) if out is None else Path(out)
-    if target.suffix != ".safetensors" or target.is_dir():
-        raise WeightsError(f"--out is {target}, expected the name of a file that ends in .safetensors")
+    weights.require_name(target)
     paths = _gather([Path(file) for file in files])
     with tempfile.TemporaryDirectory() as name:
         staged = Path(name) / "staged"

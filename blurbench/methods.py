@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from blurbench import device as devices
 from blurbench import weights as files
 from blurbench.errors import RecipeError, UnknownNameError, WeightsError
-from blurbench.registry import METHODS
+from blurbench.registry import METHODS, own
 from blurbench.types import F32, F64
 from blurbench.weights import Weights
 
@@ -180,7 +180,11 @@ def method_class(name: str) -> type[Method]:
     """
     cls = METHODS.get(name)
     if not (isinstance(cls, type) and issubclass(cls, Method)):
-        raise RecipeError(f"method {name!r} is {cls!r}, expected a subclass of blurbench.methods.Method")
+        what = "another class" if isinstance(cls, type) else f"of type {type(cls).__name__}"
+        beside = own(getattr(cls, "__module__", ""))
+        known = [each for each, value in beside.items() if isinstance(value, type) and issubclass(value, Method)]
+        hint = f", as {' or '.join(sorted(known))} there" if known else ""
+        raise RecipeError(f"method {name!r} is {what}, expected a subclass of blurbench.methods.Method{hint}")
     for part, kind, mend in _DECLARED:
         if not isinstance(found := getattr(cls, part, None), kind):
             told = f"has no {part}" if found is None else f"has {found!r} as {part}"

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata, resources
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from blurbench.errors import BrokenPluginError, RecipeError, UnknownNameError, did_you_mean
@@ -48,7 +49,8 @@ class Registry:
         """The object behind a name: the loaded Python object, or the Path of a TOML file.
 
         Besides registered names it takes a path: `recipe.toml`, or `my_method.py:MyMethod`.
-        Raises UnknownNameError (with the nearest name), RecipeError for a path that leads nowhere, BrokenPluginError (with the reason).
+        Raises UnknownNameError (with the nearest name), RecipeError for a path that leads nowhere or without a class, BrokenPluginError
+        (with the reason).
         """
         if name in (files := self._files()):
             return files[name]
@@ -56,10 +58,8 @@ class Registry:
             return self._load(points[name])
         if (path := Path(name)).suffix == ".toml" and self.package and path.is_file():
             return path
-        if ".py:" in name and not self.package:
-            return _from_file(name)
-        if name.endswith(".py") and not self.package:
-            raise RecipeError(f"{name} names no class in the file, expected FILE.py:Class, e.g. {name}:MyMethod")
+        if (".py:" in name or name.endswith(".py")) and not self.package:
+            return _from_file(name, self.kind)
         if name.endswith(".toml") or "/" in name:
             file = "TOML file (.toml)" if self.package else "FILE.py:Class"
             told = f"is no {file}" if path.exists() else "does not exist"
@@ -152,11 +152,30 @@ def _sources(module: str) -> dict[str, Path]:
     return found
 
 
-def _from_file(spec: str) -> Any:
-    path, _, attribute = spec.rpartition(":")
+def _from_file(spec: str, kind: str) -> Any:
+    path, _, attribute = (spec if ".py:" in spec else f"{spec}:").rpartition(":")
     if not Path(path).is_file():
         near = did_you_mean(Path(path).stem, (each.stem for each in Path(path).parent.glob("*.py")))
-        raise RecipeError(f"{path} does not exist, expected the Python file that holds {attribute}{near and f'; {near}'}")
+        held = attribute or "the class"
+        raise RecipeError(f"{path} does not exist, expected the Python file that holds {held}{near and f'; {near}'}")
+    module = _imported(path, spec)
+    if attribute and hasattr(module, attribute):
+        return getattr(module, attribute)
+    known = [name for name, value in own(module.__name__).items() if inspect.isclass(value) or kind != "method"]
+    if attribute:
+        raise UnknownNameError(kind, attribute, known, path)
+    raise RecipeError(f"{spec} names no class in the file, expected FILE.py:Class; known: {', '.join(sorted(known)) or '(none)'}")
+
+
+def own(module: str) -> dict[str, Any]:
+    """The classes and functions that an imported module defines itself, by name; none where it is not imported."""
+    there = vars(sys.modules[module]) if module in sys.modules else {}
+    objects = {name: value for name, value in there.items() if inspect.isclass(value) or inspect.isfunction(value)}
+    return {name: value for name, value in objects.items() if value.__module__ == module and not name.startswith("_")}
+
+
+def _imported(path: str, spec: str) -> ModuleType:
+    """A file as a module. Raises BrokenPluginError."""
     name = f"blurbench_file_{Path(path).stem}"
     module_spec = importlib.util.spec_from_file_location(name, path)
     if module_spec is None or module_spec.loader is None:
@@ -165,9 +184,9 @@ def _from_file(spec: str) -> Any:
     sys.modules[name] = module  # dataclasses and pickle look for it there
     try:
         module_spec.loader.exec_module(module)
-        return getattr(module, attribute)
     except (Exception, SystemExit) as error:
         raise BrokenPluginError(f"{spec} cannot be loaded: {type(error).__name__}: {error}".splitlines()[0]) from error
+    return module
 
 
 METHODS = Registry("method", "blurbench.methods")

@@ -60,6 +60,12 @@ def place(method: str) -> Path:
     return cache_root() / "weights" / f"{method}.safetensors"
 
 
+def require_name(out: Path) -> None:
+    """Raises WeightsError for what is not the name of a weights file, before the work on what it is to hold."""
+    if out.suffix != ".safetensors" or out.is_dir():
+        raise WeightsError(f"--out is {out}, expected the name of a file that ends in .safetensors")
+
+
 def found(method: str) -> Path | None:
     """That file, where it is."""
     return path if (path := place(method)).is_file() else None

@@ -194,8 +194,12 @@ def test_load_from_file_and_run(tmp_path):
 
 def test_what_is_no_method(tmp_path):
     file = tmp_path / "mine.py"
-    file.write_text("def method():\n    pass\n")
-    with pytest.raises(RecipeError, match=r"mine\.py:method' is <function .*, expected a subclass of blurbench\.methods\.Method$"):
+    file.write_text("def method():\n    pass\nclass Other:\n    pass\nnumber = 1\n")
+    for name, what in (("method", "of type function"), ("Other", "another class"), ("number", "of type int")):
+        with pytest.raises(RecipeError, match=rf"mine\.py:{name}' is {what}, expected a subclass of blurbench\.methods\.Method$"):
+            load_method(f"{file}:{name}")
+    file.write_text(f"{SLIPS}\ndef method():\n    pass\n")
+    with pytest.raises(RecipeError, match=r"is of type function, .*, as Heir or NoCapabilities or NoCard or .* or Taken there$"):
         load_method(f"{file}:method")
     with pytest.raises(UnknownNameError, match="did you mean 'oracle'"):
         load_method("orcale")

@@ -137,8 +137,9 @@ def test_method_from_a_file(tmp_path):
 
 def test_a_file_without_a_class_says_how(tmp_path):
     (tmp_path / "my.py").write_text(MINE)
-    with pytest.raises(RecipeError, match=r"names no class in the file, expected FILE.py:Class"):
-        METHODS.get(str(tmp_path / "my.py"))
+    for name in ("my.py", "my.py:"):
+        with pytest.raises(RecipeError, match=rf"{name} names no class in the file, expected FILE.py:Class; known: Dim, Settings$"):
+            METHODS.get(str(tmp_path / name))
 
 
 def test_our_name_stays_ours(monkeypatch):
@@ -217,8 +218,8 @@ def test_names_that_begin_so_come_first():
 def test_missing_attribute(tmp_path):
     file = tmp_path / "my.py"
     file.write_text(MINE)
-    with pytest.raises(BrokenPluginError, match=r"my\.py:Bright cannot be loaded: AttributeError: .* has no attribute 'Bright'$"):
-        METHODS.get(f"{file}:Bright")
+    with pytest.raises(UnknownNameError, match=r"unknown method 'Din' in .*my\.py; did you mean 'Dim'\? known: Dim, Settings$"):
+        METHODS.get(f"{file}:Din")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from blurbench import __version__
+from blurbench.cli._terminal import Group
 from blurbench.errors import BlurbenchError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _COMMANDS = (
 )
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Imports a command's file when it is needed; each file's heavy imports wait for the command to run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -36,13 +37,6 @@ class _Commands(click.Group):
         command = getattr(importlib.import_module(f"blurbench.cli.{name}"), name)
         assert isinstance(command, click.Command)
         return command
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS:
-            from blurbench.errors import UnknownNameError
-
-            raise UnknownNameError("command", args[0], _COMMANDS)
-        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -74,8 +68,12 @@ def main() -> None:
         click.echo(f"error: {error}", err=True)
         code = 2
     except click.UsageError as error:
-        click.echo(f"error: {error.format_message()}" + (f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""), err=True)
-        code = 2
+        told, where = error.format_message(), error.ctx
+        if where and told == where.get_help():  # so click answers to a command without a word
+            click.echo(told, err=True)
+        else:
+            click.echo(f"error: {told}" + (f" (see `{where.command_path} --help`)" if where else ""), err=True)
+        code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; what is finished is kept, the same command goes on from there", err=True)
         code = 130

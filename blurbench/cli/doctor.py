@@ -34,7 +34,8 @@ _OPTIONAL = {"ptlflow": "pip install 'ptlflow>=0.4.2', for RAFT and other flow m
 def doctor() -> None:
     """Check what works on this machine: libraries, devices, plug-ins, weights, disk.
 
-    `ok` works, `not here` can be had as the line says, `BROKEN` is to be mended (exit code 1).
+    `ok` works, `not here` and `needs weights` can be had as the line says, `low` is a disk with less than 5 GB left, `BROKEN` is to be
+    mended (exit code 1).
     """
     rows = [["python", platform.python_version(), "ok"], *_libraries(), _devices(), *_plugins(), *_files(), _disk()]
     table(["what", "found", "state"], rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from blurbench.cli._terminal import (
@@ -47,7 +49,10 @@ def evaluate(
 ) -> None:
     """Run a method on a made data set and score it under one or more protocols. A stopped run goes on where it was."""
     from blurbench.cli._show import run_evaluate, show_record
+    from blurbench.run.predictions import require_place
 
+    if predictions is not None:
+        require_place(Path(predictions), "give another --predictions")
     records = run_evaluate(
         method,
         dataset,

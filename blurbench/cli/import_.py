@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import click
 
-from blurbench.cli._terminal import progress, say
+from blurbench.cli._terminal import changes_option, progress, say
 from blurbench.importers.layouts import LAYOUTS
 
 _EPILOG = (
@@ -26,7 +26,7 @@ class _DryRunError(Exception):
 @click.argument("directory", type=click.Path())
 @click.option("--out", type=click.Path(), help="Folder to make it in.  [default: data/<layout>, or $BLURBENCH_DATA/<layout>]")
 @click.option("--split", "splits", multiple=True, help="Only this split (repeatable).")
-@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting of the layout, e.g. window.skip_first=0.")
+@changes_option("Change a setting of the layout, e.g. window.skip_first=0.")
 @click.option("--skip-broken", is_flag=True, help="Leave out, count and name what is missing, unpaired or unreadable; else it is an error.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(min=1), help="Processes; each works on one video at a time.")
 @click.option("--codec", default="zstd", show_default=True, help="zstd (small and fast), or gzip (every HDF5 reader opens it).")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from blurbench.cli._terminal import progress, say, table
+from blurbench.cli._terminal import progress, say, table, writable_folder
 
 if TYPE_CHECKING:
     from blurbench.report.blur import Blur
@@ -41,9 +41,10 @@ def inspect(dataset: str, out: str | None, split: str | None, samples: int, ids:
     if ids:
         click.echo("\n".join(data.ids(chosen)))
         return
+    folder = Path(out) if out else data.folder.with_name(f"{data.folder.stem}-pictures") if data.packed else data.folder
+    writable_folder(folder)
     _counts(data)
     _first_shard(data, chosen)
-    folder = Path(out) if out else data.folder.with_name(f"{data.folder.stem}-pictures") if data.packed else data.folder
     charts = [chart for name in data.manifest.splits for chart in _blur_sizes(data, name, samples)]
     _pictures(data, chosen, folder, charts)
 
@@ -94,11 +95,8 @@ def _blur_sizes(data: MadeDataSet, split: str, samples: int) -> list[U8]:
 def _pictures(data: MadeDataSet, split: str, folder: Path, charts: list[U8]) -> None:
     from blurbench.report import blur, figures
     from blurbench.report.preview import preview, write_animation
-    from blurbench.store.disk import telling
     from blurbench.video.images import write_rgb
 
-    with telling(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     picks = blur.picked(data, split, _ROWS)
     shown = [shard.sample(row) for shard, row in picks]
     write_rgb(folder / "contact-sheet.png", figures.contact_sheet(shown, [_note(one) for one in blur.measure(picks)]))

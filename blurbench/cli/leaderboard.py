@@ -7,26 +7,19 @@ from typing import Any
 
 import click
 
-from blurbench.cli._terminal import dataset_option, given, refuse, say, table
+from blurbench.cli._terminal import Group, dataset_option, given, refuse, require_records_folder, say, table
 
 _OLD_NEW = "Folder of run records or CSVs, or one CSV."
 runs_option = click.option("--runs", default="runs", show_default=True, type=click.Path(), help="Folder of run records.")
 
 
-class _Group(click.Group):
+class _Group(Group):
     """`blurbench leaderboard` with options or nothing means `build`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
             args = ["build", *args]
         return super().parse_args(ctx, args)
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in self.commands:
-            from blurbench.errors import UnknownNameError
-
-            raise UnknownNameError("command", args[0], self.commands, "blurbench leaderboard")
-        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=_Group)
@@ -68,6 +61,8 @@ def build(runs: str, out: str, formats: tuple[str, ...], intervals: bool, papers
         check_shown(**shown)  # before anything is printed or written
     else:
         refuse({"dataset": "--dataset", "predictions": "--predictions", "samples": "--sample"}, "is for the site; add --format html")
+    if not papers:  # which need no runs
+        require_records_folder(Path(runs))
     left_out: list[str] = []
 
     def tell(line: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from blurbench.cli._terminal import refuse, seed_option
+from blurbench.cli._terminal import changes_option, once, refuse, seed_option
 
 
 @click.command("make-dataset")
@@ -14,7 +14,7 @@ from blurbench.cli._terminal import refuse, seed_option
 )
 @click.option("--out", type=click.Path(), help="Folder to make it in.  [default: data/<name>, or $BLURBENCH_DATA/<name>]")
 @click.option("--split", "splits", multiple=True, help="Only this split (repeatable).")
-@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a key of the recipe, e.g. frame.crop=[1280,704].")
+@changes_option("Change a key of the recipe, e.g. frame.crop=[1280,704].")
 @click.option("--clips", multiple=True, metavar="SPLIT=N", help="Built-in footage: how many clips of a split, e.g. train=400.")
 @click.option("--size", default="320x192", show_default=True, metavar="WxH", help="Built-in footage: size of the frames.")
 @click.option("--frames", type=click.IntRange(min=1), help="Built-in footage: frames a clip.  [default: enough for four windows]")
@@ -69,13 +69,11 @@ def make_dataset(
 
 
 def _clips(options: tuple[str, ...]) -> dict[str, int]:
-    parsed = {}
     for option in options:
         split, _, number = option.partition("=")
         if split not in ("train", "test") or not number.isdigit():
             raise click.UsageError(f"--clips is {option!r}, expected train=N or test=N")
-        parsed[split] = int(number)
-    return parsed
+    return {split: int(number) for split, number in once("--clips", options).items()}
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import click
 
-from blurbench.cli._terminal import say
+from blurbench.cli._terminal import refuse, require_records_folder, say
+
+_OF = {"reference": ("forest",), "dataset": ("blur-size", "best-of"), "predictions": ("best-of",)}
+"""The kinds of figure that an option is for, where it is not for all."""
 
 
 @click.command()
@@ -39,8 +42,14 @@ def plot(
     blur-size    quality against how blurred a sample is (--dataset)
     best-of      what the best of several draws scores (--dataset, --predictions)
     """
+    from blurbench.report.plots_files import KINDS
     from blurbench.report.plots_files import plot as draw
 
+    if kind in KINDS:
+        for name, kinds in _OF.items():
+            if kind not in kinds:
+                refuse({name: f"--{name}"}, f"is for a figure of {' or '.join(kinds)}, not of {kind}; leave it out")
+        require_records_folder(runs)
     for path in draw(
         kind, runs, out, protocol=protocol, column=column, reference=reference, dataset=dataset, predictions=predictions, tell=say
     ):

@@ -52,8 +52,12 @@ def predict(
         raise click.UsageError("expected either IMAGES or --dataset")
     shared: dict[str, Any] = {"weights": weights, "options": options, "device": device, "seed": seed}
     if dataset is not None:
+        from blurbench.methods import method_class
+        from blurbench.run.predictions import require_place
+
         refuse({"frames": "--frames"}, "is for images, a data set has its own number; leave it out")
-        folder = out or f"predictions/{method}-{Path(dataset).stem}-{split}"
+        folder = out or f"predictions/{method_class(method).card.id}-{Path(dataset).stem}-{split}"
+        require_place(Path(folder), "give another --out")
         _dataset(method, dataset, folder, split=split, draws=draws, store=store, **shared)
         return
     refuse({"split": "--split", "draws": "--draws", "store": "--store"}, "is for --dataset, not for images; leave it out")

@@ -49,6 +49,7 @@ def train(
     Ctrl-C ends the training after the step under way and keeps what was learned, a second one stops at once; --resume goes on from there,
     or from a crash.
     """
+    from blurbench.methods import method_class
     from blurbench.run.record import command_line, pairs
     from blurbench.train.trainer import train as run
 
@@ -65,7 +66,7 @@ def train(
         result = run(
             method,
             dataset,
-            out or f"{method}.safetensors",
+            out or f"{method_class(method).card.id}.safetensors",
             stage=stage,
             budget=budget,
             resume=resume,

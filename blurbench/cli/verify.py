@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from blurbench.cli._terminal import progress, say, table
+from blurbench.cli._terminal import given, progress, say, table, writable_file
 
 if TYPE_CHECKING:
     from blurbench.synth.align import Alignment, Match
@@ -23,7 +23,13 @@ _SHOWN = ("split", "sequence", "window", "pairs", "result", "offset", "sharp", "
 @click.option("--split", "splits", multiple=True, help="gopro: only this split (repeatable).")
 @click.option("--out", type=click.Path(), help="gopro: write the table, a row a sequence, to this CSV file.")
 @click.option("--map", "pairs_out", type=click.Path(), help="gopro: write the frame found for every pair to this CSV file.")
-@click.option("--workers", default=1, show_default=True, help="gopro: processes; each works on one sequence at a time.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="gopro: processes; each works on one sequence at a time.",
+)
 @click.pass_context
 def verify(
     context: click.Context,
@@ -46,7 +52,7 @@ def verify(
         if len(folders) != 2:
             raise click.UsageError("verify gopro takes two folders, GOPRO_Large and GOPRO_Large_all")
         context.exit(_gopro(Path(folders[0]), Path(folders[1]), splits, out, pairs_out, workers))
-    if folders or splits or out or pairs_out:
+    if folders or any(map(given, ("splits", "out", "pairs_out", "workers"))):
         raise click.UsageError(f"verify {what} checks a made data set and takes nothing else; for released pairs: verify gopro PAIRS ALL")
     context.exit(_made(what))
 
@@ -69,6 +75,8 @@ def _gopro(pairs: Path, frames: Path, splits: tuple[str, ...], out: str | None, 
     from blurbench.synth import align, recipe
     from blurbench.video.images import image_files
 
+    for path in filter(None, (out, pairs_out)):
+        writable_file(Path(path))
     sequences = align.find_sequences(pairs, frames, recipe.load("gopro-linear"), splits)
     total = sum(len(image_files(one.pairs / "sharp")) for one in sequences)
     with progress("aligning", total, "pairs") as advance:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from blurbench.cli._terminal import say
+from blurbench.cli._terminal import Group, say
 
 
-@click.group()
+@click.group(cls=Group)
 def weights() -> None:
     """Get weights that others publish."""
 

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from blurbench.errors import BlurbenchError, PredictionError, RecordError
+from blurbench.errors import BlurbenchError, PredictionError, RecordError, UnknownNameError
+from blurbench.metrics import protocol as protocols
 from blurbench.metrics.best_of import best_of_curve
 from blurbench.metrics.blur_size import binned
 from blurbench.metrics.protocol import Column, Protocol
 from blurbench.metrics.score import score
 from blurbench.metrics.statistics import Interval
+from blurbench.registry import PROTOCOLS
 from blurbench.report import blur
 from blurbench.report.board import Board, Row
 from blurbench.run import record as records
@@ -57,12 +59,11 @@ class Difference:
 
 
 def column_of(board: Board, name: str | None = None) -> Column:
-    """A column of a board's protocol, by default that which ranks. Raises RecordError for an unknown name."""
-    for column in board.rules.columns:
-        if column.name == (name or board.rules.rank_by):
-            return column
-    known = ", ".join(column.name for column in board.rules.columns)
-    raise RecordError(f"column is {name!r}, expected one of protocol {board.rules.id}: {known}; give one of them")
+    """A column of a board's protocol, by default that which ranks. Raises UnknownNameError."""
+    known = {column.name: column for column in board.rules.columns}
+    if (name := name or board.rules.rank_by) not in known:
+        raise UnknownNameError("column", name, known, f"protocol {board.rules.id}")
+    return known[name]
 
 
 def label(row: Row, board: Board) -> str:
@@ -115,13 +116,19 @@ def ladder(rules: Protocol) -> list[Column]:
 
 
 def ladders(board: Board) -> list[Line]:
-    """Of each measured method that has all values, those of the `ladder` of its protocol, by number of the step."""
-    steps = ladder(board.rules)
+    """Of each measured method that has all values, those of the `ladder` of its protocol, by number of the step.
+
+    Raises RecordError where the protocol has no ladder.
+    """
+    if not (steps := ladder(board.rules)):
+        known = [name for name in PROTOCOLS.names() if ladder(protocols.load(name))]
+        told = f"protocol {board.rules.id} has no ladder of directions, expected runs of one that has: {', '.join(known)}"
+        raise RecordError(f"{told}; `blurbench evaluate --protocol {known[0]}` makes them")
     found = []
-    for row in shown(board, steps[-1]) if steps else []:
+    for row in shown(board, steps[-1]):
         cells = [row.cells[column.name] for column in steps]
         values = [(float(i), Interval(c.mean, c.low, c.high)) for i, c in enumerate(cells) if c.mean is not None]
-        if steps and len(values) == len(steps):
+        if len(values) == len(steps):
             found.append(Line(label(row, board), values))
     return found[:MOST]
 
@@ -130,27 +137,42 @@ def differences(board: Board, runs: Path, column: Column, reference: str | None 
     """The label of the reference, and each of the best `MOST` measured methods against it, sample by sample; positive is better.
 
     runs: the folder of the records. reference: a method's id, by default the best that is not trivial. Runs that cannot be compared with
-    it are not there. Raises RecordError where the board has no such method.
+    it are not there. Raises RecordError where the board has no such method, the reference has no value in the column, and where nothing
+    can be compared with it.
     """
     rows = board.measured
     candidates = [row for row in rows if row.method == reference] if reference else [row for row in rows if not row.trivial] or rows
     if not candidates:
         raise RecordError(f"reference is {reference!r}, expected a method on the board: {', '.join(sorted({row.method for row in rows}))}")
     chosen = candidates[0]
+    _require_value(chosen, column)
     others = [row for row in shown(board, column) if row is not chosen]
     sign = 1 if column.better == "higher" else -1
-    found = []
+    found, reasons = [], [f"no other method has a value in {column.name}, where pictures identical to the truth do not count"]
     for row in others[:MOST]:
         assert row.record and chosen.record
         try:
             (result,) = compare(_path(runs, row.record.name), _path(runs, chosen.record.name), [column.name]).rows
-        except BlurbenchError:
+        except BlurbenchError as error:
+            reasons.append(f"{label(row, board)}: {error}")
             continue
         ends = [None if end is None else sign * end for end in (result.low, result.high)]
         low, high = ends if sign > 0 else reversed(ends)
         verdict = {"A is better": "better", "B is better": "worse"}.get(result.verdict, result.verdict)
         found.append(Difference(label(row, board), sign * result.difference, low, high, verdict))
+    if not found:
+        told = f"nothing can be compared with {label(chosen, board)}: {reasons[-1]}"
+        raise RecordError(f"{told}; evaluate another method, or give another --column")
     return label(chosen, board), found
+
+
+def _require_value(row: Row, column: Column) -> None:
+    """Raises RecordError for a measured row without a value in a column, naming those in which it has one."""
+    if row.cells[column.name].mean is None and row.record:
+        filled = [name for name, cell in row.cells.items() if cell.mean is not None]
+        reason = row.record.empty.get(column.name, "its record does not say why")
+        mend = f"give another --reference{', or a --column that it has: ' if filled else ''}{', '.join(filled)}"
+        raise RecordError(f"reference {row.label} has no {column.name} ({reason}); {mend}")
 
 
 def same_data(board: Board, data: MadeDataSet) -> bool:

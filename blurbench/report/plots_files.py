@@ -47,20 +47,23 @@ def plot(
     """Write `<board>-<kind>.png` and `.svg` for each board that has the numbers; returns the paths.
 
     kind: one of KINDS. protocol: only its boards. column: which quality, by default the one that ranks. The others: see `Inputs`.
-    tell: called with a line for each record or board that is left out. Raises UnknownNameError for a kind, and for a
-    column or reference that no board has, RecordError where nothing can be drawn, PredictionError for predictions that `best-of` cannot
-    use, other BlurbenchErrors for what is wanted and was not given, or cannot be read.
+    tell: called with a line for each record or board that is left out. Raises UnknownNameError for a kind, and for a protocol, column or
+    reference that no board has, RecordError where nothing can be drawn, PredictionError for predictions that `best-of` cannot use, other
+    BlurbenchErrors for what is wanted and was not given, or cannot be read.
     """
     if kind not in KINDS:
         raise UnknownNameError("kind of figure", kind, KINDS)
-    if kind in ("blur-size", "best-of") and dataset is None:
-        raise BlurbenchError(f"a figure of {kind} was asked for without the data, expected the made data set of the runs; add --dataset")
-    if kind == "best-of" and not predictions:
-        raise BlurbenchError("a figure of best-of was asked for without predictions, expected folders of several draws; add --predictions")
+    absent = ["--dataset, the made data set of the runs"] if kind in ("blur-size", "best-of") and dataset is None else []
+    absent += ["--predictions, folders of several draws"] if kind == "best-of" and not predictions else []
+    if absent:
+        raise BlurbenchError(f"a figure of {kind} was asked for without all that it needs; add {' and '.join(absent)}")
     found, left_out = collect(runs)
     for line in left_out:
         tell(f"left out: {line}")
-    chosen = [board for board in boards(found) if protocol in (None, board.rules.id)]
+    known = boards(found)
+    chosen = [board for board in known if protocol in (None, board.rules.id)]
+    if known and not chosen and protocol:
+        raise UnknownNameError("protocol", protocol, {board.rules.id for board in known}, f"the run records of {runs}")
     if not chosen:
         raise RecordError(f"no run records{f' of protocol {protocol}' if protocol else ''} in {runs}/; `blurbench evaluate` writes them")
     inputs = Inputs(Path(runs), reference, open_dataset(dataset) if dataset is not None else None, [Path(folder) for folder in predictions])

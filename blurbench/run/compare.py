@@ -13,7 +13,7 @@ from blurbench.errors import PredictionError, RecordError, UnknownNameError
 from blurbench.metrics.paired import Paired, paired, smallest_p
 from blurbench.metrics.protocol import Column
 from blurbench.metrics.statistics import require_level
-from blurbench.run.record import RunRecord
+from blurbench.run.record import RunRecord, misplaced
 from blurbench.run.scored import Scored, common_rules, common_videos, require_same_metric
 
 
@@ -80,8 +80,7 @@ def compare(a: Path | str, b: Path | str, columns: Sequence[str] = (), level: fl
     require_level(level)
     for path in (a, b):
         if not Path(path).is_file():
-            what = "is a folder" if Path(path).is_dir() else "is not there"
-            raise RecordError(f"{path} {what}, expected the JSON file of a run record; `blurbench evaluate` writes them")
+            raise misplaced(Path(path), "the JSON file of a run record")
     scored = Scored.read(a, "A"), Scored.read(b, "B")
     runs = scored[0].run, scored[1].run
     rules = common_rules(*scored)

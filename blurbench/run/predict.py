@@ -11,6 +11,7 @@ from blurbench import methods, running
 from blurbench.errors import BlurbenchError, PredictionError, SourceError
 from blurbench.methods import Method
 from blurbench.metrics.select import quantise
+from blurbench.store.disk import telling
 from blurbench.types import U8, Sample
 from blurbench.video.images import IMAGE_SUFFIXES, image_files, read_rgb, write_rgb
 
@@ -35,8 +36,9 @@ def predict_images(
 
     options: of the method, see `methods.load_method`.
     frames: how many are asked of a method that lets one choose, 7 by default. note: called with what a user must know of the weights.
-    All images are looked at before the first is predicted. Raises SourceError for one that cannot be read or would be written over, or
-    a method that needs more than an image; BlurbenchError for a number of frames that the method does not give; PredictionError.
+    All images are looked at, and the folders made, before the first is predicted. Raises SourceError for one that cannot be read or would
+    be written over, or a method that needs more than an image; BlurbenchError for a number of frames that the method does not give;
+    DataSetError for a folder that cannot be made; PredictionError.
     """
     runner = methods.load_method(method, weights, device, options)
     _require_plain(runner)
@@ -46,15 +48,16 @@ def predict_images(
         read_rgb(path)
         if count == 1 and _target(out, path, 1, 0).resolve() == path.resolve():
             raise SourceError(f"the prediction of {path} would be written over it; give another --out than {out}")
+    with telling(out):
+        for path in images:
+            _target(out, path, count, 0).parent.mkdir(parents=True, exist_ok=True)
     for remark in methods.remarks(runner):
         note(remark)
     written: list[Path] = []
     for done, path in enumerate(images):
         for number, frame in enumerate(_pictures(runner, path, count, seed)):
-            target = _target(out, path, count, number)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_rgb(target, frame)
-            written.append(target)
+            written.append(_target(out, path, count, number))
+            write_rgb(written[-1], frame)
         progress(done + 1, len(images))
     return written
 

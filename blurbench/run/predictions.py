@@ -180,9 +180,8 @@ class Writer:
                 told = f"{folder} already holds predictions of {old.method} on {old.dataset}, made with another {' and '.join(other)}"
                 raise PredictionError(f"{told}; give another folder, or delete it")
             header = replace(header, cost=old.cost)
-        elif folder.exists() and any(folder.iterdir()):
-            raise PredictionError(f"{folder} is not empty and holds no {HEADER}; give another --out")
         else:
+            require_place(folder)
             write_json(folder / HEADER, asdict(header))
         self.folder, self.header = folder, header
 
@@ -213,6 +212,14 @@ class Writer:
         """Say in the head what the method costs, see `Meter.facts`."""
         self.header = replace(self.header, cost=cost)
         write_json(self.folder / HEADER, asdict(self.header))
+
+
+def require_place(folder: Path, mend: str = "give another folder") -> None:
+    """Raises PredictionError for a file, and for a folder that holds other things than predictions."""
+    if folder.exists() and not folder.is_dir():
+        raise PredictionError(f"{folder} is a file, expected a folder for predictions; {mend}")
+    if folder.is_dir() and not (folder / HEADER).is_file() and any(folder.iterdir()):
+        raise PredictionError(f"{folder} is not empty and holds no {HEADER}; {mend}")
 
 
 def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

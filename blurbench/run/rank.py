@@ -13,7 +13,7 @@ from blurbench.metrics.paired import smallest_p
 from blurbench.metrics.protocol import Column
 from blurbench.metrics.ranks import Rank, ranks
 from blurbench.metrics.statistics import require_level
-from blurbench.run.record import rules_of
+from blurbench.run.record import misplaced, rules_of
 from blurbench.run.scored import Scored, common_rules, common_videos, require_same_metric
 
 if TYPE_CHECKING:
@@ -66,14 +66,16 @@ def rank_boards(
     """Rank the runs of each board apart; returns the rankings, by board, and a line for each board that cannot be ranked, with the reason.
 
     paths: of records, or of folders, which stand for the records in them. protocol: only its boards. column: boards without it are among
-    those that cannot be ranked. Raises what `rank` does where no board can be ranked, RecordError for a path where no record is.
+    those that cannot be ranked. Raises what `rank` does where no board can be ranked, RecordError for a path where no record is,
+    UnknownNameError for a protocol of none.
     """
     boards: dict[tuple[str, str, str, str, int], list[Scored]] = {}
-    for path in _records(paths):
-        if protocol in (None, (scored := Scored.read(path)).run.protocol):
+    given = [Scored.read(path) for path in _records(paths)]
+    for scored in given:
+        if protocol in (None, scored.run.protocol):
             boards.setdefault(scored.run.board, []).append(scored)
-    if not boards:
-        raise RecordError(f"no run of protocol {protocol} was given, expected at least two; `blurbench evaluate --protocol` makes them")
+    if protocol and not boards:
+        raise UnknownNameError("protocol", protocol, {scored.run.protocol for scored in given}, "these runs")
     if column and column not in (known := {name for runs in boards.values() for name in runs[0].run.values}):
         raise UnknownNameError("column", column, known, "the protocols of these runs")
     rankings, errors = [], {}
@@ -128,8 +130,7 @@ def _records(paths: Sequence[Path | str]) -> list[Path]:
     for path in map(Path, paths):
         inside = sorted(path.glob("*.json")) if path.is_dir() else [path] if path.is_file() else []
         if not inside:
-            what = "holds no JSON file" if path.is_dir() else "is not there"
-            raise RecordError(f"{path} {what}, expected run records or a folder of them; `blurbench evaluate` writes them")
+            raise misplaced(path, "run records or a folder of them", folder="holds no JSON file")
         found += inside
     return found
 

@@ -199,6 +199,12 @@ def command_line(command: str, /, **options: object) -> str:
     return shlex.join(words)
 
 
+def misplaced(path: Path, expected: str, folder: str = "is a folder") -> RecordError:
+    """The error of a path where not what was expected is. folder: what is wrong with a folder."""
+    what = folder if path.is_dir() else "is a file" if path.exists() else "is not there"
+    return RecordError(f"{path} {what}, expected {expected}; `blurbench evaluate` writes them")
+
+
 def read(path: Path) -> RunRecord:
     """Read a record back. Raises RecordError for anything that is not one, or is of a newer schema."""
     try:

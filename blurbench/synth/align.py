@@ -92,21 +92,30 @@ class Alignment:
 def find_sequences(pairs: Path, frames: Path, recipe: Recipe, splits: tuple[str, ...] = ()) -> list[Sequence]:
     """The sequences of GOPRO_Large and their frames in GOPRO_Large_all, below train/ and test/ in both.
 
-    recipe: reads the window length from the names. Raises SourceError when there is none.
+    recipe: reads the window length from the names. splits: all unless given. Raises SourceError for one that holds none, and where none
+    does.
     """
     for root in (pairs, frames):
         if not root.is_dir():
             raise SourceError(f"{root} is missing or no folder, expected GOPRO_Large and then GOPRO_Large_all; check the path")
+    held = {split: _folders(pairs / split) for split in SPLITS}
+    if not (there := [split for split in SPLITS if held[split]]):
+        raise SourceError(f"{pairs} holds no sequences, expected train/<sequence>/sharp/ or test/<sequence>/sharp/; give the folder above")
+    if lacking := [split for split in splits if split not in there]:
+        raise SourceError(f"--split is {lacking[0]!r}, but {pairs} holds sequences of {' and '.join(there)} only; give --split {there[0]}")
     found = []
-    for split in splits or SPLITS:
-        folders = [folder for folder in (pairs / split).glob("*/") if (folder / "sharp").is_dir()]
-        for folder in sorted(folders, key=lambda folder: natural_key(folder.name)):
+    for split in splits or there:
+        for folder in held[split]:
             source = frames / split / folder.name
             length = recipe.windows(folder.name).window(0).length
             found.append(Sequence(folder.name, split, folder, source if source.is_dir() else None, length))
-    if not found:
-        raise SourceError(f"{pairs} holds no sequences, expected train/<sequence>/sharp/ or test/<sequence>/sharp/; give the folder above")
     return found
+
+
+def _folders(root: Path) -> list[Path]:
+    """Those with sharp pictures, in natural order."""
+    folders = [folder for folder in root.glob("*/") if (folder / "sharp").is_dir()]
+    return sorted(folders, key=lambda folder: natural_key(folder.name))
 
 
 def align(sequence: Sequence, tick: Callable[[], None] = lambda: None) -> Alignment:

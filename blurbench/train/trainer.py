@@ -119,10 +119,12 @@ def train(
     weights to begin with. options: of the method, those that its training declares. Ctrl-C ends the training early, after the step and
     validation under way, and keeps what was learned; a second one stops at once and leaves the state that was saved last. note: called
     with remarks.
-    Raises RecipeError for a method without training, for a resume with other settings and for a validation by a column that the method
-    does not fill, WeightsError for `start`, DataSetError for a data set without a training split or crops larger than its pictures, and
+    Raises RecipeError for a method without training, for a resume with other settings, for several nodes outside a job and for a
+    validation by a column that the method does not fill, WeightsError for `start`, and for an `out` that names no safetensors file,
+    DataSetError for a data set without a training split or crops larger than its pictures, and for an `out` that cannot be written, and
     BlurbenchError when the loss is no longer finite.
     """
+    weights.require_name(Path(out))
     plan = _plan(method, dataset, stage, budget, seed, precision, size, start, options or {})
     place = Place(Path(out), resume, save_seconds, workers)
     place.check(plan.settings())
@@ -182,23 +184,32 @@ def _card(plan: Plan, run: Run, device: str, steps: int, seconds: float, validat
 
 
 def launch(device: str, devices: int, nodes: int, precision: str, players: int) -> Any:
-    """Fabric on the devices asked for; with several, it starts the other processes. Raises BlurbenchError for what this machine lacks."""
+    """Fabric on the devices asked for; with several, it starts the other processes.
+
+    Raises BlurbenchError for what this machine lacks, RecipeError for several nodes where nothing starts the others.
+    """
     devices_.check(device)
     from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
     from lightning_fabric.strategies.ddp import DDPStrategy
 
     kind, _, index = device.partition(":")
     several = devices * nodes > 1
     if several and index:
         raise RecipeError(f"--device {device} names one device, but --devices is {devices}; give --device {kind}")
+    # A player's turn leaves the others' parameters without gradient.
+    strategy = DDPStrategy(find_unused_parameters=players > 1) if several else None
     fabric = Fabric(
         accelerator=kind,
         devices=[int(index)] if index else devices,
         num_nodes=nodes,
-        # A player's turn leaves the others' parameters without gradient.
-        strategy=DDPStrategy(find_unused_parameters=players > 1) if several else "auto",
+        strategy=strategy or "auto",
         precision="bf16-mixed" if precision == "bfloat16" else "32-true",
     )
+    # Fabric's own environment stands for none; in it the other machines would be waited for without end.
+    if nodes > 1 and strategy and isinstance(strategy.cluster_environment, LightningEnvironment):
+        told = f"--nodes is {nodes}, but this is no job of Slurm, LSF or torchrun"
+        raise RecipeError(f"{told}; start the command by one of them on each machine, or leave out --nodes")
     fabric.launch()
     return fabric
 

@@ -108,6 +108,13 @@ def test_inspect_and_ls_and_doctor(made):
     assert done.returncode == 0 and "shipped weights" in done.stdout and "BROKEN" not in done.stdout
 
 
+@pytest.mark.parametrize("words", [[], ["weights"]])
+def test_without_a_word_help_is_help(tmp_path, words):
+    done = command(*words, cwd=tmp_path)
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr.startswith("Usage: ") and done.stderr.endswith("\n") and "--help`" not in done.stderr
+
+
 def test_train_then_evaluate(made):
     arguments = ("train", "--method", "zhang2020", "--stage", "content", "--dataset", "genblur", "--budget", "2", "--out", "w.safetensors")
     done = command(*arguments, cwd=made)
@@ -276,6 +283,7 @@ class Broken(Method):
         (["predict", "clip", "--method", "oracle"], "needs sharp"),
         (["predict", "text.mp4", "--method", "zhang2020"], "text.mp4"),
         (["leaderboard"], "no run records"),
+        (["weights", "fetsch"], "unknown command 'fetsch' in blurbench weights; did you mean 'fetch'?"),
         (["inspect", "clip"], "without manifest.json"),
         (["train", "--method", "oracle", "--dataset", "{made}"], "nothing to train"),
         (["train", "--method", "zhang2020", "--dataset", "{made}", "--budget", "soon"], "expected a number of steps"),

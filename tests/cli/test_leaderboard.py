@@ -140,6 +140,8 @@ def test_pictures_of_others_are_verified_too(copy, evaluated):
     ("arguments", "says"),
     [
         ([], "no run records in runs/"),
+        (["--runs", "nowhere"], "nowhere is not there, expected a folder of run records; `blurbench evaluate` writes them"),
+        (["--runs", "a.txt"], "a.txt is a file, expected a folder of run records"),
         (["bild"], "did you mean 'build'"),
         (["build", "--format", "latx"], "did you mean 'latex'"),
         (["build", "--format", "xls"], "known: csv, html, latex, markdown"),
@@ -150,6 +152,7 @@ def test_pictures_of_others_are_verified_too(copy, evaluated):
     ],
 )
 def test_mistakes_are_one_line(tmp_path, arguments, says):
+    (tmp_path / "a.txt").touch()
     done = command("leaderboard", *arguments, cwd=tmp_path)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]

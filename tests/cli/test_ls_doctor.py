@@ -59,6 +59,11 @@ def test_libraries_are_those_of_the_package(monkeypatch):
     assert (found["jinja2"], found["lpips"]) == ("BROKEN: pip install jinja2", "not here: pip install 'blurbench[lpips]'")
 
 
+def test_the_help_of_doctor_explains_every_state():
+    text = CliRunner().invoke(blurbench, ["doctor", "--help"]).output
+    assert all(f"`{state}`" in " ".join(text.split()) for state in ("ok", "not here", "needs weights", "low", "BROKEN"))
+
+
 def test_weights_that_are_missing_are_told(cache, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert "not here: " in doctor._metric("lpips-alex") and "`blurbench weights fetch lpips-alex`" in doctor._metric("lpips-alex")

@@ -13,6 +13,7 @@ from blurbench.methods import load_method, method_class
 from blurbench.run import record
 from blurbench.run.predict import photograph
 from blurbench.running import predict
+from blurbench.train import trainer
 from blurbench.video.images import read_rgb, write_rgb
 from tests.baselines.inputs import picture
 from tests.conftest import command
@@ -112,6 +113,30 @@ def test_mistakes_are_one_line(toy, name, options, told):
     assert str(caught.value) == told
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["make-dataset", "genblur", "--clips", "test=1", "--clips", "test=2"], "--clips test is given twice, as '1' and '2'; keep one"),
+        (["make-dataset", "genblur", "--set", "fps=1", "--set", "fps = 2"], "--set fps is given twice, as '1' and ' 2'; keep one"),
+        (["import", "gopro", "d", "--set", "blur=a", "--set", "blur=b"], "--set blur is given twice, as 'a' and 'b'; keep one"),
+    ],
+)
+def test_a_key_given_twice(arguments, told):
+    with pytest.raises(BlurbenchError) as caught:
+        blurbench_(*arguments)
+    assert str(caught.value) == told
+
+
+def test_files_without_a_name_are_named_after_the_card(toy, made, tmp_path, monkeypatch):
+    """A path as the method's name would lead elsewhere."""
+    done = blurbench_("predict", "--dataset", made / "data/genblur", "--method", tmp_path / toy)
+    assert done.exit_code == 0 and (tmp_path / "predictions/dim-genblur-test/predictions.json").is_file()
+    trained = []
+    monkeypatch.setattr(trainer, "train", lambda method, dataset, out, **_: trained.append(out) or trainer.Trained(out, 1, 1.0, 0.0))
+    done = blurbench_("train", "--dataset", made / "data/genblur", "--method", tmp_path / toy)
+    assert done.exit_code == 0 and trained == ["dim.safetensors"]
+
+
 def test_exit_code(toy, tmp_path):
     done = command("predict", "a.png", "--method", "copy-blur", "--option", "tint=red", cwd=tmp_path)
     assert done.returncode == 2
@@ -144,6 +169,14 @@ def test_they_are_listed_with_their_meaning_and_so_are_variants():
             "--keep-variable-rate is for --source, not for the built-in footage; leave it out",
         ),
         (["make-dataset", "gopro7", "--workers", "0"], "Invalid value for '--workers': 0 is not in the range x>=1."),
+        (
+            ["verify", "d", "--workers", "3"],
+            "verify d checks a made data set and takes nothing else; for released pairs: verify gopro PAIRS ALL",
+        ),
+        (["verify", "gopro", "a", "b", "--workers", "0"], "Invalid value for '--workers': 0 is not in the range x>=1."),
+        (["plot", "seconds", "--dataset", "d"], "--dataset is for a figure of blur-size or best-of, not of seconds; leave it out"),
+        (["plot", "parameters", "--reference", "r"], "--reference is for a figure of forest, not of parameters; leave it out"),
+        (["plot", "blur-size", "--predictions", "p"], "--predictions is for a figure of best-of, not of blur-size; leave it out"),
         (["leaderboard", "--dataset", "d"], "--dataset is for the site; add --format html"),
         (["leaderboard", "--out", "o", "--format", "csv", "--sample", "v/00000"], "--sample is for the site; add --format html"),
     ],

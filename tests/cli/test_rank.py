@@ -102,7 +102,7 @@ def test_boards_are_ranked_apart(mixed):
         (["nope.json"], "nope.json is not there, expected run records or a folder of them; `blurbench evaluate` writes them"),
         (["."], ". holds no JSON file, expected run records"),
         (["{mixed}", "--column", "pnsr"], "unknown column 'pnsr' in the protocols of these runs; did you mean 'psnr'"),
-        (["{mixed}", "--protocol", "gopro"], "no run of protocol gopro was given"),
+        (["{mixed}", "--protocol", "gopro"], "unknown protocol 'gopro' in these runs; known: blurbench-1, zhang2020"),
     ],
 )
 def test_mistakes_of_the_command(mixed, tmp_path, monkeypatch, arguments, told):

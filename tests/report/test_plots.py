@@ -17,7 +17,7 @@ from blurbench.metrics import protocol as protocols
 from blurbench.metrics.best_of import expected_best
 from blurbench.metrics.score import score
 from blurbench.metrics.statistics import Interval
-from blurbench.report import plots, plots_data, plots_style
+from blurbench.report import plots, plots_data, plots_files, plots_style
 from blurbench.report.board import boards, collect
 from blurbench.report.plots_data import Difference, Line, Point
 from blurbench.run.compare import compare
@@ -259,7 +259,12 @@ def test_command_draws_best_of(real, tmp_path):
     [
         (["sekonds"], UnknownNameError, "did you mean 'seconds'"),
         (["blur-size"], BlurbenchError, "add --dataset"),
-        (["best-of", "--dataset", "d"], BlurbenchError, "add --predictions"),
+        (["best-of", "--dataset", "d"], BlurbenchError, "needs; add --predictions"),
+        (
+            ["best-of"],
+            BlurbenchError,
+            "add --dataset, the made data set of the runs and --predictions, folders",
+        ),
         (["seconds"], RecordError, "no run records in runs/"),
         (["ladder", "--protocol", "nobody"], RecordError, "no run records of protocol nobody in runs/"),
     ],
@@ -312,7 +317,14 @@ def test_the_axes_say_that_the_best_of_draws_is_expected(monkeypatch):
     assert "expected over all choices of N" in drawn[0].axes[0].get_xlabel()
 
 
+def test_an_unknown_protocol_names_those_there(real):
+    with pytest.raises(
+        UnknownNameError, match=r"unknown protocol 'foo' in the run records of .*runs; known: blurbench-1, blurbench-motion$"
+    ):
+        plots_files.plot("seconds", real / "runs", real / "none", protocol="foo")
+
+
 def test_an_unknown_column_is_named(real):
     found, _ = collect(real / "runs")
-    with pytest.raises(RecordError, match="column is 'psrn', expected one of protocol blurbench-1: psnr-centre, "):
+    with pytest.raises(UnknownNameError, match="unknown column 'psrn' in protocol blurbench-1; did you mean 'psnr'"):
         plots_data.column_of(next(b for b in boards(found) if b.rules.id == "blurbench-1"), "psrn")

@@ -10,7 +10,10 @@ from blurbench.store.reader import open_dataset
     ("name", "told"),
     [
         ("genblur", "make it with `blurbench make-dataset genblur`"),
-        ("genblurr", "did you mean 'genblur'? made there: bikes, packed; `blurbench ls datasets` shows what can be made"),
+        (
+            "genblurr",
+            "did you mean 'genblur', which must be made first? made there: bikes, packed; `blurbench ls datasets` shows what can be made",
+        ),
         ("bike", "did you mean 'bikes'? made there: bikes, packed; `blurbench ls datasets` shows what can be made"),
         ("pakced", "did you mean 'packed'? made there: bikes, packed; `blurbench ls datasets` shows what can be made"),
         ("qqqq", "made there: bikes, packed; `blurbench ls datasets` shows what can be made"),

@@ -133,6 +133,13 @@ def test_missing_frames_are_a_result_and_other_trouble_an_error(tmp_path):
         align.find_sequences(root / "all", root / "all", recipe.load("gopro-linear"))
 
 
+def test_a_split_that_the_release_lacks(tmp_path):
+    root = tree(tmp_path, [0])
+    assert len(align.find_sequences(root / "pairs", root / "all", recipe.load("gopro-linear"), ("test",))) == 1
+    with pytest.raises(SourceError, match=r"^--split is 'train', but .*pairs holds sequences of test only; give --split test$"):
+        align.find_sequences(root / "pairs", root / "all", recipe.load("gopro-linear"), ("test", "train"))
+
+
 def test_processes_give_the_same(tmp_path):
     root = tree(tmp_path, [0, 0])
     tree(root, [2, 2], "GOPR0002_11_00")

@@ -16,7 +16,8 @@ from blurbench.cli import main
 from blurbench.errors import BlurbenchError, DataSetError, RecipeError
 from blurbench.store import disk
 from blurbench.train import checkpoint
-from blurbench.train.trainer import train
+from blurbench.train.trainer import launch, train
+from blurbench.train.turns import Turns
 from tests.conftest import ROOT
 from tests.train.tiny import HERE, Network
 
@@ -170,7 +171,9 @@ def test_rivals_leave_each_other_alone(data, tmp_path):
 
 
 def test_small_helpers(data, tmp_path):
-    paper, small = (state_of(train(RIVALS, data, tmp_path / f"{size}.st", budget="1", size=size, workers=0).weights) for size in SIZES)
+    paper, small = (
+        state_of(train(RIVALS, data, tmp_path / f"{size}.safetensors", budget="1", size=size, workers=0).weights) for size in SIZES
+    )
     assert paper["networks.judge.weight"].shape[-1] == 3 and small["networks.judge.weight"].shape[-1] == 5
 
 
@@ -200,9 +203,17 @@ def test_a_full_disk_leaves_the_state_before(data, tmp_path, monkeypatch):
         (["--precision", "half"], "--precision is 'half'"),
         (["--start", "nope.safetensors"], "--start nope.safetensors does not exist, expected a weights file"),
         (["--devices", "3", "--device", "cuda:1"], "cuda:1"),
+        (["--nodes", "2"], "--nodes is 2, but this is no job of Slurm, LSF or torchrun; start the command by one of them on each machine"),
+        (["--out", "w.txt"], "--out is w.txt, expected the name of a file that ends in .safetensors"),
+        (["--out", "there.safetensors"], "--out is there.safetensors, expected the name of a file that ends in .safetensors"),
+        (["--out", "w.txt/w.safetensors"], "w.txt/w.training cannot be written: Not a directory; give another place"),
     ],
 )
 def test_mistakes_are_one_line(data, tmp_path, monkeypatch, capsys, words, told):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "w.txt").touch()
+    (tmp_path / "there.safetensors").mkdir()
+    monkeypatch.setattr(Turns, "step", lambda *_: pytest.fail("it was told after the training had begun"))
     out = tmp_path / "w.safetensors"
     monkeypatch.setattr(sys, "argv", ["blurbench", "train", "--method", TINY, "--dataset", str(data), "--out", str(out), *words])
     with pytest.raises(SystemExit, match="2"):
@@ -210,6 +221,17 @@ def test_mistakes_are_one_line(data, tmp_path, monkeypatch, capsys, words, told)
     error = capsys.readouterr().err.strip().splitlines()
     assert error[-1].startswith("error: ") and told in error[-1] and len(error) <= 2
     assert not out.exists()
+
+
+def test_nodes_in_a_job_of_torchrun(monkeypatch):
+    from lightning_fabric import Fabric
+
+    for name in ("RANK", "GROUP_RANK", "LOCAL_RANK"):
+        monkeypatch.setenv(name, "0")
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.setenv(name, "2")
+    monkeypatch.setattr(Fabric, "launch", lambda self: None)
+    assert launch("cpu", 1, 2, "float32", 1).world_size == 2
 
 
 def test_crops_larger_than_the_pictures_are_told_before_anything_is_begun(data, tmp_path):
