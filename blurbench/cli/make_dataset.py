@@ -21,7 +21,11 @@ from blurbench.cli._terminal import changes_option, once, refuse, seed_option
 @seed_option
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes; each works on one source at a time.")
 @click.option("--codec", default="zstd", show_default=True, help="zstd (small and fast), or gzip (every HDF5 reader opens it).")
-@click.option("--keep-variable-rate", is_flag=True, help="Accept video whose frames are not evenly spaced in time.")
+@click.option(
+    "--keep-variable-rate",
+    is_flag=True,
+    help="Accept frames that are not evenly spaced in time, by the clock of a video or the numbers of images.",
+)
 @click.option("--rife-weights", type=click.Path(), help="flownet.pkl of RIFE v4, instead of those of `blurbench weights fetch rife`.")
 @click.option("--dry-run", is_flag=True, help="Say what would be made, make nothing.")
 def make_dataset(

@@ -188,6 +188,13 @@ def unlike(jobs: list[Job]) -> Iterator[str]:
             return
 
 
+def unproven(jobs: list[Job]) -> Iterator[str]:
+    """A line where videos may have lost their ends without showing it."""
+    loose = [job.source.id for job in jobs if job.source.facts().get("end_checked") is False]
+    if loose:
+        yield f"{len(loose)} of {len(jobs)} sources do not state their end (first: {loose[0]}), where a lost tail does not show"
+
+
 def describe(jobs: list[Job]) -> dict[str, Any]:
     """What a run is about to do, for a dry run: sources a split and bytes of pixels before compression (None where lengths are unknown)."""
     plan: dict[str, Any] = {"splits": Counter(job.split for job in jobs)}

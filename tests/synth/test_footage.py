@@ -60,6 +60,13 @@ def test_footage_that_genblur_is_not_meant_for():
     ]
 
 
+def test_videos_whose_tail_may_be_lost():
+    ends = {"a": {"end_checked": True}, "b": {"end_checked": False}, "folder of images": {}, "c": {"end_checked": False}}
+    jobs = [SimpleNamespace(source=SimpleNamespace(id=name, facts=lambda facts=facts: facts)) for name, facts in ends.items()]
+    assert list(plan.unproven(jobs[:1])) == []
+    assert list(plan.unproven(jobs)) == ["2 of 4 sources do not state their end (first: b), where a lost tail does not show"]
+
+
 @pytest.mark.parametrize("frames", [3, 10])
 def test_a_failed_run_leaves_no_folder(source, frames):
     """The first source is too short, and where it is not, the second is."""
