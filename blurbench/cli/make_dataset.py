@@ -24,7 +24,7 @@ from blurbench.cli._terminal import changes_option, once, refuse, seed_option
 @click.option(
     "--keep-variable-rate",
     is_flag=True,
-    help="Accept frames that are not evenly spaced in time, by the clock of a video or the numbers of images.",
+    help="Accept frames that are not evenly spaced, by a video's clock or images' numbers.",
 )
 @click.option("--rife-weights", type=click.Path(), help="flownet.pkl of RIFE v4, instead of those of `blurbench weights fetch rife`.")
 @click.option("--dry-run", is_flag=True, help="Say what would be made, make nothing.")
