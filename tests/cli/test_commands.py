@@ -277,7 +277,7 @@ class Broken(Method):
         (["evaluate", "--method", "oracle", "--dataset", "{made}", "--protocol", "blurbench"], "did you mean 'blurbench-1'"),
         (["evaluate", "--method", "oracle", "--dataset", "{made}", "--weights", "text.mp4"], "has no weights"),
         (["evaluate", "--method", "zhang2020", "--dataset", "{made}", "--weights", "other.safetensors"], "not a checkpoint of Generator"),
-        (["evaluate", "--method", "zhang2019-stack4", "--dataset", "{made}"], "--weights"),
+        (["evaluate", "--method", "zhang2020-bg", "--dataset", "{made}"], "--weights"),
         (["evaluate", "--method", "broken.py:Broken", "--dataset", "{made}"], "NaN"),
         (["evaluate", "--method", "broken.py:Fixed", "--dataset", "{made}"], "Fixed"),
         (["predict", "clip", "--method", "oracle"], "needs sharp"),

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from blurbench import fetch
+from blurbench import fetch, weights
 from blurbench.cli.ls import ls
 from blurbench.errors import WeightsError
 from blurbench.registry import METHODS
@@ -163,7 +163,9 @@ def test_the_command(index, tmp_path):
 
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
-    """The folder where a user keeps weights, with those of one method, and a damaged file of another."""
+    """The folder where a user keeps weights, with those of one method, and a damaged file of another; none ship for `zhang2019-1248`."""
+    found = weights.shipped_file
+    monkeypatch.setattr(weights, "shipped_file", lambda method: None if method == "zhang2019-1248" else found(method))
     monkeypatch.setenv("BLURBENCH_CACHE", str(tmp_path / "cache"))
     (folder := tmp_path / "cache" / "weights").mkdir(parents=True)
     save_file(
@@ -188,7 +190,7 @@ def test_every_method_has_one_row_with_the_state_of_its_weights(kept):
     assert rows["purohit2019"] == "shipped"
     assert rows["zhang2019-1248"] == f"place zhang2019-1248.safetensors at {kept}"
     assert rows["zhang2021"] == f"shipped: a small network of our training; for the authors' place zhang2021.safetensors at {kept}"
-    assert rows["zhang2021-paper"] == rows["gong2017"] == "never released"
+    assert rows["zhang2020-bgh"] == rows["gong2017"] == "never released"
     assert rows["copy-blur"] == rows["wiener"] == rows["xu2013-type"] == "none needed"
     assert "dmphn" not in rows, "an alias is no method of its own"
 
