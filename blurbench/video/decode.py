@@ -39,13 +39,12 @@ class _Look:
     range: int
     transfer: int
     rotation: int
-    mirrored: bool
 
     @classmethod
     def of(cls, frame: VideoFrame) -> _Look:
         transfer = getattr(frame, "color_trc", 0)  # PyAV < 17 tells it of the stream alone
         colours = int(frame.colorspace), int(frame.color_range), int(transfer)
-        return cls((frame.height, frame.width), frame.format.name, *colours, frame.rotation % 360, _mirrored(frame))
+        return cls((frame.height, frame.width), frame.format.name, *colours, frame.rotation % 360)
 
     def difference(self, other: _Look) -> str:
         """The first thing that differs, in words."""
@@ -228,7 +227,7 @@ def _read_header(path: Path) -> _Header:
         look = _Look.of(first)
         if look.rotation % 90:
             raise SourceError(f"{path} is to be shown turned by {look.rotation} degrees, expected a multiple of 90; re-encode it upright")
-        if look.mirrored:
+        if _mirrored(first):
             raise SourceError(f"{path} is to be shown mirrored, expected a picture that is only turned; re-encode it upright")
         try:
             colour = Colour.of(first, stream.codec_context)
@@ -254,7 +253,10 @@ def _read_header(path: Path) -> _Header:
 
 
 def _mirrored(frame: VideoFrame) -> bool:
-    """Whether the display matrix turns left into right: FFmpeg's rotation is then no more than part of it, or 0."""
+    """Whether the display matrix turns left into right: FFmpeg's rotation is then no more than part of it, or 0.
+
+    Asked of the first frame alone: PyAV ties a frame and its side data in a ring, which only the garbage collector frees.
+    """
     matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return False
