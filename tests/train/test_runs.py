@@ -61,7 +61,7 @@ def start(data, out, *more, steps=40, perishes=0, interrupts=0):
 
 
 # The stages have 30 and 10 steps.
-@pytest.mark.parametrize("moments", [(9, 25), pytest.param((2, 17, 8, 3), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("moments", [(2, 9, 25), (17, 8, 3)])
 def test_killed_and_resumed_is_undisturbed(data, undisturbed, tmp_path, moments):
     out = tmp_path / "w.safetensors"
     for attempt, moment in enumerate((*moments, 0)):
