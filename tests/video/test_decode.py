@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import re
@@ -138,3 +139,15 @@ def test_whether_a_lost_tail_would_show_is_recorded(
     source = VideoSource(make_video(tmp_path / name, moving(12), container=container, g="4"))
     assert sum(1 for _ in source.frames()) == 12
     assert source.facts()["end_checked"] is checked
+
+
+def test_decoded_frames_are_let_go_without_the_garbage_collector(tmp_path: Path, make_video: MakeVideo) -> None:
+    """PyAV ties a frame to its side data once they are asked for: of long videos hundreds of pictures would wait."""
+    source = VideoSource(make_video(tmp_path / "a.mp4", moving(40)))
+    gc.collect()
+    gc.disable()
+    try:
+        assert sum(1 for _ in source.frames()) == 40
+        assert sum(isinstance(one, av.VideoFrame) for one in gc.get_objects()) < 5
+    finally:
+        gc.enable()
