@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from blurbench import __version__
-from blurbench.cli._terminal import Group
+from blurbench.cli._options import Group
 from blurbench.errors import BlurbenchError
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from typing import Any
 
 from blurbench.cli._terminal import by_reason, progress, say, table
 from blurbench.metrics.protocol import Column
-from blurbench.report.board import Board, Row
-from blurbench.report.site_board import reasons
+from blurbench.report.board import Board, Row, empty_reasons
 from blurbench.report.typeset import difference, number, seconds
 from blurbench.run.evaluate import evaluate
 from blurbench.run.record import RunRecord, Value, rules_of
@@ -72,7 +71,7 @@ def show_board(board: Board) -> None:
     if any(cell.mean == rules.psnr_cap for row in board.measured for cell in row.cells.values()):
         say(f"≥{rules.psnr_cap:g}: identical pixels, whose PSNR is infinite; it counts as {rules.psnr_cap:g} dB")
     say(f"ranked by {rules.rank_by}")
-    for reason, methods in reasons(board):
+    for reason, methods in empty_reasons(board):
         say(f"empty cells of {', '.join(methods)}: {reason}")
     for row in board.measured:
         if row.record and row.record.failed:

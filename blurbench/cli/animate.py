@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from blurbench.cli._terminal import device_option, method_option, options_option, progress, say, seed_option, weights_option
+from blurbench.cli._options import device_option, method_option, options_option, seed_option, weights_option
+from blurbench.cli._terminal import progress, say
 
 
 @click.command()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from blurbench.cli._terminal import options_option, say
+from blurbench.cli._options import options_option
+from blurbench.cli._terminal import say
 
 
 @click.command()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from blurbench.cli._terminal import (
+from blurbench.cli._options import (
     dataset_option,
     device_option,
     failures_option,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import click
 
-from blurbench.cli._terminal import changes_option, progress, say
+from blurbench.cli._options import changes_option
+from blurbench.cli._terminal import progress, say
 from blurbench.importers.layouts import LAYOUTS
 
 _EPILOG = (

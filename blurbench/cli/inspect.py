@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from blurbench.cli._terminal import progress, say, table, writable_folder
+from blurbench.cli._options import writable_folder
+from blurbench.cli._terminal import progress, say, table
 
 if TYPE_CHECKING:
     from blurbench.report.blur import Blur

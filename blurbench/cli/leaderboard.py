@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from blurbench.cli._terminal import Group, dataset_option, given, refuse, require_records_folder, say, table
+from blurbench.cli._options import Group, dataset_option, given, refuse, require_records_folder
+from blurbench.cli._terminal import say, table
 
 _OLD_NEW = "Folder of run records or CSVs, or one CSV."
 runs_option = click.option("--runs", default="runs", show_default=True, type=click.Path(), help="Folder of run records.")
@@ -60,7 +61,7 @@ def build(runs: str, out: str, formats: tuple[str, ...], intervals: bool, papers
 
         check_shown(**shown)  # before anything is printed or written
     else:
-        refuse({"dataset": "--dataset", "predictions": "--predictions", "samples": "--sample"}, "is for the site; add --format html")
+        refuse("is for the site; add --format html", "dataset", "predictions", "samples")
     if not papers:  # which need no runs
         require_records_folder(Path(runs))
     left_out: list[str] = []

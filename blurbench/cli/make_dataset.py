@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from blurbench.cli._terminal import changes_option, once, refuse, seed_option
+from blurbench.cli._options import changes_option, once, refuse, seed_option
 
 
 @click.command("make-dataset")
@@ -51,9 +51,9 @@ def make_dataset(
     from blurbench.cli._make import run_make
 
     if source is None:
-        refuse({"keep_variable_rate": "--keep-variable-rate"}, "is for --source, not for the built-in footage; leave it out")
+        refuse("is for --source, not for the built-in footage; leave it out", "keep_variable_rate")
     else:
-        refuse({"clips": "--clips", "size": "--size", "frames": "--frames"}, "is for the built-in footage, not for --source; leave it out")
+        refuse("is for the built-in footage, not for --source; leave it out", "clips", "size", "frames")
     run_make(
         recipe,
         source,

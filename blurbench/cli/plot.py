@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from blurbench.cli._terminal import refuse, require_records_folder, say
+from blurbench.cli._options import refuse, require_records_folder
+from blurbench.cli._terminal import say
 
 _OF = {"reference": ("forest",), "dataset": ("blur-size", "best-of"), "predictions": ("best-of",)}
 """The kinds of figure that an option is for, where it is not for all."""
@@ -48,7 +49,7 @@ def plot(
     if kind in KINDS:
         for name, kinds in _OF.items():
             if kind not in kinds:
-                refuse({name: f"--{name}"}, f"is for a figure of {' or '.join(kinds)}, not of {kind}; leave it out")
+                refuse(f"is for a figure of {' or '.join(kinds)}, not of {kind}; leave it out", name)
         require_records_folder(runs)
     for path in draw(
         kind, runs, out, protocol=protocol, column=column, reference=reference, dataset=dataset, predictions=predictions, tell=say

@@ -7,17 +7,8 @@ from typing import Any
 
 import click
 
-from blurbench.cli._terminal import (
-    device_option,
-    method_option,
-    options_option,
-    progress,
-    refuse,
-    say,
-    seed_option,
-    split_option,
-    weights_option,
-)
+from blurbench.cli._options import device_option, method_option, options_option, refuse, seed_option, split_option, weights_option
+from blurbench.cli._terminal import progress, say
 
 
 @click.command()
@@ -55,12 +46,12 @@ def predict(
         from blurbench.methods import method_class
         from blurbench.run.predictions import require_place
 
-        refuse({"frames": "--frames"}, "is for images, a data set has its own number; leave it out")
+        refuse("is for images, a data set has its own number; leave it out", "frames")
         folder = out or f"predictions/{method_class(method).card.id}-{Path(dataset).stem}-{split}"
         require_place(Path(folder), "give another --out")
         _dataset(method, dataset, folder, split=split, draws=draws, store=store, **shared)
         return
-    refuse({"split": "--split", "draws": "--draws", "store": "--store"}, "is for --dataset, not for images; leave it out")
+    refuse("is for --dataset, not for images; leave it out", "split", "draws", "store")
     from blurbench.run.predict import predict_images
 
     folder = out or "predictions"

@@ -6,7 +6,8 @@ import os
 
 import click
 
-from blurbench.cli._terminal import dataset_option, failures_option, protocol_option, runs_option, say, split_option
+from blurbench.cli._options import dataset_option, failures_option, protocol_option, runs_option, split_option
+from blurbench.cli._terminal import say
 
 
 @click.command()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from blurbench.cli._terminal import dataset_option, device_option, method_option, options_option, progress, say, seed_option
+from blurbench.cli._options import dataset_option, device_option, method_option, options_option, seed_option
+from blurbench.cli._terminal import progress, say
 
 
 @click.command()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from blurbench.cli._terminal import given, progress, say, table, writable_file
+from blurbench.cli._options import given, writable_file
+from blurbench.cli._terminal import progress, say, table
 
 if TYPE_CHECKING:
     from blurbench.synth.align import Alignment, Match

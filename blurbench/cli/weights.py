@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from blurbench.cli._terminal import Group, say
+from blurbench.cli._options import Group
+from blurbench.cli._terminal import say
 
 
 @click.group(cls=Group)

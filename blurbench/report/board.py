@@ -19,6 +19,7 @@ from blurbench.run.record import RunRecord, file_name, rules_of
 TRIVIAL = ("copy-blur", "oracle-centre", "oracle-reversed", "oracle")
 """Methods that anybody has without a method: they show what a number is worth, and take no prize."""
 _RELEASED = "-released"  # what an import adds to a data set's name: the very pictures of the paper
+_NAMED = 20  # methods named beside a reason
 
 
 @dataclass(frozen=True)
@@ -271,3 +272,17 @@ def _ranked(row: Row, means: list[float], column: str) -> Row:
     mean = row.cells[column].mean
     rank = means.index(mean) + 1 if row.measured and mean is not None else None
     return replace(row, rank=rank)
+
+
+def empty_reasons(board: Board) -> list[tuple[str, list[str]]]:
+    """Why cells of measured rows are empty: each reason with the methods it holds for, of many the first."""
+    found: dict[str, dict[str, None]] = {}
+    for row in board.measured:
+        for name, reason in (row.record.empty if row.record else {}).items():
+            if name in row.cells and row.cells[name].mean is None:
+                found.setdefault(reason, {})[row.label] = None
+    return [(reason, _shortened(list(names))) for reason, names in found.items()]
+
+
+def _shortened(names: list[str]) -> list[str]:
+    return names if len(names) <= _NAMED else [*names[:_NAMED], f"and {len(names) - _NAMED:,} more"]

@@ -15,7 +15,7 @@ from markupsafe import Markup
 import blurbench
 from blurbench.errors import PredictionError
 from blurbench.report import site_board, site_cards, site_rows, site_words, typeset
-from blurbench.report.board import Board
+from blurbench.report.board import Board, empty_reasons
 from blurbench.report.site_cards import Card
 from blurbench.report.site_figures import Figures
 from blurbench.report.site_files import Counts, SiteFiles, page_name
@@ -122,7 +122,7 @@ class _Writer:
             scripts=scripts,
             missing=board.missing_trivial,
             prizes=bool(typeset.prizes(board)),
-            reasons=site_board.reasons(board),
+            reasons=empty_reasons(board),
             csv=table,
             protocol_page=site_cards.protocol_path(board.rules),
             dataset_page=site_cards.dataset_path(board.dataset),

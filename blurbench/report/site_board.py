@@ -10,7 +10,6 @@ from blurbench.report import site_words, typeset
 from blurbench.report.board import Board, Cell, Row
 from blurbench.report.site_files import page_name
 
-_NAMED = 20  # methods listed with a reason
 _ORIGINS = {"shipped": "shipped", "given": "own", "found": "own", "submitted": "submitted"}
 
 
@@ -104,20 +103,6 @@ def lines(board: Board, known: frozenset[str]) -> list[Line]:
     """The rows. known: ids of methods that have a page."""
     won, shown = typeset.prizes(board), costs(board)
     return [_line(index, row, board, won, shown, known) for index, row in enumerate(board.rows)]
-
-
-def reasons(board: Board) -> list[tuple[str, list[str]]]:
-    """Why cells of measured rows are empty: each reason with the methods it holds for, of many the first."""
-    found: dict[str, dict[str, None]] = {}
-    for row in board.measured:
-        for name, reason in (row.record.empty if row.record else {}).items():
-            if name in row.cells and row.cells[name].mean is None:
-                found.setdefault(reason, {})[row.label] = None
-    return [(reason, _shortened(list(names))) for reason, names in found.items()]
-
-
-def _shortened(names: list[str]) -> list[str]:
-    return names if len(names) <= _NAMED else [*names[:_NAMED], f"and {len(names) - _NAMED:,} more"]
 
 
 def weights(row: Row) -> str:

@@ -18,8 +18,8 @@ from blurbench.cli import blurbench
 from blurbench.errors import DataSetError, PredictionError
 from blurbench.metrics import protocol as protocols
 from blurbench.registry import PROTOCOLS
-from blurbench.report import published, site_board, site_rows, site_words
-from blurbench.report.board import boards, collect
+from blurbench.report import published, site_rows, site_words
+from blurbench.report.board import boards, collect, empty_reasons
 from blurbench.report.site import build_site
 from blurbench.report.site_files import INDEX, Made, SiteFiles, page_name
 from blurbench.run.record import Value
@@ -194,9 +194,9 @@ def test_a_missing_metric_is_a_dash_with_its_reason(tmp_path):
 
 def test_a_reason_of_many_methods_names_the_first():
     rows = [made(f"method-{i:02d}", "blurbench-1", values={"psnr": Value(None)}, empty={"psnr": "gone"}) for i in range(22)]
-    ((reason, names),) = site_board.reasons(boards(rows)[0])
+    ((reason, names),) = empty_reasons(boards(rows)[0])
     assert (reason, names) == ("gone", [*(f"method-{i:02d}" for i in range(20)), "and 2 more"])
-    assert site_board.reasons(boards(rows[:20])[0]) == [("gone", names[:20])]
+    assert empty_reasons(boards(rows[:20])[0]) == [("gone", names[:20])]
 
 
 def test_what_is_left_out_is_said(runs, tmp_path):
