@@ -204,8 +204,8 @@ def _refuse(root: Path, videos: list[Video], lacking: dict[str, list[str]], skip
 def _reasons(broken: Mapping[str, int], videos: list[Video]) -> str:
     """What is wrong with the samples that were left out: kinds with their counts, and an example where the names alone told it."""
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(broken.items()))
-    examples = [problem for video in videos for problem in video.problems]
-    return kinds + (f" (e.g. {examples[0].file} {examples[0].detail})" if examples else "")
+    example = next((problem for video in videos for problem in video.problems), None)
+    return kinds + (f" (e.g. {example.file} {example.detail})" if example else "")
 
 
 def _hashes(job: Job) -> dict[str, str]:

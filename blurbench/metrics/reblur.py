@@ -33,8 +33,9 @@ def reblur_psnr(
     """PSNR, peak 1, of encode(mean_t linear(p_t)) against the blurry picture; `linear` and `encode` are the data's transfer function.
 
     prediction, target: (T, H, W, 3), uint8 or float in [0, 1], T at least 2. transfer: a name (`pixel`, `gamma(2.2)`) or the function.
-    blurry: (H, W, 3), uint8 or float in [0, 1]; without it, and `against` the truth, the average of the target frames in the same light.
-    Returns (1,) float64 in dB, higher is better, inf for equal pictures. The order of the frames does not matter.
+    blurry: (H, W, 3), uint8 or float in [0, 1]. Where there is none, or with `against="truth"`, the average of the target frames in the
+    same light takes its place. Returns (1,) float64 in dB, higher is better, inf for equal pictures. The order of the frames does not
+    matter.
 
     The average is not rounded, so against an 8-bit blurry picture even the frames that made it get about 59 dB; targets that are only
     some of the averaged frames get less. A video of copies of the blurry picture scores highest of all: read it beside the PSNR.
