@@ -158,10 +158,12 @@ class Run:
             self.seconds = time.perf_counter() - clock
             now = self._share(budget, began)
             due = math.floor(now * schedule.validations + 1e-9) > math.floor(share * schedule.validations + 1e-9) or now >= 1
-            if self.step % _LOG_EVERY == 0 or due or self.step == 1:
+            logged = self.step % _LOG_EVERY == 0 or due or self.step == 1
+            if logged or math.isnan(smooth):  # the latter behind a resume, which adds no row
                 values = {key: float(value) for key, value in terms.items()}
                 smooth = sum(values.values()) if math.isnan(smooth) else 0.5 * smooth + 0.5 * sum(values.values())
-                self._log(rate, {**values, "total": sum(values.values())})
+                if logged:
+                    self._log(rate, {**values, "total": sum(values.values())})
             self.owed = rate if due else None
             self._validate_owed(held, began)
             self.progress(now, self.step, smooth, schedule.batch)

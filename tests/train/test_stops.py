@@ -7,6 +7,7 @@ import re
 import signal
 import threading
 
+import numpy as np
 import pytest
 import torch
 
@@ -140,7 +141,9 @@ def test_neighbours_reach_the_loss_and_a_stop_between_changes_nothing(data, tmp_
     train(AROUND, data, whole, budget="9")
     train(AROUND, data, parts, budget="9", progress=lambda spent, step, loss, crops: interrupt(step == 5))
     assert weights.card(parts)["steps"] == "5"
-    train(AROUND, data, parts, budget="9", resume=True)
+    told = []
+    train(AROUND, data, parts, budget="9", resume=True, progress=lambda spent, step, loss, crops: told.append(loss))
+    assert len(told) == 4 and np.isfinite(told).all()
     assert same(state_of(whole), state_of(parts))
 
 
