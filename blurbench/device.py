@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
 
 from blurbench.errors import BlurbenchError
@@ -48,8 +48,15 @@ class _TF32:
                     torch.backends.cudnn.allow_tf32 = self._before
 
 
-exact = _TF32().off
-"""Context: convolutions in float32 as they are. In TF32, which cuDNN takes unless told otherwise, values depend on the kind of GPU."""
+_TF32_SWITCH = _TF32()
+
+
+def exact(device: str) -> AbstractContextManager[None]:
+    """Context: convolutions in float32 as they are. In TF32, which cuDNN takes unless told otherwise, values depend on the kind of GPU.
+
+    The switch is the whole process's: on the processor, which has none, it is left to whoever predicts meanwhile.
+    """
+    return nullcontext() if device == "cpu" else _TF32_SWITCH.off()
 
 
 def synchronise(device: str) -> None:

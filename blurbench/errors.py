@@ -9,12 +9,15 @@ import difflib
 from collections.abc import Iterable
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A question that names what may be meant: up to three names that begin with this one, else the nearest; "" where none is near."""
+def did_you_mean(name: str, known: Iterable[str], besides: str = "") -> str:
+    """A question that names what may be meant: up to three names that begin with this one, else the nearest; "" where none is near.
+
+    besides: what else there is to say of them.
+    """
     known = sorted(known)
     begun = [each for each in known if name and each.startswith(name)][:3]
     near = begun or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return f"did you mean {' or '.join(map(repr, near))}{besides}?" if near else ""
 
 
 class BlurbenchError(Exception):

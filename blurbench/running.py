@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import TypeGuard
 
@@ -62,7 +61,7 @@ def failure(method: Method, error: Exception) -> PredictionError:
 def _answer(method: Method, sample: Sample, blurry: F32, request: Request) -> F32 | Answer:
     """The method's own answer; what runs on a CPU needs no torch."""
     try:
-        with nullcontext() if method.device == "cpu" else devices.exact():
+        with devices.exact(method.device):
             return method.predict(blurry, request)
     except Exception as error:
         error.add_note(f"{method.card.id} raised this on sample {sample.id}")

@@ -11,11 +11,11 @@ from blurbench.device import exact
 @pytest.mark.parametrize("before", [True, False])
 def test_it_is_as_before_afterwards(before, monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", before)
-    with exact():
-        with exact():
+    with exact("cuda"):
+        with exact("cuda"):
             assert not torch.backends.cudnn.allow_tf32
         assert not torch.backends.cudnn.allow_tf32 and torch.backends.cudnn.enabled
-    with pytest.raises(KeyError), exact():
+    with pytest.raises(KeyError), exact("cuda"):
         raise KeyError
     assert torch.backends.cudnn.allow_tf32 is before
 
@@ -25,15 +25,21 @@ def test_a_thread_that_leaves_first_does_not_switch_it_on(monkeypatch):
     inside, leave = threading.Event(), threading.Event()
 
     def first():
-        with exact():
+        with exact("cuda"):
             inside.set()
             leave.wait(10)
 
     thread = threading.Thread(target=first)
     thread.start()
     assert inside.wait(10)
-    with exact():
+    with exact("cuda"):
         leave.set()
         thread.join(10)
         assert not torch.backends.cudnn.allow_tf32
     assert torch.backends.cudnn.allow_tf32
+
+
+def test_on_the_processor_the_switch_is_left_alone(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    with exact("cpu"):
+        assert torch.backends.cudnn.allow_tf32

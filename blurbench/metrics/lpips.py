@@ -98,8 +98,7 @@ def _distance(net: Net, prediction: Pixels, target: Pixels, device: str) -> F64:
     network = _shared(net, _file(net), device)
     size = max(1, _BATCH // (prediction.shape[1] * prediction.shape[2]))
     values = []
-    # The switches of cuDNN are the whole process's: on the processor they are left to whoever predicts meanwhile.
-    with torch.inference_mode(), contextlib.nullcontext() if device == "cpu" else exact():
+    with torch.inference_mode(), exact(device):
         for first in range(0, len(prediction), size):
             pair = (_given(frames[first : first + size], device) for frames in (prediction, target))
             values.append(network(*pair).flatten().double().cpu().numpy())

@@ -77,7 +77,7 @@ def _filter(planes: torch.Tensor) -> torch.Tensor:
     channels = planes.shape[1]
     window = _window(planes.device, planes.dtype).expand(channels, 1, -1)
     # In bfloat16 or TF32, variances of bright pictures would be noise.
-    with torch.autocast(planes.device.type, enabled=False), exact():
+    with torch.autocast(planes.device.type, enabled=False), exact(str(planes.device)):
         planes = functional.conv2d(planes, window[:, :, :, None], groups=channels)
         return functional.conv2d(planes, window[:, :, None, :], groups=channels)
 

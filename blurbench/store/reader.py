@@ -150,7 +150,5 @@ def _absent(name: str) -> str:
     if name in recipes:
         return f"{told}; make it with `blurbench make-dataset {name}`"
     made = {path.parent.name for path in root.glob(f"*/{manifests.NAME}")} | {path.stem for path in root.glob("*.h5")}
-    hint = did_you_mean(name, made)
-    if not hint and (near := did_you_mean(name, recipes)):
-        hint = f"{near[:-1]}, which must be made first?"
+    hint = did_you_mean(name, made) or did_you_mean(name, recipes, ", which must be made first")
     return f"{told}; {hint}{hint and ' '}made there: {', '.join(sorted(made)) or '(none)'}; `blurbench ls datasets` shows what can be made"
