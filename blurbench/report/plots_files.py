@@ -121,5 +121,6 @@ def draw(kind: str, board: Board, column: Column, inputs: Inputs) -> Files | Non
     if kind == "blur-size":
         lines = plots_data.by_blur_size(board, inputs.runs, plots_data.blur_sizes(data, board.split), column)
         return plots.blur_size(lines, column, title) if lines else None
-    curves = [plots_data.best_of(folder, data, board.rules, column) for folder in inputs.folders]
+    folders = [folder for folder in inputs.folders if plots_data.several_draws(folder, data)[1].split == board.split]
+    curves = [plots_data.best_of(folder, data, board.rules, column) for folder in folders]
     return plots.best_of(curves, column, title) if curves else None

@@ -254,6 +254,23 @@ def test_command_draws_best_of(real, tmp_path):
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".png", ".svg"]
 
 
+def test_best_of_draws_only_predictions_of_the_split_of_the_board(tmp_path):
+    data, runs = tmp_path / "data", tmp_path / "runs"
+    make_dataset("genblur", out=data, clips={"train": 1, "test": 1}, size=(64, 96))
+    for split in ("train", "test"):
+        evaluate("copy-blur", data, split=split, out=runs, predictions=tmp_path / split)
+    header = replace(Predictions(tmp_path / "test").header, draws=2)
+    writer = Writer(tmp_path / "noisy", header)
+    (video,) = {sample.video for sample in open_dataset(data).samples("test")}
+    with writer.video(video) as put:
+        for sample in open_dataset(data).samples("test"):
+            put(Prediction(sample.id, np.stack([sample.sharp / np.float32(255)] * 2), 0.1, "cpu"))
+    found, _ = collect(runs)
+    inputs = plots_files.Inputs(runs, None, open_dataset(data), (tmp_path / "noisy",))
+    drawn = {one.split: plots_files.draw("best-of", one, PSNR, inputs) for one in boards(found)}
+    assert drawn["test"] is not None and drawn["train"] is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "kind", "says"),
     [
