@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from blurbench import weights as files
+from blurbench.errors import WeightsError
 from blurbench.methods import Method
 from blurbench.types import F32
 
@@ -27,6 +29,20 @@ def described(method: AnyMethod, paths: list[Path]) -> AnyMethod:
     """The method itself, which now tells of the weight files that it was loaded from."""
     method.weights = files.describe(paths)
     return method
+
+
+def with_twins(state: Mapping[str, torch.Tensor], twins: Callable[[str], Sequence[str]], path: Path, what: str) -> dict[str, torch.Tensor]:
+    """The state with every layer under all its names, for networks that have one layer in several places.
+
+    twins: the names of the layer that a name belongs to, none where it has just the one. what: of such a layer, for the message. Raises
+    WeightsError where two names hold different values.
+    """
+    whole = dict(state)
+    for key in state:
+        for twin in twins(key):
+            if not torch.equal(whole.setdefault(twin, whole[key]), whole[key]):
+                raise WeightsError(f"{path} holds two versions of one {what}: {key!r} and {twin!r} differ, expected the same values")
+    return whole
 
 
 def as_batch(picture: F32, device: str) -> torch.Tensor:

@@ -26,8 +26,8 @@ from torch.nn import functional as F
 
 from blurbench.baselines._blocks import xavier
 from blurbench.baselines._width import scaled
+from blurbench.baselines._zhang2019_network import CHANNELS, Encoder, Residual, join, split
 from blurbench.baselines._zhang2021_offsets import Constraint, OffsetNetwork, offsets, released_order
-from blurbench.baselines.zhang2019 import CHANNELS, Encoder, Residual, join, split
 
 Shifts = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From offsets (B, 15, 2, H, W) and a ratio () to where nine taps lie, (B, 9, 2, H, W)."""

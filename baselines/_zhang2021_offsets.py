@@ -33,8 +33,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
+from blurbench.baselines._network import with_twins
 from blurbench.baselines._width import scaled, width_of
-from blurbench.errors import PredictionError, WeightsError
+from blurbench.errors import PredictionError
 from blurbench.train import losses
 from blurbench.types import F64
 
@@ -261,20 +262,11 @@ def state_of(given: Mapping[str, torch.Tensor], path: Path) -> dict[str, torch.T
     Raises WeightsError where the two names of one layer hold different values.
     """
     state = {key.removeprefix("module."): value.float() for key, value in given.items() if not key.endswith("num_batches_tracked")}
-    for key in list(state):
-        twin = _twin(key)
-        if twin is not None and not torch.equal(state.setdefault(twin, state[key]), state[key]):
-            raise WeightsError(f"{path} holds two versions of one layer: {key!r} and {twin!r} differ, expected the same values")
-    return state
+    return with_twins(state, _twin, path, "layer")
 
 
-def _twin(key: str) -> str | None:
-    """The other name of a bottleneck layer: `bottleneck_1.conv1.bias` for `bottleneck_1.model.0.bias` and back; None for other layers."""
-    if "bottleneck_" not in key:
-        return None
-    for own, other in ((".conv1.", ".model.0."), (".conv2.", ".model.2.")):
-        if own in key:
-            return key.replace(own, other)
-        if other in key:
-            return key.replace(other, own)
-    return None
+def _twin(key: str) -> list[str]:
+    """The other name of a bottleneck layer: `bottleneck_1.conv1.bias` for `bottleneck_1.model.0.bias` and back; none of other layers."""
+    names = ((".conv1.", ".model.0."), (".conv2.", ".model.2.")) if "bottleneck_" in key else ()
+    there = [key.replace(own, other) for own, other in names if own in key]
+    return there + [key.replace(other, own) for own, other in names if other in key]

@@ -51,10 +51,10 @@ from torch.nn import functional as F
 
 from blurbench import weights as files
 from blurbench.baselines._blocks import way_around
-from blurbench.baselines._network import as_batch, as_frames, described, placed
+from blurbench.baselines._network import as_batch, as_frames, described, placed, with_twins
 from blurbench.baselines._shen2020_losses import outputs
 from blurbench.baselines._width import scaled, width_of
-from blurbench.errors import PredictionError, WeightsError
+from blurbench.errors import PredictionError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
 from blurbench.train.recipe import Stage, Training, alone
 from blurbench.types import F32
@@ -312,11 +312,7 @@ class Shen2020Video(Shen2020):
 def _state(path: Path) -> dict[str, torch.Tensor]:
     """A checkpoint without prefixes, each unit under the names of all its places. Raises WeightsError where those hold different values."""
     state = {re.sub(r"^(module\.|InterpNet\.)+", "", key): value.float() for key, value in files.read(path).items()}
-    for key in list(state):
-        for twin in _twins(key):
-            if not torch.equal(state.setdefault(twin, state[key]), state[key]):
-                raise WeightsError(f"{path} holds two versions of one unit: {key!r} and {twin!r} differ, expected the same values")
-    return state
+    return with_twins(state, _twins, path, "unit")
 
 
 def _twins(key: str) -> list[str]:

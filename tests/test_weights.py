@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from safetensors.torch import save_file
 from torch import nn
 
-from blurbench.baselines.zhang2019 import MultiPatch
+from blurbench.baselines._zhang2019_network import MultiPatch
 from blurbench.cli.ls import ls
 from blurbench.errors import WeightsError
 from blurbench.methods import MethodCard, load_method, remarks

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from blurbench.baselines.zhang2019 import NETWORKS, PARTS, MultiPatch, Zhang2019
+from blurbench.baselines._zhang2019_network import MultiPatch
+from blurbench.baselines.zhang2019 import NETWORKS, PARTS, Zhang2019
 from blurbench.methods import Request, load_method
 from blurbench.running import predict
 from tests.baselines.inputs import make_sample, picture, tensor

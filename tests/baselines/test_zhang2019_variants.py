@@ -5,7 +5,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from blurbench.baselines.zhang2019 import MultiPatch, Stack, Zhang2019, Zhang2019Deeper, Zhang2019Stack, started
+from blurbench.baselines._zhang2019_network import MultiPatch, Stack, started
+from blurbench.baselines.zhang2019 import Zhang2019, Zhang2019Deeper, Zhang2019Stack
 from blurbench.methods import load_method
 from blurbench.running import predict
 from blurbench.train import recipe

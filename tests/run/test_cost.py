@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from blurbench.baselines._zhang2019_network import MultiPatch
 from blurbench.baselines._zhang2021_deblur import MotionAware, MotionAwareConvolution
 from blurbench.baselines.gong2017 import MotionFlow
-from blurbench.baselines.zhang2019 import MultiPatch
 from blurbench.run import cost
 
 LAYERS = {
