@@ -26,7 +26,6 @@ import torch
 from torch.nn import functional as F
 
 from blurbench.baselines._purohit2019_motion import transform
-from blurbench.errors import RecipeError
 from blurbench.train.losses import centre, centre_loss, pair_loss, squared
 from blurbench.train.recipe import Batch, Networks, Settings
 
@@ -71,14 +70,14 @@ def coarse_to_fine(flows: list[torch.Tensor], frames: torch.Tensor, settings: Se
 
 def autoencoder(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
     """Stage 1: the video encoder sees the frames that the decoder is to make (Eq. 4 and 5)."""
-    network, frames = _whole(networks), _video(batch)
+    network, frames = _whole(networks), batch["sharp"]
     flows = network.decoder(network.video_encoder(frames), frames.shape[1])
     return coarse_to_fine(flows, frames, settings, frame_loss)
 
 
 def guided(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
     """Stage 2: the blurred image's encoder sees the blur and the true centre frame (Eq. 4 and 6)."""
-    network, frames = _whole(networks), _video(batch)
+    network, frames = _whole(networks), batch["sharp"]
 
     def data(made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
         weight: float = 3 * settings["centre"] / made.shape[1]
@@ -90,13 +89,6 @@ def guided(networks: Networks, batch: Batch, settings: Settings) -> dict[str, to
 
 def _whole(networks: Networks) -> BlurToVideo:
     return cast("BlurToVideo", networks["network"])
-
-
-def _video(batch: Batch) -> torch.Tensor:
-    """The target frames. Raises RecipeError for fewer than two, which are no video."""
-    if (frames := batch["sharp"]).shape[1] < 2:
-        raise RecipeError("the samples have 1 target frame, expected at least 2; train on a data set of sequences, as gopro9")
-    return frames
 
 
 def deblurring(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:

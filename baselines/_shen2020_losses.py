@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import torch
 
-from blurbench.errors import RecipeError
 from blurbench.train.losses import charbonnier
 from blurbench.train.recipe import Batch, Networks, Settings
 
@@ -22,11 +21,8 @@ PAIRS = ((1, 7), (5, 9), (2, 8))
 
 
 def true_frames(sharp: torch.Tensor) -> dict[int, torch.Tensor]:
-    """Targets (B, 6, T, 3, H, W) of the exposures, T odd and at least 3, to the frame (B, 3, H, W) of each moment. Raises RecipeError."""
-    frames = sharp.shape[2]
-    if frames < 3 or frames % 2 == 0:
-        raise RecipeError(f"shen2020 learns from a centre and both ends, the samples have {frames} targets; train on adobe240 or genblur")
-    centres = {2 * number + 1: sharp[:, number, frames // 2] for number in range(EXPOSURES)}
+    """Targets (B, 6, T, 3, H, W) of the exposures, T odd and at least 3, to the frame (B, 3, H, W) of each moment."""
+    centres = {2 * number + 1: sharp[:, number, sharp.shape[2] // 2] for number in range(EXPOSURES)}
     return centres | {2 * number + 2: sharp[:, number, -1] for number in range(EXPOSURES - 1)}
 
 

@@ -39,7 +39,8 @@ FlowBetween = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 def luminance(rgb: torch.Tensor) -> torch.Tensor:
     """BT.601 luminance of (..., 3, H, W), as (..., H, W)."""
-    return torch.einsum("...chw,c->...hw", rgb, rgb.new_tensor(_LUMINANCE))
+    # Not as a matrix product, which autocast would round to bfloat16.
+    return (rgb * rgb.new_tensor(_LUMINANCE).view(3, 1, 1)).sum(dim=-3)
 
 
 def perceptual_loss(prediction: torch.Tensor, target: torch.Tensor, features: Features) -> torch.Tensor:

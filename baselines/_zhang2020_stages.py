@@ -72,7 +72,7 @@ SETTINGS = tuple(field.name for field in fields(Setting))
 
 
 class Discriminator(nn.Module):
-    """D: frames (B, 1, H, W) to the logits (B,) of being true. H and W at least 16.
+    """D: frames (B, 1, H, W) to the logits (B,) of being true. H and W at least 32.
 
     Five convolutions of 4 x 4 that halve, without normalisation (what a frame is judged by must not depend on the batch it is in), averaged
     over places so that crops of any size are judged alike. Weights by He: with the paper's N(0, 0.01) nothing of a frame comes through.
@@ -163,7 +163,7 @@ class Objective:
 
 def again(generator: nn.Module, frames: torch.Tensor, which: tuple[int, ...] = tuple(range(FRAMES))) -> torch.Tensor:
     """The average of some frames of (B, 7, 1, H, W), blurry as an exposure over them is, taken apart by the generator: (B, 7, 1, H, W)."""
-    return generator(frames[:, list(which)].mean(dim=1))[:, :, None]  # type: ignore[no-any-return]
+    return generator(frames[:, list(which)].mean(dim=1))[:, :, None].float()  # type: ignore[no-any-return]
 
 
 def _compared(
@@ -195,7 +195,7 @@ def generate(networks: Networks, batch: Batch, settings: Settings) -> dict[str, 
     blurry, target = greys(batch)
     objective = Objective.of(Setting(**settings), blurry.device)
     generator = networks["network"]
-    return objective.terms(generator, networks["discriminator"], generator(blurry)[:, :, None], target)
+    return objective.terms(generator, networks["discriminator"], generator(blurry)[:, :, None].float(), target)
 
 
 def adversarial_stage() -> Stage:
@@ -204,13 +204,14 @@ def adversarial_stage() -> Stage:
         players=(Player(judge, trains=("discriminator",)), Player(generate, trains=("network",))),
         helpers={"discriminator": Discriminator},
         settings=SETTINGS,
+        frames=(FRAMES,),
     )
 
 
 def content(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
     """The content losses alone (Eq. 1, pixel term, and Eq. 2)."""
     blurry, target = greys(batch)
-    return content_terms(networks["network"](blurry)[:, :, None], target)
+    return content_terms(networks["network"](blurry)[:, :, None].float(), target)
 
 
-CONTENT = Stage(players=(Player(content),))
+CONTENT = Stage(players=(Player(content),), frames=(FRAMES,))

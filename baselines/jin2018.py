@@ -207,8 +207,9 @@ def pair_stage(networks: Networks, batch: Batch, settings: Settings, distance: i
     return {"pair": pair_loss(made[:, [0, -1]], target[:, [middle - distance, middle + distance]])}
 
 
-_STAGES = {"centre": Stage(alone(centre_stage, "network.centre"))} | {
-    part: Stage(alone(partial(pair_stage, distance=distance), f"network.{part}")) for distance, part in enumerate(("F35", "F26", "F17"), 1)
+_STAGES = {"centre": Stage(alone(centre_stage, "network.centre"), frames=(7,))} | {
+    part: Stage(alone(partial(pair_stage, distance=distance), f"network.{part}"), frames=(7,))
+    for distance, part in enumerate(("F35", "F26", "F17"), 1)
 }
 """What was learnt before stays as it is, for each network sees the frames of those before it."""
 
@@ -244,7 +245,7 @@ class Jin2018(Method):
         released=_ORIGIN,
     )
     capabilities = Capabilities(frames=7, multiple=20, resources=Resources(gpu=True, memory_gb=3.0))
-    training = Training(network=Sequence, recipe="jin2018", stages=_STAGES, frames=7)
+    training = Training(network=Sequence, recipe="jin2018", stages=_STAGES)
 
     def __init__(self, network: Sequence, device: str = "cpu") -> None:
         self.network = placed(network, device)

@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self, cast
+from typing import Literal, Self, cast
 
 import torch
 from torch import nn
@@ -34,9 +34,12 @@ from blurbench import weights as files
 from blurbench.baselines._blocks import way_around
 from blurbench.baselines._network import as_batch, as_frames, described, placed
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
+from blurbench.strict import one_of
 from blurbench.train.losses import centre
 from blurbench.train.recipe import Batch, Networks, Settings, Stage, Training, alone
 from blurbench.types import F32
+
+Norm = Literal["l1", "l2"]
 
 SCALES = 3
 MIDDLE = 127.5
@@ -148,6 +151,7 @@ def _sized(state: Mapping[str, torch.Tensor]) -> MSResNet:
 
 def deblurring(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
     """The error of each scale against the reduced sharp centre frame, added up, in levels of 0 to 255; `norm`: l1 or l2."""
+    one_of("settings of nah2017", "norm", settings["norm"], Norm)
     norm = {"l1": F.l1_loss, "l2": F.mse_loss}[settings["norm"]]
     blurry, sharp = (pyramid(image * (2 * MIDDLE)) for image in (batch["blurry"], centre(batch["sharp"])))
     made = networks["network"](blurry)
@@ -184,7 +188,7 @@ class Nah2017(Method):
 
     @classmethod
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Self:
-        """From a checkpoint or safetensors file. Raises WeightsError, also for None: no weights are shipped."""
+        """From a checkpoint or safetensors file. Raises WeightsError, also for None."""
         if weights is None:
             raise files.absent(cls.card.id, f"get {_ORIGIN}")
         state = {key.removeprefix("module."): value.float() for key, value in files.read(weights, under="G").items()}

@@ -74,6 +74,7 @@ class BlurToVideo(nn.Module):
 
 
 _SETTINGS = (*losses.SCALES, "smoothness")
+_VIDEO = range(2, 1000)
 
 
 class Purohit2019(Method):
@@ -105,10 +106,14 @@ class Purohit2019(Method):
         stages={
             "deblur": Stage(players=(Player(losses.deblurring, trains=("network.deblur",)),)),
             "autoencoder": Stage(
-                players=(Player(losses.autoencoder, trains=("network.video_encoder", "network.decoder")),), settings=_SETTINGS
+                players=(Player(losses.autoencoder, trains=("network.video_encoder", "network.decoder")),),
+                frames=_VIDEO,
+                settings=_SETTINGS,
             ),
             "guided": Stage(
-                players=(Player(losses.guided, trains=("network.image_encoder", "network.decoder")),), settings=(*_SETTINGS, "centre")
+                players=(Player(losses.guided, trains=("network.image_encoder", "network.decoder")),),
+                frames=_VIDEO,
+                settings=(*_SETTINGS, "centre"),
             ),
         },
     )

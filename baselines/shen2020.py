@@ -254,7 +254,7 @@ class Shen2020(Method):
     training: ClassVar[Training] = Training(
         network=Recurrent,
         recipe="shen2020",
-        stages={"video": Stage(alone(outputs), settings=("epsilon",))},
+        stages={"video": Stage(alone(outputs), settings=("epsilon",), frames=range(3, 1000, 2))},
         before=3,
         after=2,
         state=once,

@@ -34,7 +34,7 @@ from torch import nn
 from blurbench import weights as files
 from blurbench.baselines._blocks import Residual, almost_still, he
 from blurbench.baselines._network import as_batch, as_frames, described, placed
-from blurbench.baselines._zhang2020_iterate import iterated, nearest, rounds_for
+from blurbench.baselines._zhang2020_iterate import chosen, iterated, rounds_for
 from blurbench.baselines._zhang2020_losses import FRAMES, luminance
 from blurbench.baselines._zhang2020_stages import CONTENT, adversarial_stage
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
@@ -152,7 +152,7 @@ class Zhang2020(_Seven):
     """
 
     card = _card("zhang2020", "B, content losses", _SHIPPED, _DATA)
-    training = Training(network=Generator, recipe="zhang2020-shipped", frames=FRAMES, stages={"content": CONTENT, **_STAGES})
+    training = Training(network=Generator, recipe="zhang2020-shipped", stages={"content": CONTENT, **_STAGES})
 
 
 class Zhang2020BG(_Seven):
@@ -165,7 +165,7 @@ class Zhang2020BGH(_Seven):
     """The generator after all three stages, row BGH of Table 1. Its training is that of the paper, with VGG19 and PWC-Net."""
 
     card = _card("zhang2020-bgh", "BGH, after three stages", _TRAIN, "your own")
-    training = Training(network=Generator, recipe="zhang2020", frames=FRAMES, stages=_STAGES)
+    training = Training(network=Generator, recipe="zhang2020", stages=_STAGES)
 
 
 class Zhang2020Iterated(_Seven):
@@ -175,6 +175,6 @@ class Zhang2020Iterated(_Seven):
     capabilities = Capabilities(multiple=8, resources=Resources(gpu=True, memory_gb=2.0))
 
     def _frames(self, grey: torch.Tensor, request: Request) -> torch.Tensor:
-        count = len(request.times)
-        frames, times = iterated(lambda blurry: self.network(blurry[None, None])[0], grey[0], rounds_for(count))
-        return frames if len(frames) == count else frames[nearest(times, torch.from_numpy(request.times)).to(frames.device)]
+        rounds = rounds_for(len(request.times))
+        frames, times = iterated(lambda blurry: self.network(blurry[None, None])[0], grey[0], rounds)
+        return frames[chosen(times, torch.from_numpy(request.times)).to(frames.device)]

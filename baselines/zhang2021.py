@@ -152,7 +152,7 @@ class Zhang2021(Method):
     )
     capabilities = Capabilities(multiple=8, resources=Resources(gpu=True, memory_gb=6.0))
     as_released: ClassVar[bool] = True
-    training: ClassVar[Training] = _training(True)
+    training: ClassVar[Training | None] = _training(True)
     origin: ClassVar[str] = f"put into one folder {_ORIGIN}"
     options: ClassVar[Mapping[str, str]] = {"constraint": "of trajectories: quadratic (if left out), bi-linear, linear or zero"}
 
@@ -217,15 +217,15 @@ class Zhang2021(Method):
 
 
 class Zhang2021Paper(Zhang2021):
-    """Motion-ETR with the motion-aware convolution as the paper describes it; weights of one's own training only."""
+    """Motion-ETR with the motion-aware convolution as the paper describes it."""
 
     card = replace(
         Zhang2021.card,
         id="zhang2021-paper",
         title="Motion-ETR (as in the paper)",
         licence="Apache-2.0 (re-implemented from the paper)",
-        training_data="none",
-        weights=f"never released; a folder with {_FILES} of your own training",
+        training_data="rendered footage (genblur)",
+        weights="shipped, of a small network; the authors never released theirs",
         released="never",
     )
     as_released = False

@@ -23,6 +23,7 @@ class Zhang2021Reblur(Zhang2021):
     card = replace(
         Zhang2021.card, id="zhang2021-reblur", title="Motion-ETR, the blurry picture from the sharp one", weights_of=Zhang2021.card.id
     )
+    training = None
     capabilities = Capabilities(frames=1, multiple=8, needs=frozenset({"sharp"}), resources=Resources(gpu=True, memory_gb=6.0))
 
     @torch.inference_mode()

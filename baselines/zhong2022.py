@@ -42,7 +42,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blurbench import weights as files
-from blurbench.baselines._network import described
+from blurbench.baselines._network import described, placed
 from blurbench.baselines._width import width_of
 from blurbench.baselines._zhong2022_guidance import PREDICTING, started
 from blurbench.baselines._zhong2022_networks import (
@@ -165,8 +165,7 @@ class Guided(Method):
     """Parts of `Animation` that the method needs."""
 
     def __init__(self, network: Animation, device: str = "cpu") -> None:
-        layout = torch.channels_last if device == "cpu" else torch.contiguous_format
-        self.network = network.eval().to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.network = placed(network, device)
         self.device = device
 
     @classmethod
@@ -302,8 +301,7 @@ class Zhong2022Annotated(Guided):
     training = Training(
         network=partial(Animation, predicting=False),
         recipe="zhong2022",
-        stages={"decomposer": TrainingStage(alone(decomposing), extras=("guidance",), settings=("motion",))},
-        frames=FRAMES,
+        stages={"decomposer": TrainingStage(alone(decomposing), extras=("guidance",), settings=("motion",), frames=(FRAMES,))},
     )
 
     def guidances(self, blurry: F32, request: Request) -> Iterator[I8]:

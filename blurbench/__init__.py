@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "make_dataset": "blurbench.synth.pipeline",
-    "train": "blurbench.train.trainer",
+    "train": "blurbench.train",
     "evaluate": "blurbench.run.evaluate",
     "predict_images": "blurbench.run.predict",
     "predict_dataset": "blurbench.run.runner",
@@ -25,7 +25,8 @@ __all__ = ["__version__", *_PUBLIC]
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
+        module = import_module(_PUBLIC[name])
+        return getattr(module, name, module)  # `train` is a package that can be called
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -13,6 +13,8 @@ def check(device: str) -> str:
     """The device as it was given, after trying it. Raises BlurbenchError for one that torch does not know or this machine lacks."""
     if device == "cpu":
         return device
+    if device.startswith("cpu:"):
+        raise BlurbenchError(f"--device is {device}, but a CPU has no number; use --device cpu")
     import torch
 
     try:

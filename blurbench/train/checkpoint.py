@@ -18,6 +18,13 @@ from blurbench import weights
 from blurbench.errors import RecipeError, WeightsError
 from blurbench.store.disk import replacing
 
+_MENDS = {
+    "stages": "give --stage as then",
+    "start": "give --start as then (the values are SHA-256s of the file)",
+    "dataset": "give the data set of then (the values are its fingerprints)",
+}
+"""What sets a setting back, where its name is not that of the option."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -94,14 +101,12 @@ def restore(path: Path, networks: nn.Module, optimisers: Sequence[torch.optim.Op
 
 
 def require_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raises RecipeError naming the first setting that is not what the run was started with."""
+    """Raises RecipeError naming the first setting, in the order of `now`, that is not what the run was started with."""
     old, new = _flat(before), _flat(now)
-    for key in sorted(old.keys() | new.keys()):
+    for key in [*new, *(key for key in old if key not in new)]:
         if old.get(key) != new.get(key):
-            raise RecipeError(
-                f"{path} was started with {key} = {old.get(key)!r}, now it is {new.get(key)!r}; expected the same to go on with --resume: "
-                "set it back, or train into another --out"
-            )
+            told = f"{path} was started with {key} = {old.get(key)!r}, now it is {new.get(key)!r}; expected the same to go on with --resume"
+            raise RecipeError(f"{told}: {_MENDS.get(key, 'set it back')}, or train into another --out")
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

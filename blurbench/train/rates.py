@@ -65,7 +65,7 @@ def named(networks: nn.Module, prefixes: Iterable[str]) -> dict[str, nn.Paramete
 
 
 def optimiser(schedule: Schedule, parameters: dict[str, nn.Parameter]) -> torch.optim.Optimizer:
-    """One over named parameters, a group for each first rate, which the group keeps as `first`. Raises RecipeError for unknown `rates`."""
+    """One over named parameters, a group for each first rate, which the group keeps as `first`."""
     groups: dict[float, list[nn.Parameter]] = {}
     for name, value in parameters.items():
         own = [prefix for prefix in schedule.rates if name == prefix or name.startswith(f"{prefix}.")]

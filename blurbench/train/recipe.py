@@ -6,7 +6,7 @@ crops, augmentation, weights of the terms) stand in `baselines/training/<recipe>
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -57,13 +57,15 @@ class Stage:
 
     helpers: networks that the method itself does without (discriminators, encoders, pretrained features), by name; they are built when
     the stage begins, with the keyword arguments that the table `[small]` may have for each, and lie in its checkpoints; what no player
-    trains is frozen. extras: what the losses need of a sample beside pictures. settings: names of the numbers that the losses take; the
-    TOML gives each. prepare: called once, on the networks as the stage before left them.
+    trains is frozen. extras: what the losses need of a sample beside pictures. frames: how many target frames a sample may have; empty: any
+    number. settings: names of the numbers that the losses take; the TOML gives each. prepare: called once, on the networks as the stage
+    before left them.
     """
 
     players: tuple[Player, ...]
     helpers: Mapping[str, Callable[..., nn.Module]] = field(default_factory=dict)
     extras: tuple[str, ...] = ()
+    frames: Sequence[int] = ()
     settings: tuple[str, ...] = ()
     prepare: Callable[[Networks], None] | None = None
 
@@ -80,16 +82,15 @@ class Training:
     network: makes the method's network, whose state the method's `load` takes; gets `network` of the table `[small]` with `--size small`,
     and the options chosen. What it makes without `requires_grad` nobody learns.
     stages: in the order of training. recipe: the TOML's name in `baselines/training`, or a path beside a method in a file of its own.
-    frames: target frames a sample must have; None: any. before, after: how many neighbouring exposures of the same video the losses see
-    besides. state: the tensors that go into the weights file; by default `state_dict`. options: those of the method's that decide on the
-    network, each with the values that it may have. given: parts of the network that no stage trains and `--start` must bring, each with
-    where it comes from; the rest of the network may be absent there.
+    before, after: how many neighbouring exposures of the same video the losses see besides. state: the tensors that go into the weights
+    file; by default `state_dict`. options: those of the method's that decide on the network, each with the values that it may have. given:
+    parts of the network that no stage trains and `--start` must bring, each with where it comes from; the rest of the network may be absent
+    there.
     """
 
     network: Callable[..., nn.Module]
     stages: Mapping[str, Stage]
     recipe: str | Path
-    frames: int | None = None
     before: int = 0
     after: int = 0
     state: Callable[[nn.Module], dict[str, torch.Tensor]] | None = None
@@ -138,16 +139,24 @@ class Schedule:
         where = f"stage {self.name!r}"
         for key in ("steps", "batch", "crop", "validations"):
             require(where, key, getattr(self, key), getattr(self, key) >= 1, "at least 1")
-        require(where, "learning_rate", self.learning_rate, self.learning_rate > 0, "more than 0")
+        for key in ("learning_rate", "power"):
+            require(where, key, getattr(self, key), getattr(self, key) > 0, "more than 0")
+        for key in ("final_learning_rate", "weight_decay", "clip"):
+            require(where, key, getattr(self, key), getattr(self, key) >= 0, "at least 0")
+        rates = all(isinstance(first, int | float) and first > 0 for first in self.rates.values())
+        require(where, "rates", self.rates, rates, "numbers of more than 0")
         one_of(where, "schedule", self.schedule, Decline)
         one_of(where, "optimiser", self.optimiser, Optimiser)
         require(
             where, "betas", self.betas, len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas), "two numbers from 0 to below 1"
         )
         require(where, "milestones", self.milestones, all(0 < share < 1 for share in self.milestones), "shares between 0 and 1")
-        require(where, "hold", self.hold, 0 <= self.hold < 1, "0 to below 1")
+        for key in ("hold", "every"):
+            require(where, key, getattr(self, key), 0 <= getattr(self, key) < 1, "0 to below 1")
         if self.schedule == "steps":
             require(where, "milestones", self.milestones, bool(self.milestones) != bool(self.every), "either `milestones` or `every`")
+        if self.schedule in ("steps", "plateau"):
+            require(where, "factor", self.factor, 0 < self.factor < 1, "more than 0 and below 1, for the rate to fall")
         if self.schedule == "plateau":
             require(where, "patience", self.patience, self.patience >= 1, "at least 1")
         require(where, "score", self.score, bool(self.score) == bool(self.protocol), "a column together with `protocol`")

@@ -27,7 +27,7 @@ from blurbench.train.turns import Diverged, Turns
 
 if TYPE_CHECKING:
     from blurbench.train.checkpoint import Place
-    from blurbench.train.trainer import Plan
+    from blurbench.train.plan import Plan
 
 _LOG_EVERY = 50
 
@@ -129,11 +129,10 @@ class Run:
             raise Diverged(f"{error}; {kept}") from error
 
     def _build(self, name: str) -> None:
-        helpers = self.plan.training.stages[name].helpers
-        kept = {key: value for key, value in self.networks.items() if key == "network" or key in helpers}
         torch.manual_seed(self.plan.seed)
-        made = {key: factory(**self.plan.recipe.helpers.get(key, {})) for key, factory in helpers.items() if key not in kept}
-        self.networks = nn.ModuleDict({**kept, **made})
+        helpers = self.plan.training.stages[name].helpers.items()
+        made = {key: factory(**self.plan.recipe.helpers.get(key, {})) for key, factory in helpers}
+        self.networks = nn.ModuleDict({"network": self.networks["network"], **made})
 
     def _loop(self, budget: Budget, began: float) -> bool:
         """The steps that are left of a stage; False when the person stopped it."""
@@ -143,7 +142,6 @@ class Run:
         near = self.plan.training.before, self.plan.training.after
         data = BlurDataset(self.plan.data, "train", schedule.crop, seed, self.learn, schedule.augmentation, stage.extras, *near)
         held = BlurDataset(self.plan.data, "train", schedule.crop, seed + 1, self.held, schedule.augmentation, stage.extras, *near)
-        self._require_frames(held)
         crops = Batches(self.step, schedule.batch, self.fabric.global_rank, self.fabric.world_size)
         batches = loader(data, crops, self.place.workers, pinned=self.fabric.device.type == "cuda")
         clock, smooth = time.perf_counter() - self.seconds, math.nan
@@ -151,7 +149,7 @@ class Run:
         while (share := self._share(budget, began)) < 1:
             rate = self.turns.rate(share, self.plateau.lowered)
             # Each step seeds its own draws, so a state holds no generator, and the devices draw differently.
-            torch.manual_seed((seed * 1_000_003 + self.step) * 4096 + self.fabric.global_rank)
+            torch.manual_seed(((seed * 1_000_003 + self.step) * 4096 + self.fabric.global_rank) % 2**63)
             batch = self.fabric.to_device(next(batches))
             terms = self.turns.step(batch, self.step)
             self.step, self.done = self.step + 1, self.done + 1
@@ -183,13 +181,6 @@ class Run:
         seconds = self.seconds - began
         # The clocks of several devices differ; that of the first counts.
         return budget.spent(self.step, seconds if budget.steps else float(self.fabric.broadcast(seconds)))
-
-    def _require_frames(self, held: BlurDataset) -> None:
-        wanted, found = self.plan.training.frames, len(held[0]["sharp"])
-        if wanted is not None and found != wanted:
-            raise RecipeError(
-                f"{self.plan.method} is trained on {wanted} target frames, {self.plan.data.folder} has {found}; make one that has them"
-            )
 
     def _validate_owed(self, held: BlurDataset, began: float) -> None:
         """The validation that is due, if any; the state is saved before it too, so that a run that ends within makes it up."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,12 @@ import torch
 import blurbench
 from blurbench import device as devices_
 from blurbench import weights
-from blurbench.errors import DataSetError, RecipeError, UnknownNameError, WeightsError
-from blurbench.methods import Method, method_class
+from blurbench.errors import RecipeError
 from blurbench.run.record import command_line, pairs
-from blurbench.store.reader import MadeDataSet, open_dataset
-from blurbench.train import checkpoint, recipe
+from blurbench.train import checkpoint
 from blurbench.train.budget import Budget
 from blurbench.train.checkpoint import Place
-from blurbench.train.feed import split_videos
-from blurbench.train.recipe import Recipe, Schedule, Training
+from blurbench.train.plan import Plan, planned
 from blurbench.train.run import Run
 
 Progress = Callable[[float, int, float, int], None]
@@ -35,57 +32,6 @@ class Trained:
     steps: int
     seconds: float
     validation: float
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is trained on what: all that decides on the result, beside the number of devices."""
-
-    method: str
-    cls: type[Method]
-    training: Training
-    recipe: Recipe
-    data: MadeDataSet
-    stages: tuple[str, ...]
-    budget: str | None
-    seed: int
-    precision: str
-    size: str
-    start: Path | None
-    options: Mapping[str, str]
-
-    def settings(self) -> dict[str, Any]:
-        """What must not have changed when the training is resumed."""
-        return {
-            "method": self.cls.card.id,
-            "dataset": self.data.manifest.fingerprint("train"),
-            "stages": ", ".join(self.stages),
-            "budget": self.budget,
-            "seed": self.seed,
-            "precision": self.precision,
-            "size": self.size,
-            "start": weights.describe([self.start]).sha256 if self.start else None,
-            "network": self.recipe.network,
-            "helpers": self.recipe.helpers,
-            "options": dict(self.options),
-            "recipe": {name: asdict(self.recipe.stages[name]) for name in self.stages},
-        }
-
-    def network(self) -> torch.nn.Module:
-        """A new network, from the seed, or the weights to start from. Raises WeightsError."""
-        torch.manual_seed(self.seed)
-        network = self.training.network(**self.recipe.network, **self.options)
-        if self.start is not None:
-            given = {key: value.float() for key, value in weights.read(self.start).items()}
-            own = network.state_dict()
-            # A file has each tensor once; the network may have it under several names.
-            there = {own[key].data_ptr() for key in given if key in own}
-            twins = {key: value for key, value in own.items() if key not in given and value.data_ptr() in there}
-            needed = tuple(f"{part}." for part in self.training.given) or ("",)
-            absent = {key: value for key, value in own.items() if key not in given and not key.startswith(needed)}
-            weights.fit(network, {**absent, **twins, **given}, self.start)
-            network.load_state_dict(given, strict=False)
-        return network
 
 
 def train(
@@ -125,11 +71,13 @@ def train(
     BlurbenchError when the loss is no longer finite.
     """
     weights.require_name(Path(out))
-    plan = _plan(method, dataset, stage, budget, seed, precision, size, start, options or {})
+    plan = planned(method, dataset, stage, budget, seed, precision, size, start, options or {})
     place = Place(Path(out), resume, save_seconds, workers)
     place.check(plan.settings())
     if resume and not place.state.is_file():
         note(f"{place.folder} holds no training run to go on with: this one begins anew")
+    for remark in plan.remarks():
+        note(remark)
     fabric = launch(device, devices, nodes, precision, max(len(plan.training.stages[name].players) for name in plan.stages))
     run = Run(plan, place, fabric, progress, note)
     steps, seconds, validation = run.all(Budget.parse(budget).share([plan.recipe.stages[name] for name in plan.stages]))
@@ -212,65 +160,3 @@ def launch(device: str, devices: int, nodes: int, precision: str, players: int) 
         raise RecipeError(f"{told}; start the command by one of them on each machine, or leave out --nodes")
     fabric.launch()
     return fabric
-
-
-def _plan(
-    method: str,
-    dataset: str | Path,
-    stage: str | None,
-    budget: str | None,
-    seed: int,
-    precision: str,
-    size: str,
-    start: Path | str | None,
-    options: Mapping[str, str],
-) -> Plan:
-    cls = method_class(method)
-    training = cls.training
-    if not isinstance(training, Training):
-        raise RecipeError(f"method {method!r} has nothing to train; expected one with `training`, see docs/training.md")
-    _check_options(cls, training, options)
-    if precision not in ("float32", "bfloat16"):
-        raise RecipeError(f"--precision is {precision!r}, expected float32 or bfloat16")
-    rules = recipe.find(training, size)
-    stages = list(training.stages)
-    if stage is not None and stage not in stages:
-        raise UnknownNameError("stage", stage, stages, f"method {cls.card.id}")
-    if stage is not None and stage != stages[0] and start is None:
-        before = stages[stages.index(stage) - 1]
-        raise RecipeError(
-            f"stage {stage!r} goes on from weights of stage {before!r}, but there are none; give them by --start FILE, or leave out --stage"
-        )
-    for part, origin in training.given.items():
-        if start is None:
-            raise RecipeError(f"training {cls.card.id} needs a {part}, but no weights were given; give one by --start FILE: {origin}")
-    if start is not None and not Path(start).is_file():
-        raise WeightsError(f"--start {start} does not exist, expected a weights file; check the path")
-    Budget.parse(budget)
-    data = open_dataset(dataset)
-    split_videos(data)
-    chosen: Sequence[str] = stages if stage is None else [stage]
-    _check_crops(data, [rules.stages[name] for name in chosen])
-    return Plan(method, cls, training, rules, data, tuple(chosen), budget, seed, precision, size, Path(start) if start else None, options)
-
-
-def _check_crops(data: MadeDataSet, schedules: Sequence[Schedule]) -> None:
-    """Raises DataSetError for pictures smaller than a crop; by those of the first video, before anything is begun."""
-    height, width = data.shards("train")[0].file["blurry"].shape[1:3]
-    for schedule in schedules:
-        if schedule.crop > min(height, width):
-            raise DataSetError(
-                f"stage {schedule.name!r} learns from crops of {schedule.crop}, but the pictures of {data.folder} are {width}x{height}; "
-                "make it with larger ones (built-in footage: --size)"
-            )
-
-
-def _check_options(cls: type[Method], training: Training, options: Mapping[str, str]) -> None:
-    """Raises RecipeError for any where training takes none, UnknownNameError for another option or value."""
-    if options and not training.options:
-        raise RecipeError(f"training {cls.card.id} takes no options, but --option {pairs(options)[0]} was given; leave it out")
-    for key, value in options.items():
-        if key not in training.options:
-            raise UnknownNameError("option", key, training.options, f"training {cls.card.id}")
-        if value not in training.options[key]:
-            raise UnknownNameError(key, value, training.options[key], f"training {cls.card.id}")

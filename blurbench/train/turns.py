@@ -33,12 +33,17 @@ class Losses(nn.Module):
 
 
 class Turns:
-    """The networks of a stage, set up on their devices, and an optimiser a player. constants: names of parameters that nobody learns."""
+    """The networks of a stage, set up on their devices, and an optimiser a player.
+
+    constants: names of parameters that nobody learns. Raises RecipeError for parameters that the stage or its `rates` name and no network
+    has.
+    """
 
     def __init__(
         self, fabric: Fabric, networks: nn.ModuleDict, stage: Stage, schedule: Schedule, constants: frozenset[str] = frozenset()
     ) -> None:
         self.fabric, self.stage, self.schedule, self.networks = fabric, stage, schedule, networks
+        named(networks, schedule.rates)  # raises for rates of nothing
         self.learnt = [
             {name: value for name, value in named(networks, player.trains).items() if name not in constants} for player in stage.players
         ]

@@ -105,6 +105,22 @@ def test_later_frames_depend_on_earlier_networks_only(filled):
     assert changed_by("centre.conv3.weight") == {1, 2, 3, 4, 5, 6, 7}
 
 
+@pytest.mark.parametrize(("stage", "places"), [("centre", [3]), ("F35", [2, 4]), ("F26", [1, 5]), ("F17", [0, 6])])
+def test_a_stage_compares_its_frames(stage, places):
+    torch.manual_seed(0)
+    network, batch = Sequence(0.125), {"blurry": torch.rand(2, 3, 40, 40), "sharp": torch.rand(2, 7, 3, 40, 40)}
+    (player,) = Jin2018.training.stages[stage].players
+    with torch.no_grad():
+        (found,) = player.loss({"network": network}, batch, {}).values()
+        made, true = (frames[:, places].double() for frames in (network(batch["blurry"]), batch["sharp"]))
+    if stage == "centre":
+        assert float(found) == pytest.approx(float((made - true).square().mean()), rel=1e-5)
+        return
+    (p, q), (g, h) = made.unbind(1), true.unbind(1)
+    sums, differences = (p + q).abs() - (g + h).abs(), (p - q).abs() - (g - h).abs()
+    assert float(found) == pytest.approx(float(sums.abs().mean() + differences.abs().mean()), rel=1e-5)
+
+
 def test_prediction_with_official_files(states, loaded):
     """Each file is its part's, running statistics are nothing, and the picture is padded, cropped and clamped."""
     blurry = picture(31, 45)

@@ -203,6 +203,7 @@ def test_gradients_flow_from_each_size_alone():
     network = NETWORKS["tao2018"]()
     outputs = network(torch.rand(1, 1, 16, 16))
     assert [tuple(out.shape[-2:]) for out in outputs] == [(4, 4), (8, 8), (16, 16)]
+    assert torch.autograd.grad(outputs[-1].sum(), outputs[:-1], retain_graph=True, allow_unused=True) == (None, None)
     outputs[-1].square().mean().backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
 

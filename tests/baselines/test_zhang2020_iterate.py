@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blurbench.baselines._zhang2020_iterate import iterated, nearest, rounds_for
+from blurbench.baselines._zhang2020_iterate import chosen, iterated, rounds_for
 from blurbench.cli import blurbench
 from blurbench.methods import load_method
 from blurbench.running import predict
@@ -47,9 +47,18 @@ def test_iterated_frames_are_in_order_of_time(seed, rounds):
     assert (times.diff() > -1e-12).all()
 
 
-def test_nearest_in_time():
-    times = torch.tensor([0.1, 0.4, 0.4, 0.9])
-    assert nearest(times, torch.tensor([0.0, 0.3, 0.39, 0.7, 2.0])).tolist() == [0, 1, 1, 3, 3]
+@pytest.mark.parametrize(
+    ("asked", "frames"),
+    [
+        ([0.0, 0.3, 0.39, 0.7, 2.0], [0, 1, 1, 3, 3]),
+        ([0.0, 0.3, 0.7, 1.0], [0, 1, 2, 3]),  # as many, over all that time
+        ([1.0, 0.7, 0.3, 0.0], [3, 3, 1, 0]),
+        ([0.6, 0.6, 0.6, 0.6], [1, 1, 1, 1]),
+        ([0.3, 0.35, 0.4, 0.45], [1, 1, 1, 1]),
+    ],
+)
+def test_chosen_by_time(asked, frames):
+    assert chosen(torch.tensor([0.1, 0.4, 0.4, 0.9]), torch.tensor(asked)).tolist() == frames
 
 
 def test_iterated_method_gives_what_is_asked():

@@ -83,6 +83,8 @@ def test_both_offset_networks_have_the_constraint():
             shapes = [{key: value.shape for key, value in other.state_dict().items()} for other in (each, OffsetNetwork(constraint))]
             assert shapes[0] == shapes[1]
         etr.begin_deblurring({"network": network})
+        inside = network.deblur.offset_net.state_dict()
+        assert all(torch.equal(value, inside[key]) for key, value in network.offset.state_dict().items())
 
 
 @pytest.mark.parametrize("constraint", ["linear", "bi-linear"])

@@ -54,7 +54,9 @@ def test_parameters_by_the_beginning_of_their_names():
     assert list(named(networks, ["network.a"])) == ["network.a.weight", "network.a.bias"]
     with pytest.raises(RecipeError, match=r"no parameter is named network\.c"):
         named(networks, ["network.c"])
-    made = optimiser(schedule(rates={"network.ab": 0.5}, optimiser="adamw"), named(networks, ["network"]))
+    numbers = {"betas": [0.5, 0.9], "weight_decay": 0.25}
+    made = optimiser(schedule(rates={"network.ab": 0.5}, optimiser="adamw", **numbers), named(networks, ["network"]))
+    assert all(group["betas"] == (0.5, 0.9) and group["weight_decay"] == 0.25 for group in made.param_groups)
     assert isinstance(made, torch.optim.AdamW) and [(group["lr"], len(group["params"])) for group in made.param_groups] == [
         (1.0, 2),
         (0.5, 2),
@@ -67,6 +69,14 @@ def test_parameters_by_the_beginning_of_their_names():
         ({"batch": 0}, "batch is 0"),
         ({"schedule": "stairs"}, "'stairs', expected one of"),
         ({"schedule": "steps"}, "milestones"),
+        ({"schedule": "steps", "milestones": [0.5]}, "factor is 1.0, expected more than 0 and below 1"),
+        ({"schedule": "plateau", "patience": 1, "factor": -0.5}, "factor is -0.5"),
+        ({"schedule": "steps", "every": -0.1, "factor": 0.5}, "every is -0.1"),
+        ({"power": 0}, "power is 0, expected more than 0"),
+        ({"weight_decay": -1}, "weight_decay is -1, expected at least 0"),
+        ({"final_learning_rate": -1}, "final_learning_rate is -1"),
+        ({"clip": -1}, "clip is -1"),
+        ({"rates": {"network": -1}}, "rates is"),
         ({"score": "psnr"}, "protocol"),
     ],
 )

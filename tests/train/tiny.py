@@ -128,3 +128,16 @@ class Exploding(Tiny):
     """NaN from the second step on."""
 
     training = Training(network=Network, recipe=HERE / "exploding.toml", stages={"only": Stage(alone(explode))})
+
+
+class Twice(Tiny):
+    """Two stages with a judge each, of one name."""
+
+    training = Training(
+        network=Network,
+        recipe=HERE / "tiny.toml",
+        stages={
+            name: Stage((Player(judged, ("judge",)), Player(deceiving)), helpers={"judge": lambda: nn.Conv2d(3, 1, 3)}, settings=settings)
+            for name, settings in {"first": ("noise",), "second": ()}.items()
+        },
+    )
