@@ -30,33 +30,26 @@ What the paper says -> what is done here:
 `noroozi2017` is DeblurNet^WILD, trained on averages of frames (`wild`); `noroozi2017-si` is DeblurNet^SI, the same network trained on
 pictures of which each has one kernel (`synthetic-uniform`), to show what a network misses that has never seen blur that varies.
 
-`residual_norm`, `blur_size` and `against_blur` are the analysis of Figure 9, for any method of one frame.
+The analysis of Figure 9, how much is added over how blurred a picture is, is `blurbench plot residual`, for any method.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self, cast
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from blurbench import running
 from blurbench import weights as files
 from blurbench.baselines._blocks import almost_still
 from blurbench.baselines._network import as_batch, as_frames, described, placed
 from blurbench.baselines._width import scaled, width_of
-from blurbench.errors import PredictionError
 from blurbench.methods import Capabilities, Method, MethodCard, Request, Resources
-from blurbench.metrics.blur_size import correlation
-from blurbench.metrics.statistics import Interval
 from blurbench.train.losses import centre
 from blurbench.train.recipe import Batch, Networks, Player, Settings, Stage, Training
-from blurbench.types import F32, F64, Sample
+from blurbench.types import F32
 
 COARSE = ((11, 96, 2), (7, 256, 1), (7, 384, 1), (7, 384, 2), (3, 256, 1), (3, 256, 1), (3, 3, 1))
 """N1: kernel, output channels and stride of each convolution."""
@@ -178,50 +171,3 @@ class Noroozi2017SI(Noroozi2017):
         training_data="pictures convolved with one kernel each, as the recipe `synthetic-uniform` makes them",
         weights="the authors never released theirs; train it",
     )
-
-
-@dataclass(frozen=True)
-class AgainstBlur:
-    """Figure 9: of each sample the L1 norm of the residual, the blur size, both (S,), and its video; and their correlation."""
-
-    residuals: F64
-    sizes: F64
-    videos: tuple[str, ...]
-    correlation: Interval
-
-
-def residual_norm(blurry: F32, sharp: F32) -> float:
-    """L1 norm of what a method added, (H, W, 3) in [0, 1] both, per pixel and channel, so that pictures of any size compare. In [0, 1]."""
-    return float(np.abs(sharp.astype(np.float64) - blurry).mean())
-
-
-def blur_size(sample: Sample) -> float:
-    """Mean over the picture of how far things moved in the exposure, in pixels: lengths of `flow` added up, or that of `motion`.
-
-    Raises PredictionError for a sample with neither.
-    """
-    for name in ("flow", "motion"):
-        if (field := sample.extras.get(name)) is not None and len(field):
-            lengths = np.hypot(*np.moveaxis(np.asarray(field, np.float64), -1, 0))
-            return float((lengths.sum(axis=0) if name == "flow" else lengths).mean())
-    raise PredictionError(
-        f"sample {sample.id} has no flow and no motion, which tell its blur size; make the data set with [motion] or [kernels]"
-    )
-
-
-def against_blur(method: Method, samples: Iterable[Sample], seed: int = 0) -> AgainstBlur:
-    """Run a method of one frame on samples with known motion, and correlate the residual's norm with the blur size (Fig. 9).
-
-    The paper takes 700 images and scales both to mean 0 and deviation 1, which changes no correlation.
-    Raises PredictionError, also for fewer than two different sizes or residuals, or a method of several frames.
-    """
-    if method.capabilities.frames != 1:
-        raise PredictionError(f"{method.card.id} gives {method.capabilities.frames or 'any number of'} frames, expected a method of one")
-    norms, lengths, names = [], [], []
-    for sample in samples:
-        frame = running.predict(method, sample, seed=seed).frames[0, 0]
-        norms.append(residual_norm(sample.blurry.astype(np.float32) / np.float32(255), frame))
-        lengths.append(blur_size(sample))
-        names.append(sample.video)
-    residuals, sizes, videos = np.array(norms, np.float64), np.array(lengths, np.float64), tuple(names)
-    return AgainstBlur(residuals, sizes, videos, correlation(residuals, sizes, videos))

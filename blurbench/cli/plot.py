@@ -9,7 +9,7 @@ import click
 from blurbench.cli._options import refuse, require_records_folder
 from blurbench.cli._terminal import say
 
-_OF = {"reference": ("forest",), "dataset": ("blur-size", "best-of"), "predictions": ("best-of",)}
+_OF = {"reference": ("forest",), "dataset": ("blur-size", "best-of", "residual"), "predictions": ("best-of", "residual")}
 """The kinds of figure that an option is for, where it is not for all."""
 
 
@@ -20,8 +20,10 @@ _OF = {"reference": ("forest",), "dataset": ("blur-size", "best-of"), "predictio
 @click.option("--protocol", help="Only boards of this protocol.")
 @click.option("--column", help="Of the protocol.  [default: the one that ranks]")
 @click.option("--reference", help="forest: the method that the others are compared with.  [default: the best that is not trivial]")
-@click.option("--dataset", help="blur-size, best-of: the made data set.")
-@click.option("--predictions", multiple=True, type=click.Path(path_type=Path), help="best-of: a folder with several draws; several times.")
+@click.option("--dataset", help="blur-size, best-of, residual: the made data set.")
+@click.option(
+    "--predictions", multiple=True, type=click.Path(path_type=Path), help="best-of, residual: a folder of predictions; several times."
+)
 def plot(
     kind: str,
     runs: Path,
@@ -42,6 +44,7 @@ def plot(
     forest       paired differences to a reference method, with intervals
     blur-size    quality against how blurred a sample is (--dataset)
     best-of      what the best of several draws scores (--dataset, --predictions)
+    residual     how much a method changes over how blurred a sample is (--dataset, --predictions)
     """
     from blurbench.report.plots_files import KINDS
     from blurbench.report.plots_files import plot as draw

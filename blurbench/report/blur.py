@@ -21,13 +21,14 @@ _EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1
 
 @dataclass(frozen=True)
 class Blur:
-    """Displacement across the exposure within one sample, in pixels: of half of its pixels at most `median`, of one `largest`.
+    """Displacement across the exposure within one sample, in pixels: of half of its pixels at most `median`, on `mean`, of one `largest`.
 
     A straight, even path is assumed: displacement from the first to the last target, as if it went on so over the whole exposure.
     source: where it comes from, in words.
     """
 
     median: float
+    mean: float
     largest: float
     source: str
 
@@ -102,7 +103,7 @@ def summary(blurs: Sequence[Blur]) -> str:
 def _blur(vectors: Any, span: float, source: str) -> Blur:
     """vectors (H, W, 2): pixels moved in `span` exposures."""
     lengths: F64 = np.hypot(*np.moveaxis(vectors.astype(np.float64), -1, 0)) / span
-    return Blur(float(np.median(lengths)), float(lengths.max()), source)
+    return Blur(float(np.median(lengths)), float(lengths.mean()), float(lengths.max()), source)
 
 
 def _model(shard: Shard) -> str:

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 
 from blurbench.metrics.protocol import Column
+from blurbench.metrics.statistics import Interval
 from blurbench.report import site_words
-from blurbench.report.plots_data import Difference, Line, Point
+from blurbench.report.plots_data import Difference, Line, Point, Scatter
 from blurbench.report.plots_style import FAINT, SIZE, Files, canvas, files, ink, label_ends, label_points, look, name_axes, plain
 
 STEPS = {"as-is": "as returned", "best": "a clip", "frame": "a frame", "patch": "a patch", "pixel": "a pixel", "channel": "a channel"}
@@ -98,6 +99,23 @@ def best_of(lines: Sequence[Line], column: Column, title: str) -> Files:
         title,
     )
     return files(figure, f"{column.name} of the best of several draws, of {len(lines)} methods. {_falls(lines)}")
+
+
+def residual(found: Sequence[Scatter], title: str) -> Files:
+    """What each method adds to the blurry picture, over how blurred that is, a mark a sample; the correlation stands beside the name."""
+    figure, axes = canvas(height=4.8)
+    for i, one in enumerate(found):
+        colour, mark, _ = look(i)
+        told = f"{plain(one.label)}, r = {one.correlation.mean:.2f}{_between(one.correlation)}"
+        axes.plot(*zip(*one.points, strict=True), mark, color=colour, markersize=4, alpha=0.6, linestyle="none", label=told)
+    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(0, -0.12), ncols=2)
+    name_axes(axes, "blur: mean displacement in a sample over the exposure, pixels", "residual: mean |frame - blurry|, levels", title)
+    values = ", ".join(f"{one.label} {one.correlation.mean:.2f}" for one in found)
+    return files(figure, f"Residual against blur of {len(found)} methods, a mark a sample. Correlations: {values}.")
+
+
+def _between(interval: Interval) -> str:
+    return "" if interval.low is None or interval.high is None else f" ({interval.low:.2f} to {interval.high:.2f})"
 
 
 def forest(found: Sequence[Difference], reference: str, column: Column, title: str) -> Files:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from blurbench.errors import BlurbenchError, PredictionError, RecordError, UnknownNameError
 from blurbench.metrics import protocol as protocols
 from blurbench.metrics.best_of import best_of_curve
-from blurbench.metrics.blur_size import binned
+from blurbench.metrics.blur_size import binned, correlation
 from blurbench.metrics.protocol import Column, Protocol
 from blurbench.metrics.score import score
 from blurbench.metrics.statistics import Interval
@@ -45,6 +47,15 @@ class Line:
 
     label: str
     values: list[tuple[float, Interval]]
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """A method's two numbers of each sample, and how they correlate over samples, with the interval over source videos."""
+
+    label: str
+    points: list[tuple[float, float]]
+    correlation: Interval
 
 
 @dataclass(frozen=True)
@@ -229,11 +240,40 @@ def best_of(folder: Path, data: MadeDataSet, rules: Protocol, column: Column) ->
     return Line(header.method, [(float(k), interval) for k, interval in enumerate(curve, 1)])
 
 
+def residuals(folder: Path, data: MadeDataSet) -> Scatter:
+    """What a method adds to the blurry picture, over how blurred that is: a point (blur, residual) a sample.
+
+    Blur: mean displacement in pixels, see `blur.Blur`. Residual: mean absolute difference of the middle frame of the first draw to the
+    blurry picture, in levels of 255. Source: M. Noroozi et al., GCPR 2017, Figure 9, for their network; the paper integrates the flow along
+    the exposure, and scales both to mean 0 and deviation 1, which changes no correlation. Raises PredictionError as `stored_with_header`
+    does, for samples whose blur is not known, and for values that are all equal.
+    """
+    stored, header = stored_with_header(folder, data)
+    found = blur.measure(blur.picked(data, header.split, data.count(header.split)))
+    points, videos = [], []
+    for sample, size in zip(data.samples(header.split), found, strict=True):
+        if size is None:
+            raise PredictionError(f"how blurred sample {sample.id} is, is {blur.UNKNOWN}; give data with motion, or with several targets")
+        frames = stored.get(sample).frames[0]
+        added = frames[len(frames) // 2] - sample.blurry / np.float32(255)  # exactly 0 for a copy
+        points.append((size.mean, float(255 * np.abs(added).mean(dtype=np.float64))))
+        videos.append(sample.video)
+    return Scatter(header.method, points, correlation([y for _, y in points], [x for x, _ in points], videos))
+
+
 def several_draws(folder: Path, data: MadeDataSet) -> tuple[Predictions, Header]:
-    """Stored predictions and their header. Raises PredictionError for those without header, of one draw, or of other data."""
-    stored = Predictions(folder)
-    if stored.header is None or stored.header.draws < 2:
+    """Stored predictions and their header. Raises PredictionError as `stored_with_header` does, and for those of one draw."""
+    stored, header = stored_with_header(folder, data)
+    if header.draws < 2:
         raise PredictionError(f"{folder} holds no predictions with several draws; `blurbench predict --dataset D --draws N` makes them")
+    return stored, header
+
+
+def stored_with_header(folder: Path, data: MadeDataSet) -> tuple[Predictions, Header]:
+    """Stored predictions and their header. Raises PredictionError for those without header, or of other data."""
+    stored = Predictions(folder)
+    if stored.header is None:
+        raise PredictionError(f"{folder} holds no predictions of `blurbench predict --dataset`, which say of what data they are; make some")
     if stored.header.split not in data.manifest.splits:
         splits = ", ".join(data.manifest.splits)
         raise PredictionError(f"{folder} holds predictions of split {stored.header.split!r}, expected one of {data.folder}: {splits}")

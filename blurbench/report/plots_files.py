@@ -14,7 +14,10 @@ from blurbench.report.plots_style import Files
 from blurbench.store.disk import replacing
 from blurbench.store.reader import MadeDataSet, open_dataset
 
-KINDS = ("seconds", "parameters", "ladder", "forest", "blur-size", "best-of")
+KINDS = ("seconds", "parameters", "ladder", "forest", "blur-size", "best-of", "residual")
+OF_DATA = ("blur-size", "best-of", "residual")
+OF_PREDICTIONS = {"best-of": "folders of several draws", "residual": "folders of them"}
+"""Kinds that are drawn from the made data set, and from stored predictions, in words."""
 COSTS: dict[str, tuple[str, Callable[[Row], float | None]]] = {
     "seconds": ("seconds a sample", lambda row: row.seconds),
     "parameters": ("parameters", lambda row: row.parameters),
@@ -48,13 +51,13 @@ def plot(
 
     kind: one of KINDS. protocol: only its boards. column: which quality, by default the one that ranks. The others: see `Inputs`.
     tell: called with a line for each record or board that is left out. Raises UnknownNameError for a kind, and for a protocol, column or
-    reference that no board has, RecordError where nothing can be drawn, PredictionError for predictions that `best-of` cannot use, other
+    reference that no board has, RecordError where nothing can be drawn, PredictionError for predictions that cannot be used, other
     BlurbenchErrors for what is wanted and was not given, or cannot be read.
     """
     if kind not in KINDS:
         raise UnknownNameError("kind of figure", kind, KINDS)
-    absent = ["--dataset, the made data set of the runs"] if kind in ("blur-size", "best-of") and dataset is None else []
-    absent += ["--predictions, folders of several draws"] if kind == "best-of" and not predictions else []
+    absent = ["--dataset, the made data set of the runs"] if kind in OF_DATA and dataset is None else []
+    absent += [f"--predictions, {OF_PREDICTIONS[kind]}"] if kind in OF_PREDICTIONS and not predictions else []
     if absent:
         raise BlurbenchError(f"a figure of {kind} was asked for without all that it needs; add {' and '.join(absent)}")
     found, left_out = collect(runs)
@@ -97,9 +100,10 @@ def _check_asked(kind: str, chosen: Sequence[Board], column: str | None, inputs:
     methods = {row.method for board in chosen for row in board.measured}
     if kind == "forest" and inputs.reference and inputs.reference not in methods:
         raise UnknownNameError("reference", inputs.reference, methods, "these boards")
-    if kind == "best-of" and inputs.data is not None:
+    if kind in OF_PREDICTIONS and inputs.data is not None:
+        stored = plots_data.several_draws if kind == "best-of" else plots_data.stored_with_header
         for folder in inputs.folders:
-            plots_data.several_draws(folder, inputs.data)
+            stored(folder, inputs.data)
 
 
 def draw(kind: str, board: Board, column: Column, inputs: Inputs) -> Files | None:
@@ -121,6 +125,9 @@ def draw(kind: str, board: Board, column: Column, inputs: Inputs) -> Files | Non
     if kind == "blur-size":
         lines = plots_data.by_blur_size(board, inputs.runs, plots_data.blur_sizes(data, board.split), column)
         return plots.blur_size(lines, column, title) if lines else None
-    folders = [folder for folder in inputs.folders if plots_data.several_draws(folder, data)[1].split == board.split]
+    folders = [folder for folder in inputs.folders if plots_data.stored_with_header(folder, data)[1].split == board.split]
+    if kind == "residual":
+        scatters = [plots_data.residuals(folder, data) for folder in folders]
+        return plots.residual(scatters, title) if scatters else None
     curves = [plots_data.best_of(folder, data, board.rules, column) for folder in folders]
     return plots.best_of(curves, column, title) if curves else None

@@ -1,4 +1,4 @@
-"""DeblurNet: the layers of Table 1, residuals, training on a tiny batch, weights of any width, and the analysis of Figure 9."""
+"""DeblurNet: the layers of Table 1, residuals, training on a tiny batch and weights of any width."""
 
 import numpy as np
 import pytest
@@ -6,26 +6,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from scipy.stats import pearsonr
 from torch import nn
 
-from blurbench.baselines.noroozi2017 import (
-    DeblurNet,
-    Noroozi2017,
-    Noroozi2017SI,
-    against_blur,
-    blur_size,
-    loss,
-    reduced,
-    residual_norm,
-)
-from blurbench.errors import PredictionError, RecipeError
+from blurbench.baselines.noroozi2017 import DeblurNet, Noroozi2017, Noroozi2017SI, loss, reduced
+from blurbench.errors import RecipeError
 from blurbench.methods import load_method
 from blurbench.registry import METHODS
 from blurbench.running import predict
 from blurbench.train import recipe
-from blurbench.types import Sample
-from tests.baselines.inputs import as_tensor, make_sample, padded, picture, tensor, unit
+from tests.baselines.inputs import make_sample, padded, picture, tensor
 from tests.baselines.official import count, refused, run, without_weights
 
 SMALL = 1 / 32
@@ -206,42 +195,3 @@ def test_weights_of_something_else(filled, tmp_path):
 def test_widths_that_there_are_not(width):
     with pytest.raises(RecipeError, match=rf"^width is {width}, which makes .* expected a whole number above 0, as of 0.25$"):
         DeblurNet(width)
-
-
-def moving(number, **extras):
-    """A sample of a video in which things move as the flow says."""
-    return Sample(f"s{number}", f"v{number // 2}", picture(8, 12, number / 3), picture(8, 12)[None], np.array([0.5]), "srgb", extras)
-
-
-def test_blur_size_integrates_the_flow():
-    """Two steps of lengths 5 and 13 over half of the picture, and nothing over the rest; a turn back does not shorten the way."""
-    flow = np.zeros((2, 8, 12, 2), np.float16)
-    flow[0, :4], flow[1, :4] = (3, 4), (-5, -12)
-    assert blur_size(moving(0, flow=flow)) == 9
-    assert blur_size(moving(0, motion=flow[1])) == 6.5
-    with pytest.raises(PredictionError, match=r"^sample s0 has no flow and no motion, which tell its blur size; make .*$"):
-        blur_size(moving(0))
-
-
-def test_residual_norm():
-    blurry, sharp = np.zeros((2, 2, 3), np.float32), np.zeros((2, 2, 3), np.float32)
-    sharp[0, 0] = (0.3, -0.6, 0.3)
-    assert residual_norm(blurry, sharp) == pytest.approx(0.1)
-
-
-def test_residuals_against_blur(filled):
-    """Figure 9 for the real network: what each sample gives, and SciPy's correlation of both."""
-    samples = [moving(number, motion=np.full((8, 12, 2), number, np.float16)) for number in range(6)]
-    found = against_blur(Noroozi2017(filled), samples)
-    np.testing.assert_allclose(found.sizes, np.sqrt(2) * np.arange(6))
-    for sample, residual in zip(samples, found.residuals, strict=True):
-        made = run(filled, as_tensor(unit(sample.blurry)))[-1].clamp(0, 1)
-        assert residual == pytest.approx((made - as_tensor(unit(sample.blurry))).abs().mean().item(), rel=1e-4)
-    assert found.videos == ("v0", "v0", "v1", "v1", "v2", "v2")
-    assert found.correlation.mean == pytest.approx(pearsonr(found.residuals, found.sizes)[0])
-    assert found.correlation.low < found.correlation.mean < found.correlation.high
-
-
-def test_residuals_of_a_method_of_many_frames():
-    with pytest.raises(PredictionError, match=r"^oracle gives any number of frames, expected a method of one$"):
-        against_blur(load_method("oracle"), [moving(0)])

@@ -278,11 +278,6 @@ def test_a_few_steps_lower_the_loss(stage, steps, rate):
     assert min(course[-5:]) < 0.85 * course[0], course[:: steps // 6]
 
 
-def test_no_video_to_learn_from():
-    with pytest.raises(RecipeError, match=r"^the samples have 1 target frame, expected at least 2; train on .*, as gopro9$"):
-        losses.autoencoder({"network": None}, batch(frames=1), SETTINGS)
-
-
 def test_the_recipe_has_the_printed_numbers():
     stages = recipe.find(Purohit2019.training).stages
     assert list(stages) == ["deblur", "autoencoder", "guided"]

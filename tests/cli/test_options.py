@@ -56,7 +56,8 @@ def blurbench_(*arguments):
 
 def test_predict_and_animate_hand_options_on(toy, tmp_path):
     assert blurbench_("predict", "a.png", "--method", toy, "--option", "left-over=0.4").exit_code == 0
-    np.testing.assert_array_equal(read_rgb(tmp_path / "predictions/a.png"), np.rint(picture(16, 24).astype(np.float32) / 255 * 0.4 * 255))
+    expected = np.rint(picture(16, 24).astype(np.float32) / 255 * 0.4 * 255)
+    np.testing.assert_array_equal(read_rgb(tmp_path / "predictions/dim/a.png"), expected)
     done = blurbench_("animate", "a.png", "--method", toy, "--option", "left-over=0.4", "--option", "tint=red=0/blue")
     assert done.exit_code == 0, done.output
     assert (tmp_path / "animations/a-dim+left-over-0.4+tint-red_0_blue-sheet.png").is_file()
@@ -174,9 +175,9 @@ def test_they_are_listed_with_their_meaning_and_so_are_variants():
             "verify d checks a made data set and takes nothing else; for released pairs: verify gopro PAIRS ALL",
         ),
         (["verify", "gopro", "a", "b", "--workers", "0"], "Invalid value for '--workers': 0 is not in the range x>=1."),
-        (["plot", "seconds", "--dataset", "d"], "--dataset is for a figure of blur-size or best-of, not of seconds; leave it out"),
+        (["plot", "seconds", "--dataset", "d"], "--dataset is for a figure of blur-size or best-of or residual, not of seconds; leave it out"),
         (["plot", "parameters", "--reference", "r"], "--reference is for a figure of forest, not of parameters; leave it out"),
-        (["plot", "blur-size", "--predictions", "p"], "--predictions is for a figure of best-of, not of blur-size; leave it out"),
+        (["plot", "blur-size", "--predictions", "p"], "--predictions is for a figure of best-of or residual, not of blur-size; leave it out"),
         (["leaderboard", "--dataset", "d"], "--dataset is for the site; add --format html"),
         (["leaderboard", "--out", "o", "--format", "csv", "--sample", "v/00000"], "--sample is for the site; add --format html"),
     ],

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.text import Text
+from scipy.stats import pearsonr
 
 from blurbench.cli import blurbench
 from blurbench.errors import BlurbenchError, PredictionError, RecordError, UnknownNameError
@@ -142,6 +143,24 @@ def test_best_of_is_the_mean_of_expected_best(real):
         plots_data.best_of(real / "copy-blur", data, rules, PSNR)
 
 
+def test_residuals_by_hand(real):
+    """Figure 9 of Noroozi et al.: the exact motion from the first to the last target, and SciPy's correlation."""
+    data = open_dataset(real / "data")
+    found = plots_data.residuals(real / "oracle-centre", data)
+    expected = []
+    for sample in data.samples("test"):
+        steps = sample.extras["flow_first_last"].astype(np.float64) / (sample.times[-1] - sample.times[0])
+        added = np.abs(sample.sharp[3].astype(np.float64) - sample.blurry)
+        expected.append((np.hypot(steps[..., 0], steps[..., 1]).mean(), added.mean()))
+    np.testing.assert_allclose(found.points, expected, rtol=1e-3)
+    assert found.label == "oracle-centre" and found.correlation.mean == pytest.approx(pearsonr(*np.transpose(expected))[0], rel=1e-3)
+    stored, samples = Predictions(real / "noisy"), list(data.samples("test"))
+    added = [np.abs(255 * stored.get(sample).frames[0, 3].astype(np.float64) - sample.blurry).mean() for sample in samples]
+    assert [residual for _, residual in plots_data.residuals(real / "noisy", data).points] == pytest.approx(added)
+    with pytest.raises(PredictionError, match=r"^all 12 residuals are 0, nothing correlates with a constant"):
+        plots_data.residuals(real / "copy-blur", data)
+
+
 @given(st.lists(st.floats(-1000, 1000), min_size=1, max_size=20).map(sorted), st.floats(0.5, 50))
 def test_labels_are_spread(places, gap):
     moved = plots_style.spread(places, gap)
@@ -172,6 +191,7 @@ def figures():
         "ladder": lambda: plots.ladder(lines(7), plots_data.ladder(protocols.load("blurbench-motion")), "title"),
         "blur-size": lambda: plots.blur_size(lines(8), PSNR, "title"),
         "best-of": lambda: plots.best_of(lines(3), PSNR, "title"),
+        "residual": lambda: plots.residual([plots_data.Scatter("a", [(1, 2), (3, 4)], Interval(1, None, None))], "title"),
         "forest": lambda: plots.forest(found, "method-9", PSNR, "title $5 of <b>"),
     }
 
@@ -198,7 +218,8 @@ def test_text_can_be_read(kind, monkeypatch):
             assert width <= 1 or height <= 3, (labels[i].get_text(), labels[j].get_text())
         assert box.x1 <= figure.bbox.x1 + 1 and box.x0 >= -1
     said = f"{axes.get_xlabel()} {axes.get_ylabel()}"
-    assert "dB" in said and "better" in said
+    words = ("pixels", "levels") if kind == "residual" else ("dB", "better")
+    assert all(word in said for word in words)
     assert made_once.png.startswith(b"\x89PNG") and b"<svg" in made_once.svg and len(made_once.alt) > 40
 
 
@@ -247,9 +268,10 @@ def test_command(real, tmp_path, monkeypatch, kind, extra, count):
     assert all(re.search(rf"-{kind}\.(png|svg)$", path.name) for path in files)
 
 
-def test_command_draws_best_of(real, tmp_path):
+@pytest.mark.parametrize("kind", ["best-of", "residual"])
+def test_command_draws_predictions(real, tmp_path, kind):
     arguments = ["--runs", real / "runs", "--protocol", "blurbench-1", "--dataset", real / "data", "--predictions", real / "noisy"]
-    done = CliRunner().invoke(blurbench, ["plot", "best-of", *map(str, arguments), "--out", str(tmp_path)])
+    done = CliRunner().invoke(blurbench, ["plot", kind, *map(str, arguments), "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".png", ".svg"]
 
