@@ -81,7 +81,7 @@ def plot(
             tell(f"{board.name}: {error}")
             continue
         if figure is None:
-            tell(f"{board.name}: no numbers for a figure of {kind}")
+            tell(f"{board.name}: no numbers for a figure of {kind}: {_why_not(kind, board, plots_data.column_of(board, column), inputs)}")
             continue
         for suffix, data in ((".png", figure.png), (".svg", figure.svg)):
             written.append(Path(out) / f"{board.name}-{kind}{suffix}")
@@ -104,6 +104,20 @@ def _check_asked(kind: str, chosen: Sequence[Board], column: str | None, inputs:
         stored = plots_data.several_draws if kind == "best-of" else plots_data.stored_with_header
         for folder in inputs.folders:
             stored(folder, inputs.data)
+
+
+def _why_not(kind: str, board: Board, column: Column, inputs: Inputs) -> str:
+    """Why a board has no such figure, and what would give one."""
+    if kind in OF_DATA and inputs.data and not plots_data.same_data(board, inputs.data):
+        return f"it is not of {inputs.data.folder}; give its data set"
+    if kind in OF_PREDICTIONS:
+        return f"no --predictions are of its split {board.split}"
+    if kind == "ladder":
+        return "no method has a value in every step"
+    rows = [row for row in board.measured if not row.trivial]
+    filled = [each.name for each in board.rules.columns if any(row.cells[each.name].mean is not None for row in rows)]
+    told = f"no method that is not trivial has {column.name}" if rows else "all its methods are trivial"
+    return f"{told}; give a --column that one has: {', '.join(filled)}" if filled and column.name not in filled else told
 
 
 def draw(kind: str, board: Board, column: Column, inputs: Inputs) -> Files | None:

@@ -331,6 +331,20 @@ def test_what_is_wrong_for_every_board_is_told_once(real, monkeypatch, arguments
     assert says in str(done.exception) and not done.output
 
 
+def test_why_a_board_has_no_figure(real, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    evaluate("nah2017", real / "data", out="runs")
+    make_dataset("genblur", out="other", clips={"train": 0, "test": 1}, size=(64, 96), seed=5)
+    for arguments, told in (
+        (["seconds"], "no method that is not trivial has psnr-pooled; give a --column that one has: psnr-centre, ssim-centre"),
+        (["blur-size", "--dataset", "other"], "it is not of other; give its data set"),
+    ):
+        done = CliRunner().invoke(blurbench, ["plot", *arguments])
+        assert f": no numbers for a figure of {arguments[0]}: {told}" in " ".join(done.output.split()), done.output
+    done = CliRunner().invoke(blurbench, ["plot", "seconds", "--column", "psnr-centre"])
+    assert done.exit_code == 0, done.output
+
+
 @pytest.mark.parametrize("draw", [plots.blur_size, plots.best_of])
 def test_intervals_that_go_on_have_arrow_heads(draw, monkeypatch):
     """Means from 25 to 26, so that 24 to 27 are shown: an interval goes on below, another above."""
