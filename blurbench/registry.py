@@ -34,12 +34,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Registry:
-    """Names of one kind. `group`: the entry-point group; `package` and `folder`: where blurbench keeps its own TOML files of that kind."""
+    """Names of one kind. `group`: the entry-point group; `package` and `folder`: where blurbench keeps its own TOML files of that kind;
+    `parts`: what an object of that kind has.
+    """
 
     kind: str
     group: str
     package: str | None = None
     folder: str = ""
+    parts: tuple[str, ...] = ()
 
     def names(self) -> list[str]:
         """All registered names, sorted, aliases included; imports nothing."""
@@ -79,7 +82,7 @@ class Registry:
             point = points[name]
             origin = _owner(point)
             try:
-                self._load(point)
+                self._require_parts(point, self._load(point))
             except BrokenPluginError as error:
                 yield Entry(name, origin, str(error))
             else:
@@ -103,10 +106,19 @@ class Registry:
 
     def _load(self, point: metadata.EntryPoint) -> Any:
         try:
-            return point.load()
+            found = point.load()
         except (Exception, SystemExit) as error:  # a stranger's module may raise anything on import
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise BrokenPluginError(f"{self.kind} {point.name!r} ({point.value}) cannot be loaded: {reason}") from error
+        if self.package and not isinstance(found, Path):
+            told = f"is of type {type(found).__name__}, expected the pathlib.Path of a TOML file"
+            raise BrokenPluginError(f"{self.kind} {point.name!r} ({point.value}) {told}")
+        return found
+
+    def _require_parts(self, point: metadata.EntryPoint, found: Any) -> None:
+        """Raises BrokenPluginError for what is of another kind."""
+        if lacking := [part for part in self.parts if not hasattr(found, part)]:
+            raise BrokenPluginError(f"{self.kind} {point.name!r} ({point.value}) has no {lacking[0]}, expected a {self.kind}")
 
     def _points(self) -> dict[str, metadata.EntryPoint]:
         return {name: points[0] for name, points in _entry_points(self.group).items()}
@@ -189,8 +201,8 @@ def _imported(path: str, spec: str) -> ModuleType:
     return module
 
 
-METHODS = Registry("method", "blurbench.methods")
+METHODS = Registry("method", "blurbench.methods", parts=("card", "capabilities", "predict"))
 INTERPOLATORS = Registry("interpolation method", "blurbench.interpolators")
-METRICS = Registry("metric", "blurbench.metrics")
+METRICS = Registry("metric", "blurbench.metrics", parts=("info",))
 DATASETS = Registry("data set", "blurbench.datasets", "blurbench.datasets")
 PROTOCOLS = Registry("protocol", "blurbench.protocols", "blurbench.leaderboards", "protocols")

@@ -10,11 +10,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 
 from blurbench import registry
+from blurbench.cli import blurbench
 from blurbench.errors import BrokenPluginError, RecipeError, UnknownNameError, did_you_mean
 from blurbench.methods import Method
 from blurbench.registry import DATASETS, METHODS, PROTOCOLS
+from blurbench.run.evaluate import evaluate
 
 TOY = Path(__file__).parent / "plugin" / "blurbench_toy"
 
@@ -160,6 +163,37 @@ def test_our_name_stays_ours(monkeypatch):
         ("blurbench", None),
         ("aaa-theirs", "the name 'oracle' is taken by blurbench; register it under another"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "found", "told"),
+    [
+        ("methods", int, "method 'wrong' (theirs:Wrong) has no card, expected a method"),
+        ("metrics", len, "metric 'wrong' (theirs:Wrong) has no info, expected a metric"),
+        ("protocols", dict, "protocol 'wrong' (theirs:Wrong) is of type type, expected the pathlib.Path of a TOML file"),
+        ("datasets", "wrong.toml", "data set 'wrong' (theirs:Wrong) is of type str, expected the pathlib.Path of a TOML file"),
+    ],
+)
+def test_plug_ins_of_another_kind_are_broken_and_harm_nothing_else(made, tmp_path, monkeypatch, kind, found, told):
+    evaluate("copy-blur", made / "data/genblur", out=tmp_path / "runs")
+    point = SimpleNamespace(name="wrong", value="theirs:Wrong", dist=SimpleNamespace(name="theirs"), load=lambda: found)
+    real = registry.metadata.entry_points
+
+    def entry_points(group):
+        return [*real(group=group), *([point] if group == f"blurbench.{kind}" else [])]
+
+    monkeypatch.setattr(registry.metadata, "entry_points", entry_points)
+    registry._entry_points.cache_clear()
+    try:
+        listed = CliRunner().invoke(blurbench, ["ls", kind])
+        build = ["leaderboard", "build", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "boards")]
+        doctor, *done = [CliRunner().invoke(blurbench, words) for words in (["doctor"], build, ["ls", "weights"])]
+    finally:
+        registry._entry_points.cache_clear()
+    assert listed.exit_code == 0 and told in " ".join(listed.output.split()), listed.output
+    assert doctor.exit_code == 1 and told in " ".join(doctor.output.split()), (doctor.output, doctor.exception)
+    for one in done:
+        assert one.exit_code == 0, (one.output, one.exception)
 
 
 def test_file_named_like_a_library_does_not_replace_it(tmp_path):

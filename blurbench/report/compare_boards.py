@@ -63,6 +63,8 @@ def _read(path: Path) -> tuple[Values, str]:
         return _table(path, ""), "a CSV"
     if not path.is_dir():
         raise RecordError(f"{path} is neither a folder nor a file; expected a folder of run records or of CSVs, or a CSV")
+    if (path / "index.html").is_file() and (path / "boards").is_dir():  # a site that was built
+        path = path / "boards"
     if found := sorted(path.glob("*.json")):
         return _records(found), "run records"
     boards = [each for each in sorted(path.glob("*.csv")) if each.name != "published.csv"]

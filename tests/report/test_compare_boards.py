@@ -3,8 +3,9 @@
 import pytest
 
 from blurbench.errors import RecordError
-from blurbench.report.board import boards
+from blurbench.report.board import boards, collect
 from blurbench.report.compare_boards import Change, compare
+from blurbench.report.site import build_site
 from blurbench.report.table import leaderboard, to_csv
 from tests.report.records import made, written
 
@@ -38,6 +39,17 @@ def test_folders_of_boards_say_the_same(tmp_path):
         Change("removed", f"{DATA}: a, given 01234567"),
         Change("added", f"{DATA}: c, given 01234567"),
         Change("changed", f"{DATA}: b, given 01234567", "psnr", 32.0, 33.25),
+    ]
+
+
+def test_sites(tmp_path):
+    for folder in folders(tmp_path):
+        build_site(boards(collect(folder)[0]), tmp_path / f"site-{folder.name}", runs=folder)
+    found = compare(tmp_path / "site-old", tmp_path / "site-new")
+    assert [(change.what, change.row.split(": ")[1].split(",")[0]) for change in found] == [
+        ("removed", "a"),
+        ("added", "c"),
+        ("changed", "b"),
     ]
 
 
