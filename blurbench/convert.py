@@ -26,8 +26,8 @@ NOT_TOLD = "not told"
 _NO_PICKLES = (".safetensors", ".npz")
 _CHECKPOINTS = (".pth", ".pt", ".pkl", ".ckpt", ".bin", ".tar", *_NO_PICKLES)
 
-Load = Callable[[Path], Method]
-"""A method's `load`, its options chosen."""
+Load = Callable[[Path, str], Method]
+"""A method's `load`, its options chosen: of weights and device."""
 
 
 def convert(
@@ -85,7 +85,7 @@ def _gather(given: list[Path]) -> dict[str, Path]:
 def _load(load: Load, given: list[Path], paths: dict[str, Path], staged: Path, trusted: Callable[[str], None] | None) -> Method:
     """The method, from what was given or, where that is several files or holds trusted pickles, from a folder of links."""
     if len(given) == 1 and trusted is None:
-        return load(given[0])
+        return load(given[0], "cpu")
     if not paths:
         raise WeightsError(f"{', '.join(map(str, given))} hold no checkpoint, expected files that end in {', '.join(_CHECKPOINTS)}")
     for name, path in paths.items():
@@ -96,7 +96,7 @@ def _load(load: Load, given: list[Path], paths: dict[str, Path], staged: Path, t
             (staged / name).symlink_to(path.resolve())
     single = len(given) == 1 and not given[0].is_dir()
     try:
-        return load(staged / given[0].name if single else staged)
+        return load(staged / given[0].name if single else staged, "cpu")
     except WeightsError as error:
         raise WeightsError(_as_given(str(error), paths, staged)) from error
 
@@ -165,7 +165,7 @@ def _write(method: Method, load: Load, card: dict[str, Any], target: Path, link:
     with replacing(target) as part:
         part.write_bytes(weights.packed(state, card))
         link.symlink_to(part.resolve())
-        again = load(link).state()
+        again = load(link, "cpu").state()
         if changed := [key for key in {**state, **again} if not _same(state.get(key), again.get(key))]:
             raise BrokenPluginError(f"{card['method']} does not read back what it gave, first {changed[0]!r}: its load and state disagree")
 

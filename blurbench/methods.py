@@ -217,6 +217,7 @@ def load_method(name: str, weights: Path | str | None = None, device: str = "cpu
     """A method by name or alias (`zhang2019`, `dmphn`) or from a file (`my_method.py:MyMethod`), ready to predict.
 
     weights: a file or folder; None for those that the user keeps at `blurbench.weights.place`, else for the shipped ones.
+    A method that does not say which files it was loaded from is told by all that were given.
     options: of those that the method declares, by name. Raises as `method_class` does, WeightsError, RecipeError for options of a method
     without any, and BlurbenchError for a device that cannot be used.
     """
@@ -228,6 +229,8 @@ def load_method(name: str, weights: Path | str | None = None, device: str = "cpu
     method.chosen = chosen
     if method.weights:
         method.weights = replace(method.weights, origin=origin)
+    elif given is not None:
+        method.weights = files.describe(files.inside(given), origin)
     method.device = device
     return method
 

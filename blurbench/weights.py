@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from blurbench.errors import WeightsError
 from blurbench.fetch import cache_root
+from blurbench.registry import METHODS
 
 if TYPE_CHECKING:
     import torch
@@ -73,8 +75,9 @@ def found(method: str) -> Path | None:
 
 def absent(method: str, mend: str, given: str = "FILE") -> WeightsError:
     """The error of a method that was given no weights. mend: what to get from where; given: FILE or FOLDER, what it takes."""
-    once = f"`blurbench convert-weights {method} {given}`, which writes {place(method)}"
-    return WeightsError(f"{method} was given no weights; {mend}, and give --weights {given}, or run once {once}")
+    known = method in METHODS.names()  # a method of one file is converted under the name of that file, which its card does not tell
+    once = f", or run once `blurbench convert-weights {method} {given}`, which writes {place(method)}" if known else ""
+    return WeightsError(f"{method} was given no weights; {mend}, and give --weights {given}{once}")
 
 
 def of_parts(given: Path, stems: Mapping[str, str], mend: str) -> dict[str, Path]:
@@ -125,6 +128,11 @@ def describe(files: list[Path], origin: str = "given") -> Weights:
     return Weights(tuple(file.name for file in files), digest.hexdigest(), origin)
 
 
+def inside(given: Path) -> list[Path]:
+    """The files of a folder and of those below it, sorted; a file is itself."""
+    return sorted(path for path in given.rglob("*") if path.is_file()) if given.is_dir() else [given]
+
+
 def read(path: Path, under: str = "") -> dict[str, torch.Tensor]:
     """The tensors of a `.safetensors` file or a PyTorch checkpoint (`.pkl`, `.pth`, `.pt`), on the CPU.
 
@@ -139,7 +147,8 @@ def read(path: Path, under: str = "") -> dict[str, torch.Tensor]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of pickles that it may not understand; the error says what it did not
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the readers raise a dozen types for a damaged file
         raise WeightsError(f"weights file {path} cannot be read safely ({_reason(error)}){_way_out(error)}") from error
     if under and isinstance(state, dict):
@@ -148,8 +157,19 @@ def read(path: Path, under: str = "") -> dict[str, torch.Tensor]:
         raise WeightsError(f"weights file {path} holds {type(state).__name__}, expected a plain dictionary of tensors")
     for key, value in state.items():
         if not (isinstance(key, str) and isinstance(value, torch.Tensor)):
-            raise WeightsError(f"weights file {path} holds {type(value).__name__} at key {key!r}, expected a plain dictionary of tensors")
+            told = f"holds {type(value).__name__} at key {key!r}, expected a plain dictionary of tensors"
+            raise WeightsError(f"weights file {path} {told}{_unwrap(state)}")
     return state
+
+
+def _unwrap(state: Mapping[Any, Any]) -> str:
+    """The mend for a checkpoint that holds its weights under a key, beside the number of the epoch and the like."""
+    import torch
+
+    for key, value in state.items():
+        if isinstance(value, dict) and value and all(isinstance(each, torch.Tensor) for each in value.values()):
+            return f"; save that of {key!r} alone, or where `load` is your own, write `read(path, under={key!r})` there"
+    return ""
 
 
 def _require_file(path: Path) -> None:
@@ -160,7 +180,7 @@ def _require_file(path: Path) -> None:
         raise WeightsError(f"weights file {path} does not exist")
 
 
-_GLOBAL = re.compile(r"Unsupported global: GLOBAL (\S+)")
+_GLOBAL = re.compile(r"[Uu]nsupported (?:global: )?GLOBAL (\S+)")
 
 
 def refused_global(error: Exception) -> str | None:
@@ -207,10 +227,12 @@ def fit(module: torch.nn.Module, state: Mapping[str, torch.Tensor], path: Path) 
     """Load `state` into `module`, strictly. Raises WeightsError naming the first key that is missing, extra or of another shape."""
     own = {key: tuple(value.shape) for key, value in module.state_dict().items()}
     given = {key: tuple(value.shape) for key, value in state.items()}
-    network = type(module).__name__
+    network, extra = type(module).__name__, sorted(given.keys() - own.keys())
     if missing := sorted(own.keys() - given.keys()):
-        raise WeightsError(f"{path} is not a checkpoint of {network}: key {missing[0]!r} is missing ({len(missing)} of {len(own)} are)")
-    if extra := sorted(given.keys() - own.keys()):
+        besides = f"; it has {extra[0]!r}, which is unknown" if extra else ""
+        told = f"key {missing[0]!r} is missing ({len(missing)} of {len(own)} are){besides}"
+        raise WeightsError(f"{path} is not a checkpoint of {network}: {told}")
+    if extra:
         raise WeightsError(f"{path} is not a checkpoint of {network}: unknown key {extra[0]!r} ({len(extra)} too many)")
     for key, shape in own.items():
         if given[key] != shape:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pickle
 from pathlib import Path
 
@@ -101,11 +102,33 @@ def test_malicious_pickle_is_not_run(tmp_path, container):
     assert "weights_only" not in message, "the message gives no advice to open the file unsafely"
 
 
+class System:
+    """Runs a command when it is unpickled, which torch has a message of its own for."""
+
+    def __reduce__(self):
+        return os.system, ("touch created",)
+
+
+@pytest.mark.parametrize(("protocol", "named"), [(2, True), (4, False)])
+def test_a_pickle_that_would_run_a_command(tmp_path, monkeypatch, recwarn, protocol, named):
+    """Torch names what the older one calls; of the newer it knows too little, and only says so."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "w.pkl").write_bytes(pickle.dumps({"weight": System()}, protocol=protocol))
+    message = refused(read, tmp_path / "w.pkl")
+    assert not (tmp_path / "created").exists() and not recwarn.list
+    assert ("posix.system" in message and "--trust-pickle" in message) is named
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
         ([torch.zeros(1)], "holds list, expected a plain dictionary of tensors"),
-        ({"state_dict": STATE}, "holds dict at key 'state_dict', expected a plain dictionary of tensors"),
+        (
+            {"epoch": 3, "state_dict": STATE},
+            "holds int at key 'epoch', expected a plain dictionary of tensors; "
+            "save that of 'state_dict' alone, or where `load` is your own, write `read(path, under='state_dict')` there",
+        ),
+        ({"options": {"rate": 1}, "none": {}}, "holds dict at key 'options', expected a plain dictionary of tensors"),
         ({"weight": torch.zeros(1), "epoch": 3}, "holds int at key 'epoch', expected a plain dictionary of tensors"),
         ({0: torch.zeros(1)}, "holds Tensor at key 0, expected a plain dictionary of tensors"),
     ],
@@ -127,6 +150,10 @@ def test_fit_copies_the_values():
     [
         ({"weight": STATE["weight"]}, "key 'bias' is missing (1 of 2 are)"),
         ({}, "key 'bias' is missing (2 of 2 are)"),
+        (
+            {f"module.{key}": value for key, value in STATE.items()},
+            "key 'bias' is missing (2 of 2 are); it has 'module.bias', which is unknown",
+        ),
         ({**STATE, "scale": torch.ones(1), "angle": torch.ones(1)}, "unknown key 'angle' (2 too many)"),
         ({**STATE, "bias": torch.zeros(3)}, "'bias' has shape (3,), expected (2,)"),
         ({**STATE, "weight": torch.zeros(4)}, "'weight' has shape (4,), expected (2, 2)"),
@@ -176,10 +203,23 @@ def test_where_weights_are_kept(cache):
 
 
 def test_what_a_method_without_weights_says(cache):
-    assert str(absent("some2020", "get w.pth of somewhere")) == (
-        "some2020 was given no weights; get w.pth of somewhere, and give --weights FILE, "
-        f"or run once `blurbench convert-weights some2020 FILE`, which writes {cache}/some2020.safetensors"
+    assert str(absent("nah2017", "get w.pth of somewhere")) == (
+        "nah2017 was given no weights; get w.pth of somewhere, and give --weights FILE, "
+        f"or run once `blurbench convert-weights nah2017 FILE`, which writes {cache}/nah2017.safetensors"
     )
+
+
+def test_what_a_method_of_one_file_says():
+    """No command takes its id for a name."""
+    told = absent("some2020", "get w.pth of somewhere", "FOLDER")
+    assert str(told) == "some2020 was given no weights; get w.pth of somewhere, and give --weights FOLDER"
+
+
+def test_under_a_key(tmp_path):
+    path = tmp_path / "w.pth"
+    for content in ({"epoch": 3, "state_dict": STATE}, STATE):
+        torch.save(content, path)
+        assert read(path, under="state_dict").keys() == STATE.keys()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 from blurbench.cli._terminal import by_reason, progress, say, table
 from blurbench.metrics.protocol import Column
 from blurbench.report.board import Board, Row, empty_reasons
-from blurbench.report.typeset import difference, number, seconds
+from blurbench.report.typeset import difference, identical, number, seconds
 from blurbench.run.evaluate import evaluate
 from blurbench.run.record import RunRecord, Value, rules_of
 from blurbench.store.reader import open_dataset
@@ -69,7 +69,7 @@ def show_board(board: Board) -> None:
         rows.append([row.rank or "", name, row.weights, *values, seconds(row)])
     table(header, rows, keys=2)
     if any(cell.mean == rules.psnr_cap for row in board.measured for cell in row.cells.values()):
-        say(f"≥{rules.psnr_cap:g}: identical pixels, whose PSNR is infinite; it counts as {rules.psnr_cap:g} dB")
+        say(identical(rules.psnr_cap))
     say(f"ranked by {rules.rank_by}")
     for reason, methods in empty_reasons(board):
         say(f"empty cells of {', '.join(methods)}: {reason}")

@@ -9,6 +9,7 @@ import click
 from blurbench.cli._terminal import by_reason, say, table
 
 if TYPE_CHECKING:
+    from blurbench.metrics.protocol import Column
     from blurbench.run.compare import Comparison, Row
 
 
@@ -44,11 +45,13 @@ def _show(comparison: Comparison) -> None:
     say(f"{a.dataset}, split {a.split}, protocol {a.protocol} version {a.protocol_version}:")
     say(f"A: {a.name}\nB: {b.name}")
     header = ["column", "A", "B", "A - B", f"{100 * comparison.level:g} % interval", "p", "samples", "videos", "unit", "verdict"]
-    table(header, [_cells(row) for row in comparison.rows])
+    columns = {column.name: column for column in comparison.rules.columns}
+    table(header, [_cells(row, columns[row.column], comparison.rules.psnr_cap) for row in comparison.rows])
 
 
-def _cells(row: Row) -> list[object]:
-    digits = 4 if row.unit in ("", "1") else 2
-    numbers = [f"{row.a:.{digits}f}", f"{row.b:.{digits}f}", f"{row.difference:.{digits}f}"]
-    spread = "" if row.low is None or row.high is None else f"{row.low:.{digits}f} … {row.high:.{digits}f}"
+def _cells(row: Row, column: Column, cap: float) -> list[object]:
+    from blurbench.report.typeset import number
+
+    numbers = [number(row.a, column, cap), number(row.b, column, cap), number(row.difference, column)]
+    spread = "" if row.low is None else f"{number(row.low, column)} … {number(row.high, column)}"
     return [row.column, *numbers, spread, f"{row.p:.4f}", row.samples, row.videos, row.unit, row.verdict]

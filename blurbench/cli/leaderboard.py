@@ -75,7 +75,7 @@ def build(runs: str, out: str, formats: tuple[str, ...], intervals: bool, papers
     written = build(runs, folder, formats=tables, intervals=intervals, alone=papers, tell=tell)
     for path, board in written:
         show_board(board)
-        say(f"wrote {path}\n")
+        say(f"wrote {', '.join(str(path.with_suffix(f'.{FORMATS[name]}')) for name in tables)}\n")
     if site:
         built = build_site([board for _, board in written], out, runs=runs, left_out=left_out, tell=say, **shown)
         counts = built.counts

@@ -18,7 +18,9 @@ from blurbench.cli._terminal import progress, say
 @options_option
 @click.option("--dataset", help="Instead of images: a made data set. Writes predictions for `blurbench score`.")
 @split_option
-@click.option("--out", type=click.Path(), help="Folder to write to. Default: predictions, below it METHOD-DATASET-SPLIT for a data set.")
+@click.option(
+    "--out", type=click.Path(), help="Folder to write to.  [default: predictions/METHOD, of a data set predictions/METHOD-DATASET-SPLIT]"
+)
 @click.option("--frames", type=click.IntRange(min=1), help="Images: how many, where the method lets one choose.  [default: 7]")
 @click.option("--draws", default=1, show_default=True, type=click.IntRange(min=1), help="Data set: samples of a stochastic method.")
 @click.option("--store", default="float32", show_default=True, type=click.Choice(["float32", "uint8"]), help="Data set: exact, or rounded.")
@@ -41,9 +43,10 @@ def predict(
     """Run a method on photographs (IMAGES: files, or folders of them) and write PNGs; or on a data set, to score it elsewhere."""
     if bool(images) == (dataset is not None):
         raise click.UsageError("expected either IMAGES or --dataset")
+    from blurbench.methods import method_class
+
     shared: dict[str, Any] = {"weights": weights, "options": options, "device": device, "seed": seed}
     if dataset is not None:
-        from blurbench.methods import method_class
         from blurbench.run.predictions import require_place
 
         refuse("is for images, a data set has its own number; leave it out", "frames")
@@ -54,7 +57,7 @@ def predict(
     refuse("is for --dataset, not for images; leave it out", "split", "draws", "store")
     from blurbench.run.predict import predict_images
 
-    folder = out or "predictions"
+    folder = out or f"predictions/{method_class(method).card.id}"
     with progress(f"running {method}", None, "images") as advance:
         written = predict_images(
             method,

@@ -47,7 +47,8 @@ def verify(
     blurbench verify DATASET                    recompute every hash of a made data set
     blurbench verify gopro PAIRS_DIR ALL_DIR    find the pairs of GOPRO_Large in the frames of GOPRO_Large_all
 
-    Exit code 1 says that something is not as it should be. (A data set called gopro is checked as ./gopro.)
+    Exit code 1 says that a made data set is not what it was, or that for some released pair no frame was found. Pairs that lie elsewhere
+    than the published rule says are a finding, no failure. (A data set called gopro is checked as ./gopro.)
     """
     if what == "gopro":
         if len(folders) != 2:

@@ -45,6 +45,11 @@ def number(mean: float | None, column: Column, cap: float = float("inf")) -> str
     return f"≥{cap:g}" if column.unit == "dB" and mean >= cap else f"{mean:.{_digits(column)}f}"
 
 
+def identical(cap: float) -> str:
+    """What "≥100" means."""
+    return f"≥{cap:g}: identical pixels, whose PSNR is infinite; it counts as {cap:g} dB"
+
+
 def difference(cell: Cell, column: Column) -> str:
     """How far a measured number is from the printed one, "(+0.21)", with a star where the two are not comparable; else nothing."""
     if cell.published is None or cell.difference is None:

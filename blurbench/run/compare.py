@@ -11,8 +11,9 @@ from pathlib import Path
 
 from blurbench.errors import PredictionError, RecordError, UnknownNameError
 from blurbench.metrics.paired import Paired, paired, smallest_p
-from blurbench.metrics.protocol import Column
+from blurbench.metrics.protocol import Column, Protocol
 from blurbench.metrics.statistics import require_level
+from blurbench.report.typeset import identical
 from blurbench.run.record import RunRecord, misplaced
 from blurbench.run.scored import Scored, common_rules, common_videos, require_same_metric
 
@@ -46,6 +47,7 @@ class Comparison:
 
     a: RunRecord
     b: RunRecord
+    rules: Protocol
     level: float
     rows: list[Row]
     left_out: dict[str, str]
@@ -100,7 +102,10 @@ def compare(a: Path | str, b: Path | str, columns: Sequence[str] = (), level: fl
             left_out[name] = str(error)
     if not rows:
         raise RecordError(f"no column can be compared: {'; '.join(f'{name}: {why}' for name, why in left_out.items())}")
-    return Comparison(*runs, level, rows, left_out, _notes(*runs, rows, level))
+    notes = _notes(*runs, rows, level)
+    if any(row.unit == "dB" and max(row.a, row.b) >= rules.psnr_cap for row in rows):
+        notes.append(identical(rules.psnr_cap))
+    return Comparison(*runs, rules, level, rows, left_out, notes)
 
 
 def _row(column: Column, pair: Paired, level: float) -> Row:

@@ -35,7 +35,8 @@ def predict_images(
     """Run a method on images (files or folders of them) and write PNGs: `<stem>.png` for one frame, `<stem>/<frame>.png` for several.
 
     options: of the method, see `methods.load_method`.
-    frames: how many are asked of a method that lets one choose, 7 by default. note: called with what a user must know of the weights.
+    frames: how many are asked of a method that lets one choose, 7 by default. note: called with what a user must know of the weights, and
+    with how many earlier pictures are replaced.
     All images are looked at, and the folders made, before the first is predicted. Raises SourceError for one that cannot be read or would
     be written over, or a method that needs more than an image; BlurbenchError for a number of frames that the method does not give;
     DataSetError for a folder that cannot be made; PredictionError.
@@ -53,6 +54,8 @@ def predict_images(
             _target(out, path, count, 0).parent.mkdir(parents=True, exist_ok=True)
     for remark in methods.remarks(runner):
         note(remark)
+    if earlier := sum(_target(out, path, count, number).is_file() for path in images for number in range(count)):
+        note(f"{earlier} earlier {'pictures' if earlier > 1 else 'picture'} in {out} {'are' if earlier > 1 else 'is'} replaced")
     written: list[Path] = []
     for done, path in enumerate(images):
         for number, frame in enumerate(_pictures(runner, path, count, seed)):
@@ -111,11 +114,13 @@ def _expand(inputs: list[Path]) -> list[Path]:
     for path in inputs:
         inside = image_files(path) if path.is_dir() else [path]
         if not inside:
-            raise SourceError(f"{path} holds no image, expected files with one of the suffixes {', '.join(IMAGE_SUFFIXES)}")
+            mend = "; folders in it are not read, give them" if any(each.is_dir() for each in path.iterdir()) else ""
+            raise SourceError(f"{path} holds no image, expected files with one of the suffixes {', '.join(IMAGE_SUFFIXES)}{mend}")
         images += inside
     stems: dict[str, Path] = {}
     for path in images:
         if path.stem in stems:
-            raise SourceError(f"{stems[path.stem]} and {path} would both be written as {path.stem}; rename one")
+            mend = "predict them apart, each with an --out of its own"
+            raise SourceError(f"{stems[path.stem]} and {path} would both be written as {path.stem}; {mend}")
         stems[path.stem] = path
     return images

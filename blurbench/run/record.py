@@ -168,10 +168,11 @@ def _installed(id: str) -> Protocol:
     return protocols.load(id)
 
 
-def scores(path: Path) -> pd.DataFrame:
+def scores(path: Path | str) -> pd.DataFrame:
     """The scores of a run, by the path of its record: a row a sample, see `blurbench.run.results.table`. Raises RecordError."""
     import pandas as pd
 
+    path = Path(path)
     table = path.parent / read(path).scores
     try:
         return pd.read_parquet(table)
@@ -205,8 +206,9 @@ def misplaced(path: Path, expected: str, folder: str = "is a folder") -> RecordE
     return RecordError(f"{path} {what}, expected {expected}; `blurbench evaluate` writes them")
 
 
-def read(path: Path) -> RunRecord:
+def read(path: Path | str) -> RunRecord:
     """Read a record back. Raises RecordError for anything that is not one, or is of a newer schema."""
+    path = Path(path)
     try:
         table = json.loads(path.read_text())
     except OSError as error:

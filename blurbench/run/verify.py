@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,11 +133,25 @@ def add(path: Path | str, runs: Path | str = "runs", replace: bool = False, tell
     if all(there.is_file() and there.read_bytes() == source.read_bytes() for source, there in pairs):
         tell(f"{new} is there already, with the same values")
         return new
+    if not replace and (told := _differing(new, record)):
+        raise RecordError(f"{new} is there already with {told}; give --replace to put this one in its place")
     # The scores first: a record without them would be shown but could not be checked.
     for source, place in pairs:
         _copy(source, place, replace)
     tell(f"added {new}; {_news(record, runs)}")
     return new
+
+
+def _differing(place: Path, record: RunRecord) -> str:
+    """In what the record that stands there differs from this one; "" where none does or it is the same."""
+    if not place.is_file():
+        return ""
+    with contextlib.suppress(RecordError):  # whatever a damaged one holds, it is something else
+        old = records.read(place)
+        names = [each.name for each in fields(RunRecord) if getattr(old, each.name) != getattr(record, each.name)]
+        if "values" not in names:
+            return f"the same values, but other {', '.join(names)}" if names else ""
+    return "other values"
 
 
 def _copy(source: Path, place: Path, replace: bool) -> None:

@@ -6,12 +6,16 @@ import csv
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blurbench.store.disk import replacing, telling
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 HEADER = ("stage", "step", "seconds", "rate", "term", "value")
-"""Of the CSV: one line a term. Terms are those of the losses, `total`, and `validation`."""
+"""Of the CSV: one line a term. Terms are those of the losses, `total`, and `VALIDATION`."""
+VALIDATION = "validation"
 
 
 class Curves:
@@ -67,9 +71,11 @@ def read(path: Path) -> list[list[str]]:
 
 
 def draw(rows: Sequence[Sequence[str]], path: Path) -> None:
-    """A picture of the curves, a panel a stage, logarithmic; nothing where there are none or matplotlib is not installed.
+    """A picture of the curves: a panel of the losses a stage, logarithmic, and below it one of the validation; nothing where there are none
+    or matplotlib is not installed.
 
-    Values that are not finite are left out, and with them terms that have no others. Raises DataSetError when it cannot be written.
+    The validation has an axis of its own, for it may be a score that grows. Values that are not finite are left out, and with them terms
+    that have no others. Raises DataSetError when it cannot be written.
     """
     try:
         from matplotlib.figure import Figure
@@ -78,14 +84,25 @@ def draw(rows: Sequence[Sequence[str]], path: Path) -> None:
     stages = list(dict.fromkeys(row[0] for row in rows))
     if not stages:
         return
-    figure = Figure(figsize=(6.4 * len(stages), 4), layout="constrained")
-    for axes, stage in zip(figure.subplots(1, len(stages), squeeze=False)[0], stages, strict=True):
-        for term in dict.fromkeys(row[4] for row in rows if row[0] == stage):
-            points = [(int(row[1]), float(row[5])) for row in rows if row[0] == stage and row[4] == term and math.isfinite(float(row[5]))]
-            if points:
-                axes.plot(*zip(*points, strict=True), label=term, marker="." if len(points) < 30 else "")
-        axes.set(title=stage, xlabel="step", yscale="symlog" if any(float(row[5]) <= 0 for row in rows) else "log")
-        if axes.lines:
-            axes.legend()
+    drawn = [row for row in rows if math.isfinite(float(row[5]))]
+    panels = [3, 2] if any(row[4] == VALIDATION for row in drawn) else [3]
+    figure = Figure(figsize=(8 * len(stages), 1.3 * sum(panels)), layout="constrained")
+    grid = figure.subplots(len(panels), len(stages), squeeze=False, sharex="col", height_ratios=panels)
+    for column, stage in zip(grid.T, stages, strict=True):
+        losses = [row for row in drawn if row[0] == stage and row[4] != VALIDATION]
+        _plot(column[0], losses)
+        column[0].set(title=stage, yscale="symlog" if any(float(row[5]) <= 0 for row in losses) else "log")
+        for axes in column[1:]:
+            _plot(axes, [row for row in drawn if row[0] == stage and row[4] == VALIDATION])
+        column[-1].set(xlabel="step")
     with replacing(path) as part, part.open("wb") as file:
         figure.savefig(file, format="png", dpi=100)
+
+
+def _plot(axes: Axes, rows: Sequence[Sequence[str]]) -> None:
+    """A line a term, with the legend beside the panel, where it hides no point."""
+    for term in dict.fromkeys(row[4] for row in rows):
+        points = [(int(row[1]), float(row[5])) for row in rows if row[4] == term]
+        axes.plot(*zip(*points, strict=True), label=term, marker="." if len(points) < 30 else "")
+    if axes.lines:
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))

@@ -176,7 +176,8 @@ def test_file_of_another_part(damaged):
     """The two smaller networks have the same shapes; names tell them apart."""
     path = damaged / "F17_N9_from_F26_N9_from_F35_N8.pth"
     shutil.copy(damaged / "F26_N9_from_F35_N8.pth", path)
-    told = "key 'generateFrame1_7.GlobalGrad.0.conv1.weight' is missing (103 of 103 are)"
+    missing = "key 'generateFrame1_7.GlobalGrad.0.conv1.weight' is missing (103 of 103 are)"
+    told = f"{missing}; it has 'generateFrame2_6.GlobalGrad.0.conv1.weight', which is unknown"
     assert refused("jin2018", damaged) == f"{path} is not a checkpoint of _Pair: {told}"
 
 

@@ -211,8 +211,8 @@ def test_weights_of_the_deeper_network(damaged):
 
 def test_encoder_in_place_of_a_decoder(damaged):
     shutil.copy(damaged / "encoder_lv1.pkl", damaged / "decoder_lv2.pkl")
-    expected = f"{damaged}/decoder_lv2.pkl is not a checkpoint of Decoder: key 'layer13.0.bias' is missing (30 of 30 are)"
-    assert refused("zhang2019", damaged) == expected
+    told = "key 'layer13.0.bias' is missing (30 of 30 are); it has 'layer1.bias', which is unknown"
+    assert refused("zhang2019", damaged) == f"{damaged}/decoder_lv2.pkl is not a checkpoint of Decoder: {told}"
 
 
 def test_truncated_file(damaged):

@@ -371,7 +371,8 @@ def test_encoder_in_place_of_the_generator(copied):
     encoder = {f"module.{key}": value for key, value in NETWORKS["zhong2022_predictor_E"]().state_dict().items()}
     torch.save(encoder, copied / "latest_net_G.pth")
     message = refused("zhong2022", copied)
-    assert message == f"{copied}/latest_net_G.pth is not a checkpoint of Generator: key 'model.down.0.bias' is missing (32 of 32 are)"
+    told = "key 'model.down.0.bias' is missing (32 of 32 are); it has 'conv.0.bias', which is unknown"
+    assert message == f"{copied}/latest_net_G.pth is not a checkpoint of Generator: {told}"
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,19 @@ def test_table(pair):
     assert "note: p values are of each column alone, not corrected for 2 columns" in done.stderr
 
 
+def test_identical_pixels_are_told_as_on_boards(run, tmp_path):
+    """A mean at the cap of PSNR is no number of dB; one below it, and a cell of another unit, are."""
+    same = {"psnr": np.full(len(IDS), 100.0), "ssim": np.ones(len(IDS))}
+    other = {"psnr": hard(), "ssim": np.full(len(IDS), 0.9)}
+    paths = run(tmp_path / "a", "first", other), run(tmp_path / "b", "second", same)
+    note = "≥100: identical pixels, whose PSNR is infinite; it counts as 100 dB"
+    assert compare(*paths).notes[-1] == note and note not in compare(*paths, ["ssim"]).notes
+    done = invoke(*paths)
+    psnr, ssim = (next(line.split() for line in done.stdout.splitlines() if line.lstrip().startswith(name)) for name in ("psnr", "ssim"))
+    assert psnr[1:4] == [f"{hard().mean():.2f}", "≥100", f"{hard().mean() - 100:.2f}"] and ssim[1:4] == ["0.9000", "1.0000", "-0.1000"]
+    assert f"note: {note}\n" in done.stderr
+
+
 def test_csv_and_json(pair):
     found = compare(*pair, level=0.9)
     table = invoke(*pair, "--format", "csv", "--level", "0.9")

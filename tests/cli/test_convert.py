@@ -142,7 +142,10 @@ def test_checkpoint_of_another_method_and_damaged_ones(official, cache, tmp_path
     for content, told in (
         (missing, "key 'body_models.2.body.0.bias' is missing (1 of 244 are)"),
         ({**state, "more": torch.zeros(1)}, "unknown key 'more' (1 too many)"),
-        (small_state(zhang2020.Generator()), "key 'body_models.0.body.0.bias' is missing (244 of 244 are)"),
+        (
+            small_state(zhang2020.Generator()),
+            "key 'body_models.0.body.0.bias' is missing (244 of 244 are); it has 'at_half.bias', which is unknown",
+        ),
     ):
         torch.save(content, tmp_path / "w.pt")
         assert failed("nah2017", [tmp_path / "w.pt"]) == f"{tmp_path}/w.pt is not a checkpoint of MSResNet: {told}"

@@ -63,6 +63,9 @@ def test_build_in_all_formats_with_a_hostile_name(copy):
         assert done.returncode == 0, done.stderr
     texts = {path.suffix: path.read_text(encoding="utf-8") for path in (copy / "out").iterdir()}
     assert set(texts) == {".csv", ".md", ".tex"}
+    (path,) = (copy / "out").glob("*.csv")
+    names = [f"out/{path.with_suffix(suffix).name}" for suffix in (".csv", ".md", ".tex")]
+    assert f"wrote {', '.join(names)}\n" in done.stderr
     assert HOSTILE in done.stdout
     assert [row["method"] for row in csv.DictReader(texts[".csv"].splitlines())][1] == HOSTILE
     assert r"&lt;script&gt;alert(" in texts[".md"] and r"\|R&amp;D, 50%\_ü" in texts[".md"] and "<script" not in texts[".md"]

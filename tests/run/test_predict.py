@@ -93,6 +93,36 @@ def test_the_command_tells_of_shipped_weights(images):
         assert done.stderr.count("nah2017 runs with the shipped weights of a small network, which say nothing of the authors' results") == 1
 
 
+def test_pictures_of_two_methods_do_not_meet(images):
+    """Each method has its own folder; its own earlier pictures are replaced, and that is told."""
+    for name in ("seven", "any"):
+        done = CliRunner().invoke(blurbench, ["predict", "a.png", "b.png", "--method", f"mine.py:{name.title()}"], catch_exceptions=False)
+        assert done.exit_code == 0 and "replaced" not in done.stderr
+        assert len(list(Path("predictions", name).rglob("*.png"))) == 14
+    told = []
+    predict_images("mine.py:Any", images, Path("predictions/any"), frames=8, note=told.append)
+    predict_images("mine.py:Any", images[:1], Path("predictions/any"), frames=1, note=told.append)
+    predict_images("mine.py:Any", images[:1], Path("predictions/any"), frames=1, note=told.append)
+    assert told == ["14 earlier pictures in predictions/any are replaced", "1 earlier picture in predictions/any is replaced"]
+
+
+def test_two_images_of_one_name(images):
+    Path("other").mkdir()
+    write_rgb(Path("other/a.png"), picture(16, 24))
+    mend = "predict them apart, each with an --out of its own"
+    with pytest.raises(SourceError, match=rf"^a\.png and other/a\.png would both be written as a; {mend}$"):
+        predict_images("mine.py:Seven", [*images, Path("other")], Path("out"))
+
+
+def test_folders_without_images(tmp_path):
+    (tmp_path / "out/inner").mkdir(parents=True)
+    told = r"holds no image, expected files with one of the suffixes \.png, .*"
+    with pytest.raises(SourceError, match=rf"out {told}; folders in it are not read, give them$"):
+        predict_images("copy-blur", [tmp_path / "out"], Path("none"))
+    with pytest.raises(SourceError, match=rf"inner {told}\.tiff$"):
+        predict_images("copy-blur", [tmp_path / "out/inner"], Path("none"))
+
+
 def test_a_photograph_is_not_written_over(tmp_path):
     write_rgb(path := tmp_path / "a.png", np.full((8, 12, 3), 7, np.uint8))
     before = path.read_bytes()

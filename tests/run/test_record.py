@@ -34,6 +34,15 @@ def test_frames_of_runs_go_together(tmp_path):
     assert table["samples"].tolist() == [2, 1]
 
 
+def test_paths_may_be_text(tmp_path):
+    run = written(tmp_path, "a", values=(30.0, 32.0))
+    path = tmp_path / f"{run.name}.json"
+    assert records.read(str(path)) == records.read(path) == run
+    assert records.scores(str(path))["psnr"].tolist() == [30.0, 32.0]
+    with pytest.raises(RecordError, match=r"^none\.json cannot be read: No such file or directory; expected a run record"):
+        records.read("none.json")
+
+
 def test_frame_of_a_column_that_is_gone():
     table = replace(made(), values={"old": Value(1.0)}).frame()
     assert table.loc[0, "mean"] == 1.0 and table.loc[0, ["unit", "better"]].isna().all()

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -129,12 +130,22 @@ def test_another_run_of_the_same_name_needs_a_word(path, tmp_path):
     new = add(path, tmp_path / "runs")
     before = new.read_bytes()
     written(path.parent, protocol="nah2017", values=(20.0, 21.0))
-    with pytest.raises(RecordError, match="is there already with other values; give --replace"):
+    with pytest.raises(RecordError, match=rf"^{new} is there already with other values; give --replace to put this one in its place$"):
         add(path, tmp_path / "runs")
     assert new.read_bytes() == before and check(new).samples == 5
     add(path, tmp_path / "runs", replace=True)
     assert check(new).values["psnr"].mean == 20.5
     assert not [each for each in new.parent.iterdir() if each.name.startswith(".")]
+
+
+def test_the_same_run_once_more_says_in_what_it_differs(path, tmp_path):
+    new = add(path, tmp_path / "runs")
+    replace(records.read(path), seconds=9.0, date="2026-01-01T00:00:00+00:00").write(path.parent)
+    with pytest.raises(RecordError, match=rf"^{new} is there already with the same values, but other seconds, date; give --replace"):
+        add(path, tmp_path / "runs")
+    new.write_text("{")
+    with pytest.raises(RecordError, match=rf"^{new} is there already with other values; give --replace"):
+        add(path, tmp_path / "runs")
 
 
 def test_a_folder_that_cannot_be_written(path, tmp_path):

@@ -35,6 +35,26 @@ def test_values_that_are_not_finite_are_left_out(tmp_path, plotted, recwarn):
     assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in ("losses.png", "nothing.png")) and not recwarn.list
 
 
+def test_a_score_in_validation_has_a_panel_of_its_own(tmp_path, monkeypatch):
+    """30 dB beside losses of 0.01 would be a straight line; no legend covers a point."""
+    from matplotlib.figure import Figure
+
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, file, **_: figures.append(self))
+    rows = [row(step, term, value) for step in (1, 2) for term, value in (("total", 0.5 / step), ("validation", 24.0 + step))]
+    draw(rows, tmp_path / "losses.png")
+    losses, validation = figures[0].axes
+    assert (losses.get_yscale(), validation.get_yscale(), losses.get_title()) == ("log", "linear", "only")
+    assert [[line.get_label(), *line.get_ydata()] for axes in (losses, validation) for line in axes.lines] == [
+        ["total", 0.5, 0.25],
+        ["validation", 25.0, 26.0],
+    ]
+    figures[0].draw_without_rendering()
+    assert all(axes.get_legend().get_window_extent().x0 > axes.get_window_extent().x1 for axes in (losses, validation))
+    draw([each for each in rows if each[4] == "total"], tmp_path / "losses.png")
+    assert len(figures[1].axes) == 1
+
+
 def test_a_picture_that_cannot_be_drawn_is_a_note(tmp_path, monkeypatch):
     def broken(rows, path):
         raise ValueError("no font")
