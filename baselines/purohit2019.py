@@ -7,7 +7,7 @@ leaves open and the choice made.
 
 | module | parameters | |
 |---|---|---|
-| recurrent video encoder (RVE) | 1,665,120 | in training only |
+| recurrent video encoder (RVE) | 1,665,120 | in training only, in no weights file |
 | recurrent video decoder (RVD) | 1,886,068 | |
 | blurred image encoder (BIE) | 2,036,992 | |
 | dense deblurring module (DM) | 4,486,956 | 17.9 MB; printed: 17.9 MB |
@@ -49,8 +49,6 @@ from blurbench.train.recipe import Player, Stage, Training
 from blurbench.types import F32, Sample
 from blurbench.weights import Weights
 
-_ENCODER = "video_encoder."
-
 
 class BlurToVideo(nn.Module):
     """The four modules. width: share of all channels, as `scaled` takes it."""
@@ -71,6 +69,11 @@ class BlurToVideo(nn.Module):
         """(B, 3, H, W) to (B, count, 3, H, W). centre: the sharp centre frame, else the module makes it."""
         centre = self.centre(blurry) if centre is None else centre
         return transform(centre, self.decoder(self.image_encoder(blurry, centre), count)[-1])
+
+
+def without_video_encoder(network: nn.Module) -> dict[str, torch.Tensor]:
+    """The state without the part that is for training alone."""
+    return {key: value for key, value in network.state_dict().items() if not key.startswith("video_encoder.")}
 
 
 _SETTINGS = (*losses.SCALES, "smoothness")
@@ -116,6 +119,7 @@ class Purohit2019(Method):
                 settings=(*_SETTINGS, "centre"),
             ),
         },
+        state=without_video_encoder,
     )
 
     def __init__(self, network: BlurToVideo, device: str = "cpu", deblurrer: Method | None = None) -> None:
@@ -127,7 +131,7 @@ class Purohit2019(Method):
 
     @classmethod
     def load(cls, weights: Path | None = None, device: str = "cpu", deblur_with: str = "", deblur_weights: str = "") -> Self:
-        """From a file of `blurbench train`, of any width, with or without the video encoder. deblur_with, deblur_weights: see `options`.
+        """From a file of `blurbench train`, of any width. deblur_with, deblur_weights: see `options`.
 
         Raises WeightsError, also for None where no weights are shipped; RecipeError for a method that cannot deblur one picture.
         """
@@ -136,13 +140,10 @@ class Purohit2019(Method):
             raise files.absent(name, f"train it (`blurbench train --method {name} --dataset DATA`)")
         state = {key: value.float() if value.is_floating_point() else value for key, value in files.read(weights).items()}
         network = BlurToVideo(width_of(state, "decoder.encoder.enter.0.weight", CHANNELS[0]))
-        encoder = {key: value for key, value in network.state_dict().items() if key.startswith(_ENCODER)}
-        given = any(key.startswith(_ENCODER) for key in state)
-        files.fit(network, state if given else {**state, **encoder}, weights)
-        deblurrer = _deblurrer(deblur_with, deblur_weights, device)
-        # What is not used is not counted, neither in parameters nor in a weights file written anew.
         del network.video_encoder
-        if deblurrer is not None:
+        files.fit(network, state, weights)
+        deblurrer = _deblurrer(deblur_with, deblur_weights, device)
+        if deblurrer is not None:  # what is not used is not counted
             del network.deblur
         method = cls(network, device, deblurrer)
         own = files.describe([weights])

@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import Any
+
+from blurbench.errors import BlurbenchError
 
 
 @contextmanager
 def pool(workers: int, prepare: Callable[..., object] | None = None, *arguments: Any) -> Iterator[ProcessPoolExecutor]:
     """Processes that have called `prepare(*arguments)`, a function of a module. Leaving by an exception gives up what is not begun.
 
-    They start at once. Each has one thread for BLAS and OpenMP: the processes share the cores already.
+    They start at once. Each has one thread for BLAS and OpenMP: the processes share the cores already. Raises BlurbenchError when one of
+    them ends before its work is done.
     """
-    with ProcessPoolExecutor(workers, get_context("spawn"), _begin, (prepare, arguments)) as executor:
+    with _telling(), ProcessPoolExecutor(workers, get_context("spawn"), _begin, (prepare, arguments)) as executor:
         with _environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1"):
             for _ in range(workers):
                 executor.submit(_nothing)  # starts one
@@ -26,6 +30,18 @@ def pool(workers: int, prepare: Callable[..., object] | None = None, *arguments:
         except BaseException:
             executor.shutdown(cancel_futures=True)
             raise
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """Turns the end of a process, which left no reason, into a BlurbenchError of one line."""
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise BlurbenchError(
+            "a worker process ended before its work was done, most likely for want of memory; repeat with fewer --workers "
+            '(a script that starts workers must do so below `if __name__ == "__main__":`, for they import it)'
+        ) from error
 
 
 @contextmanager

@@ -2,9 +2,14 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
 from blurbench import processes
+from blurbench.errors import BlurbenchError
 
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 TASKS = Path("/proc/self/task")
@@ -26,6 +31,27 @@ def test_a_worker_multiplies_in_one_thread(monkeypatch):
         assert os.environ["OMP_NUM_THREADS"] == "7" and "OPENBLAS_NUM_THREADS" not in os.environ
         for more, variables in pool.map(blas_threads, range(4)):
             assert more == 0 and variables == ["1", "1", "1"]
+
+
+def end(_number):
+    os._exit(9)  # as the system ends a process when memory runs out
+
+
+def test_a_worker_that_is_killed_is_told_in_one_line():
+    with pytest.raises(BlurbenchError) as caught, processes.pool(2) as pool:
+        list(pool.map(end, range(4)))
+    assert str(caught.value).startswith("a worker process ended before its work was done") and "\n" not in str(caught.value)
+    assert "repeat with fewer --workers" in str(caught.value)
+
+
+def test_a_script_without_its_guard_is_told_so(tmp_path):
+    """Workers import the script, which would start workers of its own."""
+    (tmp_path / "script.py").write_text(
+        "from blurbench.processes import pool\nwith pool(1) as workers:\n    workers.submit(abs, -1).result()\n"
+    )
+    done = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, timeout=120)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("blurbench.errors.BlurbenchError: a worker process ended") and 'below `if __name__ == "__main__":`' in last
 
 
 def test_workers_begin_before_they_are_needed():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from blurbench.cli._options import changes_option, once, refuse, seed_option
+from blurbench.cli._options import changes_option, once, refuse
 
 
 @click.command("make-dataset")
@@ -18,7 +18,7 @@ from blurbench.cli._options import changes_option, once, refuse, seed_option
 @click.option("--clips", multiple=True, metavar="SPLIT=N", help="Built-in footage: how many clips of a split, e.g. train=400.")
 @click.option("--size", default="320x192", show_default=True, metavar="WxH", help="Built-in footage: size of the frames.")
 @click.option("--frames", type=click.IntRange(min=1), help="Built-in footage: frames a clip.  [default: enough for four windows]")
-@seed_option
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random.  [default: the recipe's own, mostly 0]")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes; each works on one source at a time.")
 @click.option("--codec", default="zstd", show_default=True, help="zstd (small and fast), or gzip (every HDF5 reader opens it).")
 @click.option(
@@ -37,7 +37,7 @@ def make_dataset(
     clips: tuple[str, ...],
     size: str,
     frames: int | None,
-    seed: int,
+    seed: int | None,
     workers: int,
     codec: str,
     keep_variable_rate: bool,

@@ -15,7 +15,7 @@ from blurbench.metrics.protocol import Protocol
 from blurbench.metrics.score import score_all
 from blurbench.run import results
 from blurbench.run.checks import colour_order
-from blurbench.run.journal import Outcome, journal
+from blurbench.run.journal import Outcome, journal, place
 from blurbench.run.measure import Meter
 from blurbench.run.predictions import Header, Predictions, Writer
 from blurbench.run.record import RunRecord, command_line, pairs
@@ -143,9 +143,9 @@ def _scored(made: Predicted, rules: Sequence[Protocol], threads: int, allow_fail
 def _journal(out: Path, header: Header, rules: Sequence[Protocol]) -> Path:
     weights = f"-{header.weights['sha256'][:8]}" if header.weights else ""
     seed = f"-seed{header.seed}" if header.seed else ""
-    return out / f".{header.method}{weights}{seed}-{header.split}-{header.fingerprint[:8]}-{'+'.join(each.id for each in rules)}.unfinished"
+    return place(out, f"{header.method}{weights}{seed}-{header.split}-{header.fingerprint[:8]}", rules)
 
 
 def _key(header: Header, rules: Sequence[Protocol]) -> dict[str, object]:
     """What must be equal for a run to go on from another's journal: all that decides on a number."""
-    return {**header.identity(), "device": header.device, "text of the protocols": [each.digest() for each in rules]}
+    return {**header.identity(), "text of the protocols": [each.digest() for each in rules]}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from blurbench.lock import held
+from blurbench.metrics.protocol import Protocol
 from blurbench.metrics.score import SampleScore
 from blurbench.run.predictions import differing
 from blurbench.store.disk import replacing, telling
@@ -47,13 +49,20 @@ class Journal:
             self.file.flush()
 
 
+def place(out: Path, stem: str, rules: Sequence[Protocol]) -> Path:
+    """The file of a run's journal. stem: what tells the run from others; several protocols are named by a hash, their ids may be many."""
+    ids = [each.id for each in rules]
+    name = ids[0] if len(ids) == 1 else hashlib.sha256("+".join(ids).encode()).hexdigest()[:12]
+    return out / f".{stem}-{name}.unfinished"
+
+
 @contextmanager
 def journal(path: Path, key: Mapping[str, Any], note: Callable[[str], None]) -> Iterator[Journal]:
     """The journal in the file `path`, which only this run has meanwhile. What an earlier run of the same key did is in it.
 
-    key: JSON-ready, what must be equal, by what a person calls it. A line that a kill cut short is done again. A finished run leaves no
-    file, nor one that did nothing. note: told how much is taken from before, or why nothing is. Raises DataSetError when the file cannot
-    be written, and when another run has it.
+    key: JSON-ready, what must be equal, by what a person calls it. A line that a kill cut short is done again, and so is what failed: the
+    run that goes on may allow no failures. A finished run leaves no file, nor one that did nothing. note: told how much is taken from
+    before, or why nothing is. Raises DataSetError when the file cannot be written, and when another run has it.
     """
     with held(path.with_name(f"{path.name}.lock"), f"another evaluation is writing {path}; wait for it, or give another --out"):
         kept = _read(path, json.loads(json.dumps(key)), note)
@@ -94,9 +103,10 @@ def _read(path: Path, key: dict[str, Any], note: Callable[[str], None]) -> Journ
             table = json.loads(line)
         except ValueError:
             break
-        outcome = table["outcome"]
-        outcome["scores"] = tuple(SampleScore(**score) for score in outcome["scores"])
-        found.done[outcome["sample"]], found.cost = Outcome(**outcome), table["cost"]
+        outcome, found.cost = table["outcome"], table["cost"]
+        if outcome["failed"] is None:
+            outcome["scores"] = tuple(SampleScore(**score) for score in outcome["scores"])
+            found.done[outcome["sample"]] = Outcome(**outcome)
     if found.done:
         note(f"going on with the stopped run in {path}: {len(found.done)} samples are taken from it")
     return found

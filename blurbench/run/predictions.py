@@ -69,6 +69,7 @@ class Header:
             "data": [self.dataset, self.split, self.fingerprint, self.content],
             "number of draws": self.draws,
             "seed": self.seed,
+            "kind of device": self.device.partition(":")[0],  # a network gives other values on a GPU than on a CPU
             "store": self.store,
         }
 

@@ -16,7 +16,7 @@ from blurbench.metrics.protocol import Protocol
 from blurbench.run import results
 from blurbench.run.checks import colour_order
 from blurbench.run.evaluate import DEFAULT_PROTOCOLS, Progress, outcome_of, require_some
-from blurbench.run.journal import Outcome, journal
+from blurbench.run.journal import Outcome, journal, place
 from blurbench.run.predictions import Header, Predictions
 from blurbench.run.record import RunRecord, command_line
 from blurbench.store.reader import MadeDataSet, open_dataset
@@ -63,7 +63,7 @@ def score(
         header = stored.header or _plain(data, split, name or folder.name, digest, stored.draws(ids), f"{command} {folder}")
         if warning := _first_look(data, split, stored):
             note(warning)
-        path = Path(out) / f".{digest[:12]}-{header.fingerprint[:8]}-{'+'.join(each.id for each in rules)}.unfinished"
+        path = place(Path(out), f"{digest[:12]}-{header.fingerprint[:8]}", rules)
         with journal(path, _key(digest, header, rules), note) as kept:
             todo = [number for number, sample in enumerate(ids) if sample not in kept.done]
             progress(len(kept.done), len(ids))

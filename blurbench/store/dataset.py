@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -87,6 +87,10 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
     def __len__(self) -> int:
         return len(self._index)
 
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        """The draws of the first epoch, once: indexing never ends, so that the protocol of sequences would not."""
+        return (self[draw] for draw in range(len(self)))
+
     def __getitem__(self, draw: int) -> dict[str, torch.Tensor]:
         epoch, place = divmod(draw, len(self))
         shard, row, room = self._index[_order(self.seed, epoch, len(self))[place]]
@@ -109,10 +113,10 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
         return {**self.__dict__, "_open": {}}
 
     def _check(self, shard: Shard) -> None:
-        """Raises DataSetError for a shard without the extras, or whose guidance the crop does not suit."""
-        if missing := [name for name in self.extras if name not in shard.file]:
+        """Raises DataSetError for a shard without the pictures or extras, or whose guidance the crop does not suit."""
+        if missing := [name for name in (*PICTURES, *self.extras) if name not in shard.file]:
             raise DataSetError(
-                f"{shard.path} has no {missing[0]!r}, expected the extras {', '.join(self.extras)}; "
+                f"{shard.path} has no {missing[0]!r}, expected {', '.join((*PICTURES, *self.extras))}; "
                 "make the data set by a recipe that stores them, or ask for fewer"
             )
         if not self._halved(shard):

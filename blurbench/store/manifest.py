@@ -41,7 +41,8 @@ class Entry:
 class Manifest:
     """What `manifest.json` says. `footage`: "video", "rendered" or "released" (an import). `splits`: entries by split, sorted by video.
 
-    `changes`: keys of the recipe that the user set otherwise. `missing`: videos that the recipe's lists name and no source had.
+    `changes`: `key=value` for keys of the recipe that the user set otherwise. `missing`: videos that the recipe's lists name and no source
+    had.
     """
 
     dataset: str
@@ -63,6 +64,10 @@ class Manifest:
         suffix = "" if self.footage == "video" or self.footage == self.dataset else f"-{self.footage}"
         name = self.dataset + suffix
         return f"{name}[{','.join(sorted(self.changes))}]" if self.changes else name
+
+    def videos(self) -> set[str]:
+        """The videos of all splits."""
+        return {entry.video for entries in self.splits.values() for entry in entries}
 
     def fingerprint(self, split: str) -> str:
         """SHA-256 of what the split was made from."""

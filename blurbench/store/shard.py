@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import re
 import zlib
 from collections import deque
 from collections.abc import Callable, Container, Iterator, Mapping
@@ -33,11 +32,14 @@ from numpy.typing import NDArray
 
 from blurbench.errors import DataSetError
 from blurbench.store.disk import finish, part_of, telling
+from blurbench.store.runs import runs
+from blurbench.store.tiles import damaged
 from blurbench.types import Sample
 
 FORMAT = 1
 TILE = 128
 _ZSTD_FILTER = 32015
+_ALWAYS = ("blurry", "sharp", "times")  # arrays that every shard has
 _PENDING = 12  # arrays in flight; bounds the memory, keeps two cores busy
 Array = NDArray[Any]
 
@@ -176,17 +178,21 @@ class Shard:
             self._arrays = self._open()
         return self._arrays
 
+    @property
+    def _name(self) -> str:
+        """What errors call it."""
+        return str(self.path) if self.group == "/" else f"{self.path}:{self.group}"
+
     def _open(self) -> h5py.Group:
-        name = str(self.path) if self.group == "/" else f"{self.path}:{self.group}"
         try:
             self._file = h5py.File(self.path, "r")
             arrays = self._file[self.group]
         except (OSError, KeyError) as error:
             self.close()
-            raise DataSetError(f"shard {name} cannot be opened ({_first_line(error)}); make the data set again") from error
+            raise DataSetError(f"shard {self._name} cannot be opened ({_first_line(error)}); make the data set again") from error
         if (found := int(arrays.attrs.get("format", 0))) > FORMAT:
             self.close()
-            raise DataSetError(f"shard {name} has format {found}, this blurbench reads up to {FORMAT}; install a newer blurbench")
+            raise DataSetError(f"shard {self._name} has format {found}, this blurbench reads up to {FORMAT}; install a newer blurbench")
         return arrays
 
     def __len__(self) -> int:
@@ -202,31 +208,45 @@ class Shard:
             self._file = None
 
     @property
+    def codec(self) -> str:
+        """By which of `CODECS` its pictures are packed."""
+        return "gzip" if self.file["blurry"].compression == "gzip" else "zstd"  # h5py calls this one unknown
+
+    @property
     def provenance(self) -> dict[str, Any]:
         """Where every pixel of this shard comes from."""
         return dict(json.loads(self.file.attrs["provenance"]))
 
     def sample(self, index: int, before: int = 0, after: int = 0) -> Sample:
-        """One sample, cut to its box.
+        """One sample, cut to its box. Raises DataSetError for an array that is missing or damaged.
 
         Extras `before` and `after` hold so many neighbouring exposures, see `runs` (the nearest repeated beyond the ends of the run).
         """
-        file = self.file
-        arrays = {name: file[name][index] for name in file}
-        extras = {name: array for name, array in arrays.items() if name not in ("blurry", "sharp", "times")}
+        arrays = {name: self._row(name, index) for name in sorted({*self.file, *_ALWAYS})}
+        extras = {name: array for name, array in arrays.items() if name not in _ALWAYS}
         for side, rows in (("before", range(index - before, index)), ("after", range(index + 1, index + 1 + after))):
             if rows:
                 run = next(run for run in self.runs if index in run)
-                extras[side] = np.stack([file["blurry"][min(max(row, run.start), run.stop - 1)] for row in rows])
+                extras[side] = np.stack([self._row("blurry", min(max(row, run.start), run.stop - 1)) for row in rows])
         return Sample(
             id=sample_id(self.video, index),
             video=self.video,
             blurry=arrays["blurry"],
             sharp=arrays["sharp"],
             times=arrays["times"],
-            transfer=str(file.attrs["transfer"]),
+            transfer=str(self.file.attrs["transfer"]),
             extras=extras,
         ).cut(self.box(index))
+
+    def _row(self, name: str, index: int) -> Array:
+        """One row of an array."""
+        try:
+            row: Array = self.file[name][index]
+            return row
+        except KeyError as error:
+            raise DataSetError(f"shard {self._name} lacks the array {name!r}, which every shard has; make the data set again") from error
+        except OSError as error:
+            raise damaged(self._name, name, index, error) from error
 
     def box(self, index: int) -> tuple[int, int, int, int]:
         """(top, left, height, width) of the part of a sample's pictures that counts: its `valid`, else all."""
@@ -237,28 +257,8 @@ class Shard:
 
     @cached_property
     def runs(self) -> list[range]:
-        """Runs of rows whose exposures follow each other, in order; between two of them exposures were left out, e.g. by a gate.
-
-        Where nothing stored tells of a gap, all rows are one run.
-        """
-        ends = [0, *(np.flatnonzero(self._gaps()) + 1), len(self)]
-        return [range(start, stop) for start, stop in itertools.pairwise(map(int, ends))]
-
-    def _gaps(self) -> NDArray[np.bool_]:
-        """(S-1,) whether exposures are lacking between a row and the next, which then begins later than it regularly would."""
-        file = self.file
-        starts = np.zeros(len(self))
-        if "averaged" in file:
-            frames = file["averaged"][:]
-            starts = frames[:, 0]
-            if recipe := self.provenance.get("recipe"):
-                return np.asarray(np.diff(starts) > _regular(frames, recipe) + 1e-6)  # fractions where interpolated, and rounded
-        elif "files" in file:  # released pictures: the name of a sample's first file ends in the number of the exposure
-            numbers = [re.search(rb"(\d+)\.\w+$", names[0]) for names in file["files"][:]]
-            starts = np.array([int(number[1]) if number else 0 for number in numbers], np.float64)
-        steps = np.diff(starts)
-        smallest = steps.min(initial=np.inf)
-        return np.asarray((smallest > 0) & (steps > smallest))
+        """Runs of rows that follow each other in time, see `blurbench.store.runs`."""
+        return runs(self.file, json.loads(self.file.attrs.get("provenance", "{}")))
 
     def samples(self, before: int = 0, after: int = 0, skip: Container[str] = ()) -> Iterator[Sample]:
         """All samples in order but those whose id is to be skipped, with so many neighbouring exposures."""
@@ -291,14 +291,6 @@ class Shard:
 def sample_id(video: str, index: int) -> str:
     """The id of a video's sample, counted from 0."""
     return f"{video}/{index:05d}"
-
-
-def _regular(frames: NDArray[np.float64], recipe: Mapping[str, Any]) -> NDArray[np.float64] | float:
-    """Source frames from the beginning of each window but the last to that of the next, by the recipe. frames: `averaged` (S, K)."""
-    window, factor = recipe["window"], recipe["interpolation"]["factor"]
-    if window["stride"] and not window["shortest"]:
-        return float(window["stride"] / factor)
-    return np.asarray(np.isfinite(frames[:-1]).sum(axis=1) / factor)  # disjoint; windows of random length are filled up with NaN
 
 
 def _first_line(error: Exception) -> str:

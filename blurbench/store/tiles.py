@@ -77,10 +77,15 @@ class Tiles:
             raw = self._unpack(os.pread(self._file, size, int(self._places[where])))
             return np.frombuffer(raw, self._dtype).reshape(self._chunk[-3:])
         except (zstandard.ZstdError, zlib.error, ValueError) as error:
-            raise DataSetError(
-                f"{self._array.file.filename} is damaged: a tile of {self._array.name!r}, sample {where[0]}, cannot be unpacked ({error}); "
-                "delete the file and make the data set again into the same folder"
-            ) from error
+            raise damaged(self._array.file.filename, self._array.name, where[0], error) from error
+
+
+def damaged(file: str, array: str, sample: int, error: Exception) -> DataSetError:
+    """What to say of values that cannot be read. array: its name; sample: its row."""
+    return DataSetError(
+        f"{file} is damaged: a tile of {array!r}, sample {sample}, cannot be unpacked ({str(error).splitlines()[0]}); "
+        "delete the file and make the data set again into the same folder"
+    )
 
 
 def _unpacker(array: h5py.Dataset) -> Callable[[bytes], bytes] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import math
 from pathlib import Path
 
@@ -23,9 +24,12 @@ Box = tuple[float, float, float, float]
 
 def find(source: Source) -> Path | None:
     """`<video>.boxes.csv` beside a video or image folder; None where there is no such file."""
-    path = getattr(source, "path", None) or getattr(source, "folder", None)
-    table = path and Path(path).with_name(f"{source.id}.boxes.csv")
-    return table if table and table.is_file() else None
+    path: Path | None = getattr(source, "path", None) or getattr(source, "folder", None)
+    if path is None:
+        return None
+    place = path.resolve() if path.name in ("", "..") else path  # given as `.` or `..`
+    table = place.with_name(f"{source.id}.boxes.csv")
+    return table if table.is_file() else None
 
 
 def fingerprint(source: Source) -> str | None:
@@ -41,23 +45,37 @@ def read_boxes(source: Source) -> dict[int, Box] | None:
     """
     if (table := find(source)) is None:
         return None
+    rows = csv.DictReader(io.StringIO(_text(table), newline=""))
+    if missing := set(_COLUMNS) - set(rows.fieldnames or ()):
+        raise SourceError(f"{table} lacks column {sorted(missing)[0]!r}, expected {', '.join(_COLUMNS)}")
     boxes: dict[int, Box] = {}
-    with table.open(newline="") as file:
-        rows = csv.DictReader(file)
-        if missing := set(_COLUMNS) - set(rows.fieldnames or ()):
-            raise SourceError(f"{table} lacks column {sorted(missing)[0]!r}, expected {', '.join(_COLUMNS)}")
-        for number, row in enumerate(rows, 2):
-            try:
-                box = (float(row["x_min"]), float(row["y_min"]), float(row["x_max"]), float(row["y_max"]))
-                frame = int(row["frame"])
-                if not all(map(math.isfinite, box)):
-                    raise ValueError(box)
-            except (TypeError, ValueError):
-                raise SourceError(f"{table}, line {number} is {','.join(map(str, row.values()))!r}, expected five numbers") from None
-            if box[0] >= box[2] or box[1] >= box[3]:
-                raise SourceError(f"{table}, line {number}: box {box} is empty, expected x_min < x_max and y_min < y_max")
-            boxes[frame] = box
+    for number, row in enumerate(rows, 2):
+        frame, box = _parsed(row, f"{table}, line {number}")
+        if frame in boxes:
+            raise SourceError(f"{table}, line {number}: frame {frame} has a box already, expected one a frame; keep one of them")
+        boxes[frame] = box
     return boxes
+
+
+def _text(table: Path) -> str:
+    try:
+        return table.read_text(encoding="utf-8-sig")  # spreadsheets begin it with a mark of the byte order
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"{table} cannot be read ({error}), expected a table of text in UTF-8; save it as CSV again") from error
+
+
+def _parsed(row: dict[str, str], where: str) -> tuple[int, Box]:
+    """Frame and box of a row. Raises SourceError, which begins with `where`."""
+    try:
+        box = (float(row["x_min"]), float(row["y_min"]), float(row["x_max"]), float(row["y_max"]))
+        frame = int(row["frame"])
+        if not all(map(math.isfinite, box)):
+            raise ValueError(box)
+    except (TypeError, ValueError):
+        raise SourceError(f"{where} is {','.join(map(str, row.values()))!r}, expected five numbers") from None
+    if box[0] >= box[2] or box[1] >= box[3]:
+        raise SourceError(f"{where}: box {box} is empty, expected x_min < x_max and y_min < y_max")
+    return frame, box
 
 
 def widen(box: Box, ratio: float, size: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -86,7 +104,7 @@ def crop(images: U8, box: tuple[int, int, int, int], rule: Rule) -> U8:
 
 def framed(box: Box, size: tuple[int, int], rule: Frame) -> Box:
     """The box of a source picture of `size` (height, width) in the framed picture; it may reach beyond its border."""
-    height, width = resized((size[0] // rule.shrink, size[1] // rule.shrink), rule)
+    height, width = resized(size, rule)
     top, left = crop_corner((height, width), rule)
     x, y = width / size[1], height / size[0]
     return box[0] * x - left, box[1] * y - top, box[2] * x - left, box[3] * y - top

@@ -168,9 +168,10 @@ class Samples:
             reasons = ", ".join(f"{count} for {reason}" for reason, count in self.left_out.items())
             raise SourceError(f"{self.source.id}: all {whole} windows are left out ({reasons}); give other footage or change the recipe")
         if not made:
+            need = self.recipe.frames_for(1, self.source.id)
             raise SourceError(
-                f"{self.source.id} has {self.frames} frames ({self._length(self.frames)} after interpolation), "
-                f"the recipe {self.recipe.id!r} needs {self.windows.longest} for one window; give a longer video or shorten window.length"
+                f"{self.source.id} has {self.frames} frames, the recipe {self.recipe.id!r} needs {need} for one window and what it skips "
+                "around it; give a longer video or shorten window.length"
             )
 
 

@@ -20,6 +20,22 @@ def exact(source: Source, recipe: Recipe) -> HasMotion | None:
     return source if isinstance(source, HasMotion) and recipe.frame == FrameRule() else None
 
 
+def between_targets(source: Source, recipe: Recipe) -> HasMotion | None:
+    """The source where it knows the motion between the targets of every sample: none of them is interpolated."""
+    known = exact(source, recipe)
+    return known if known and recipe.windows(source.id).on_source_frames(recipe.interpolation.factor) else None
+
+
+def flow_model(source: Source, recipe: Recipe) -> str:
+    """The model that measures the motion between targets; none where it is not asked for or known, and where there is one target."""
+    return recipe.motion.flow if moves(source, recipe) and between_targets(source, recipe) is None else "none"
+
+
+def moves(source: Source, recipe: Recipe) -> bool:
+    """Whether samples have several targets, between which there is motion."""
+    return len(recipe.windows(source.id).window(0).targets) > 1
+
+
 class Extras:
     """Adds to samples what the recipe asks for and the source can give."""
 
@@ -27,16 +43,15 @@ class Extras:
         """Raises SourceError for boxes that cannot be read."""
         self._recipe = recipe
         self._frame_size = source.size
-        self._exact = exact(source, recipe)
-        self._model = flow.load(recipe.motion.flow) if recipe.motion.flow != "none" and self._exact is None else None
+        self._exact = between_targets(source, recipe) if moves(source, recipe) else None
+        self._model = flow.load(name) if (name := flow_model(source, recipe)) != "none" else None
         self._boxes = boxes.read_boxes(source) if recipe.boxes.width else None
 
     def add(self, sample: dict[str, Any], positions: list[float]) -> str | None:
         """Add to the sample in place; positions: of its targets, in source frames. Returns why the sample must be left out, or None."""
         if self._boxes is not None and (reason := self._crop(sample, positions)):
             return reason
-        if len(positions) > 1:
-            self._add_motion(sample, positions)
+        self._add_motion(sample, positions)
         return None
 
     def facts(self) -> dict[str, Any]:
@@ -60,7 +75,7 @@ class Extras:
 
     def _add_motion(self, sample: dict[str, Any], positions: list[float]) -> None:
         there = back = None
-        if self._exact is not None and all(position.is_integer() for position in positions):
+        if self._exact is not None:
             frames = [int(position) for position in positions]
             there = np.stack([self._exact.motion(a, b) for a, b in itertools.pairwise(frames)])
             sample["flow"] = there.astype(np.float16)

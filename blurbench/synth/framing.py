@@ -13,8 +13,8 @@ _KERNELS = {"area": cv2.INTER_AREA, "linear": cv2.INTER_LINEAR, "cubic": cv2.INT
 
 
 def framed_size(size: tuple[int, int], rule: FrameRule) -> tuple[int, int]:
-    """(height, width) that a picture of `size` has after `reframe`. Raises SourceError when the crop is larger than the picture."""
-    return _cropped(resized((size[0] // rule.shrink, size[1] // rule.shrink), rule), rule)
+    """(height, width) that a picture of `size` has after `reframe`. Raises SourceError as that."""
+    return _cropped(resized(size, rule), rule)
 
 
 def _cropped(size: tuple[int, int], rule: FrameRule) -> tuple[int, int]:
@@ -25,11 +25,14 @@ def _cropped(size: tuple[int, int], rule: FrameRule) -> tuple[int, int]:
 
 
 def reframe(image: U8 | U16, rule: FrameRule) -> U8 | U16:
-    """Resize, then crop, as the recipe's [frame] says. Raises SourceError when the crop is larger than the picture."""
+    """Resize, then crop, as the recipe's [frame] says.
+
+    Raises SourceError when nothing of the picture would be left, and when the crop is larger than what is.
+    """
+    new = resized((image.shape[0], image.shape[1]), rule)
+    height, width = _cropped(new, rule)
     image = _binned(image, rule.shrink) if rule.shrink > 1 else image
-    size = (image.shape[0], image.shape[1])
-    height, width = _cropped(resized(size, rule), rule)
-    if (new := resized(size, rule)) != size:
+    if image.shape[:2] != new:
         image = cv2.resize(image, new[::-1], interpolation=_KERNELS[rule.kernel])  # type: ignore[assignment]
     top, left = crop_corner(new, rule)
     return np.ascontiguousarray(image[top : top + height, left : left + width])  # type: ignore[return-value]
@@ -54,12 +57,21 @@ def crop_corner(resized: tuple[int, int], rule: FrameRule) -> tuple[int, int]:
 
 
 def resized(size: tuple[int, int], rule: FrameRule) -> tuple[int, int]:
-    """(height, width) before the crop: exactly the rule's (`stretch`), or the largest of the picture's shape that fits into it.
+    """(height, width) of a picture of `size` before the crop. Raises SourceError when that leaves nothing of it."""
+    new = _fitted((size[0] // rule.shrink, size[1] // rule.shrink), rule)
+    if not all(new):
+        asked = f"frame.shrink {rule.shrink}, width {rule.width} and height {rule.height}"
+        raise SourceError(f"frames are {size[1]}x{size[0]}, of which {asked} leave {new[1]}x{new[0]}, expected pixels; reduce them less")
+    return new
+
+
+def _fitted(size: tuple[int, int], rule: FrameRule) -> tuple[int, int]:
+    """(height, width) that become of `size`: exactly the rule's (`stretch`), or the largest of the picture's shape that fits into it.
 
     Where the rule has one side, the other follows from the picture's shape.
     """
     height, width = size
-    if not (rule.width or rule.height):
+    if not (rule.width or rule.height) or not all(size):
         return size
     if rule.fit == "stretch":
         return rule.height or round(height * rule.width / width), rule.width or round(width * rule.height / height)

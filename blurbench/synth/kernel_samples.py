@@ -24,7 +24,7 @@ from blurbench.synth.accumulate import Rounding
 from blurbench.synth.framing import framed_size, reframe
 from blurbench.synth.recipe import Recipe
 from blurbench.types import F32, F64, U8
-from blurbench.video.discover import SPLITS, Found
+from blurbench.video.discover import SPLITS, Found, require_text
 from blurbench.video.images import IMAGE_SUFFIXES, image_files, natural_key, read_rgb
 from blurbench.video.source import Frame, Source
 
@@ -68,7 +68,7 @@ def find_pictures(path: Path, fps: float) -> list[Found]:
     """Every picture at a path, each a source of its own: a file, or a folder with all below it, perhaps in `train`, `val` and `test`.
 
     A picture's id is its place in the split without the suffix, folders joined by `-`. Raises SourceError when there is none, when two
-    would have one id, and for pictures beside split folders.
+    would have one id, for pictures beside split folders, and for names that are not UTF-8.
     """
     if not path.exists():
         raise SourceError(f"{path} is missing, expected a picture or a folder of pictures; check the path")
@@ -81,6 +81,7 @@ def find_pictures(path: Path, fps: float) -> list[Found]:
         named: dict[str, Path] = {}
         for file in [path] if path.is_file() else _below(folder):
             name = file.stem if file == path else "-".join(file.relative_to(folder).with_suffix("").parts)
+            require_text(file, name)
             if other := named.get(name):
                 raise SourceError(f"{other} and {file} would both be called {name!r}, expected one picture of a name; rename one")
             named[name] = file

@@ -16,14 +16,15 @@ import blurbench
 from blurbench.errors import RecipeError
 from blurbench.store import build
 from blurbench.store.build import Made, Progress
+from blurbench.store.disk import looking
 from blurbench.store.manifest import Entry, Manifest
 from blurbench.store.reader import MadeDataSet, data_root
 from blurbench.store.shard import CODECS, Shard, ShardWriter
-from blurbench.synth import boxes, plan
+from blurbench.synth import plan
 from blurbench.synth import recipe as recipes
 from blurbench.synth.expose import Samples
 from blurbench.synth.kernel_samples import KernelSamples
-from blurbench.synth.plan import BUILT_IN_CLIPS, SYNTHESIS, BuiltIn, Job
+from blurbench.synth.plan import BUILT_IN, BUILT_IN_CLIPS, SYNTHESIS, BuiltIn, Job
 from blurbench.synth.recipe import Recipe
 from blurbench.video import interpolate
 
@@ -40,7 +41,7 @@ def make_dataset(
     clips: dict[str, int] | None = None,
     size: tuple[int, int] = (192, 320),
     frames: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     workers: int = 1,
     codec: str = "zstd",
     keep_variable_rate: bool = False,
@@ -52,37 +53,41 @@ def make_dataset(
     """Make a data set and return its manifest.
 
     recipe: name or TOML file. source: a video, an image folder, or a folder of either; None for the built-in rendered footage, of which
-    `clips` of `frames` are made a split at `size` (height, width) from `seed`. changes: `key=value` for keys of the recipe. splits: only
-    these. workers: processes, each with one source at a time. weights: of the interpolation network, where not the fetched ones.
-    `note` is told in one line what a user should know. Raises BlurbenchError (bad source, recipe, folder; a folder with built-in footage
-    of another seed, size or length, with more clips, or that another run is making); finished shards stay and are taken up by the next run.
+    `clips` of `frames` are made a split at `size` (height, width). changes: `key=value` for keys of the recipe. splits: only these.
+    seed: of all that is drawn, the built-in footage too; None for the recipe's own. workers: processes, each with one source at a time.
+    weights: of the interpolation network, where not the fetched ones. `note` is told in one line what a user should know. Raises
+    BlurbenchError (bad source, recipe, folder; a folder with built-in footage of another seed, size or length, with more clips, or that
+    another run is making); finished shards stay and are taken up by the next run.
     """
     if codec not in CODECS:
         raise RecipeError(f"codec is {codec!r}, expected one of {', '.join(CODECS)}")
     chosen = recipes.load(recipe, changes, built_in=source is None)
+    changed = recipes.differences(recipes.load(recipe, built_in=source is None), chosen)
+    seed = chosen.seed if seed is None else seed
     chosen = _usable(replace(chosen, seed=seed) if chosen.random else chosen, weights, note)
     folder = Path(out) if out is not None else data_root() / chosen.id
     if source is None:
         found = plan.built_in(chosen, BuiltIn({**BUILT_IN_CLIPS, **(clips or {})}, size, seed, frames))
     else:
-        found = plan.from_path(chosen, Path(source), keep_variable_rate)
+        with looking(Path(source)):
+            found = plan.from_path(chosen, Path(source), keep_variable_rate)
     if unknown := set(splits) - {split for split, _ in found}:
         raise RecipeError(f"--split {sorted(unknown)[0]}: the source has only {', '.join(sorted({s for s, _ in found}))}")
     network = Path(weights) if weights else None
     jobs = [Job(s, split, chosen, folder, codec, network) for split, s in found if not splits or split in splits]
-    for remark in (*plan.unlike(jobs), *plan.unproven(jobs)):
+    for remark in (*plan.unlike(jobs), *plan.unproven(jobs), *plan.motionless(jobs), *plan.boxless(jobs)):
         note(f"note: {remark}")
     planned(jobs)
-    with build.making(folder, _manifest(chosen, "rendered" if source is None else "video", list(changes))) as manifest:
+    with build.making(folder, _manifest(chosen, BUILT_IN if source is None else "video", changed)) as manifest:
+        held = MadeDataSet(folder, manifest)
+        for remark in plan.packed_otherwise(held, codec):
+            note(f"note: {remark}")
         if source is None:
-            plan.refuse_other_clips(MadeDataSet(folder, manifest), jobs)
+            plan.refuse_other_clips(held, jobs)
         else:
             kept = plan.not_in_source(folder, manifest, found, jobs)
-            held = {entry.video for entries in manifest.splits.values() for entry in entries}
-            manifest.missing = plan.missing(chosen, {s.id for _, s in found} | held)
+            manifest.missing = plan.missing(chosen, {source.id for _, source in found} | manifest.videos())
             _remark(folder, chosen, manifest, kept, note)
-        if chosen.boxes.width and (bare := [job.source.id for job in jobs if boxes.find(job.source) is None]):
-            note(f"note: {len(bare)} of {len(jobs)} sources have no boxes (first: no {bare[0]}.boxes.csv); their pictures stay whole")
         _fill(folder, manifest, build.run(jobs, make_shard, workers, progress))
     return manifest
 
@@ -151,9 +156,9 @@ def _usable(recipe: Recipe, weights: Path | str | None, note: Callable[[str], No
     Raises RecipeError for weights that it does not take.
     """
     rule = recipe.interpolation
-    if weights and rule.method != "rife":
-        raise RecipeError(f"--rife-weights is {str(weights)!r}, but here {recipe.id} interpolates by {rule.method!r}; leave it out")
-    if rule.factor == 1 or weights or not rule.fallback or not (reason := interpolate.available(rule.method)):
+    if weights and rule.used != "rife":
+        raise RecipeError(f"--rife-weights is {str(weights)!r}, but here {recipe.id} interpolates by {rule.used!r}; leave it out")
+    if weights or not rule.fallback or not (reason := interpolate.available(rule.used)):
         return recipe
     note(f"interpolating by {rule.fallback}, not by {rule.method}: {reason}")
     return replace(recipe, interpolation=replace(rule, method=rule.fallback))

@@ -16,16 +16,17 @@ from blurbench.errors import DataSetError, RecipeError, SourceError
 from blurbench.store.manifest import Entry, Manifest
 from blurbench.store.reader import MadeDataSet
 from blurbench.synth import boxes
-from blurbench.synth.extras import exact
+from blurbench.synth.extras import between_targets, exact, flow_model, moves
 from blurbench.synth.framing import framed_size
 from blurbench.synth.kernel_samples import estimate, find_pictures
 from blurbench.synth.recipe import Recipe
 from blurbench.video import flow, interpolate
 from blurbench.video.discover import find_sources
 from blurbench.video.render import RenderedSource
-from blurbench.video.source import HasMotion, Source
+from blurbench.video.source import Source
 
 SYNTHESIS = 2  # raise it whenever the same recipe and source would give other values
+BUILT_IN = "rendered"  # what the built-in footage is called, and the recipe that is for it alone
 BUILT_IN_CLIPS = {"train": 8, "test": 16}
 WINDOWS_A_CLIP = 4
 _ALIKE = ("seed", "size", "frames")  # in all built-in footage of a data set
@@ -59,8 +60,9 @@ class Job:
 
     def interpolator(self) -> interpolate.Interpolator:
         """The recipe's interpolation method, loaded. Raises UnknownNameError, WeightsError."""
-        options = {"weights": self.weights} if self.weights and self.recipe.interpolation.method == "rife" else {}
-        return interpolate.load(self.recipe.interpolation.method, **options)
+        method = self.recipe.interpolation.used
+        options = {"weights": self.weights} if self.weights and method == "rife" else {}
+        return interpolate.load(method, **options)
 
     @cached_property
     def inputs(self) -> dict[str, str | None]:
@@ -71,8 +73,9 @@ class Job:
         """
         recipe = self.recipe
         found = {"boxes": boxes.fingerprint(self.source)} if recipe.boxes.width else {}
-        if exact(self.source, recipe) is None and recipe.kernels.variant == "none":
-            models = {"motion.flow": recipe.motion.flow, "gate.flow": recipe.gate.flow if recipe.gate.largest_step else "none"}
+        if recipe.kernels.variant == "none":
+            gated = recipe.gate.largest_step and exact(self.source, recipe) is None
+            models = {"motion.flow": flow_model(self.source, recipe), "gate.flow": recipe.gate.flow if gated else "none"}
             weights = {key: flow.load(name).facts()["weights"] for key, name in models.items() if name != "none"}
             found |= {key: digest for key, digest in weights.items() if digest}
         return found
@@ -98,11 +101,7 @@ def built_in(recipe: Recipe, wanted: BuiltIn) -> list[tuple[str, Source]]:
     if not any(count > 0 for count in wanted.clips.values()):
         asked = ", ".join(f"{split}={count}" for split, count in wanted.clips.items())
         raise RecipeError(f"--clips is {asked}, expected at least one clip; give e.g. --clips test={BUILT_IN_CLIPS['test']}")
-    frames = wanted.frames
-    if frames is None:
-        windows = WINDOWS_A_CLIP + recipe.window.skip_first + recipe.window.skip_last
-        last = recipe.windows("").window(windows - recipe.window.skip_first - 1).last + recipe.window.tail
-        frames = -(-last // recipe.interpolation.factor) + 1
+    frames = recipe.frames_for(WINDOWS_A_CLIP) if wanted.frames is None else wanted.frames
     return [
         (split, RenderedSource(split, number, frames, wanted.size, wanted.seed, recipe.fps))
         for split, count in wanted.clips.items()
@@ -111,7 +110,14 @@ def built_in(recipe: Recipe, wanted: BuiltIn) -> list[tuple[str, Source]]:
 
 
 def from_path(recipe: Recipe, path: Path, keep_variable_rate: bool) -> list[tuple[str, Source]]:
-    """(split, source) below a path; the split is that of the folder, else that of the recipe's lists, else test."""
+    """(split, source) below a path; the split is that of the folder, else that of the recipe's lists, else test.
+
+    Raises RecipeError for the recipe of the built-in footage, whose name would pass other footage off as that.
+    """
+    if recipe.id == BUILT_IN:
+        raise RecipeError(
+            f"recipe {recipe.id!r} is for the built-in footage, but --source is {str(path)!r}; take another recipe, e.g. gopro7"
+        )
     if recipe.kernels.variant != "none":
         found = find_pictures(path, recipe.fps)
     else:
@@ -195,6 +201,39 @@ def unproven(jobs: list[Job]) -> Iterator[str]:
         yield f"{len(loose)} of {len(jobs)} sources do not state their end (first: {loose[0]}), where a lost tail does not show"
 
 
+def boxless(jobs: list[Job]) -> Iterator[str]:
+    """A line where the recipe crops to boxes, and sources have none."""
+    if jobs[0].recipe.boxes.width and (bare := [job.source.id for job in jobs if boxes.find(job.source) is None]):
+        yield f"{len(bare)} of {len(jobs)} sources have no boxes (first: no {bare[0]}.boxes.csv); their pictures stay whole"
+
+
+def packed_otherwise(data: MadeDataSet, codec: str) -> Iterator[str]:
+    """A line where finished videos of a folder, by the first of a split, are packed by another codec than new ones will be."""
+    for entries in data.manifest.splits.values():
+        with suppress(DataSetError, KeyError), closing(data.shard(entries[0], compare=False)) as shard:
+            if shard.codec != codec:
+                yield f"finished videos in {data.folder} keep their codec, {shard.codec}; for {codec} give another --out"
+                return
+
+
+def motionless(jobs: list[Job]) -> Iterator[str]:
+    """A line where the recipe asks for motion or guidance, and one target has none.
+
+    Raises RecipeError where it asks for guidance and nothing tells the motion.
+    """
+    source, recipe = jobs[0].source, jobs[0].recipe
+    asked = {"motion.flow": recipe.motion.flow, "guidance.aggregate": recipe.guidance.aggregate}
+    if not (keys := [key for key, value in asked.items() if value != "none"]):
+        return
+    if not moves(source, recipe):
+        yield f"window.targets is {recipe.window.targets!r}, one target a sample: nothing is stored for {' and '.join(keys)}"
+    elif recipe.motion.flow == "none" and between_targets(source, recipe) is None:
+        raise RecipeError(
+            f"guidance.aggregate is {recipe.guidance.aggregate!r}, but nothing tells how the targets of {source.id} move; "
+            "add --set motion.flow=dis-medium to measure it, or --set guidance.aggregate=none"
+        )
+
+
 def describe(jobs: list[Job]) -> dict[str, Any]:
     """What a run is about to do, for a dry run: sources a split and bytes of pixels before compression (None where lengths are unknown)."""
     plan: dict[str, Any] = {"splits": Counter(job.split for job in jobs)}
@@ -217,7 +256,8 @@ def _bytes(job: Job) -> int | None:
         height, width = recipe.boxes.height, recipe.boxes.width
     count = windows.count(stream)
     targets = len(windows.window(0).targets)
-    flows = targets if targets > 1 and (isinstance(job.source, HasMotion) or recipe.motion.flow != "none") else 0
+    known = between_targets(job.source, recipe) is not None or recipe.motion.flow != "none"
+    flows = targets if targets > 1 and known else 0
     return count * height * width * (3 * (1 + targets) + 2 * 2 * flows)
 
 

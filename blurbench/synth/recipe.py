@@ -6,8 +6,6 @@ The `[built_in]` table holds overrides for the built-in rendered footage, whose 
 from __future__ import annotations
 
 import json
-import re
-import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +16,7 @@ import numpy as np
 from blurbench import registry, strict
 from blurbench.errors import RecipeError
 from blurbench.strict import one_of, require
+from blurbench.synth import changes as changing
 from blurbench.synth.accumulate import Rounding
 from blurbench.synth.kernels import Kernels
 from blurbench.synth.tables import Boxes, Frame, Gate, Guidance, Interpolation, Motion, Response, Window, require_whole
@@ -66,18 +65,24 @@ class Recipe:
         return replace(_build(table, f"[built_in] of recipe {self.id!r}"), built_in=None)
 
     def windows(self, video: str, frames: int | None = None) -> Windows:
-        """The windows of a video of this name; `frames` of the averaged stream are needed when the last windows are to be skipped."""
+        """The windows of a video of this name; `frames` of the averaged stream are needed when the last windows are to be skipped.
+
+        Raises RecipeError for a name that gives no length, or one that has fewer frames than the targets need.
+        """
         rule = self.window
         if rule.shortest:
             return RandomWindows(rule.shortest, rule.length, rule.targets, np.random.default_rng([self.seed, *video.encode()]))
-        length = rule.length
-        if rule.length_from_name and (match := re.search(rule.length_from_name, video)):
-            length = int(match[1])
+        length = rule.length_of(video)
         stride = rule.stride or length
         windows = RegularWindows(length, stride, targets(rule.targets, length), rule.offset + rule.skip_first * stride, rule.tail)
         if rule.skip_last and frames is not None:
             windows.limit = max(0, windows.count(frames) - rule.skip_last)
         return windows
+
+    def frames_for(self, count: int, video: str = "") -> int:
+        """Source frames that so many windows of a video of this name take, with those around them that are skipped."""
+        last = self.windows(video).window(count + self.window.skip_last - 1).last + self.window.tail
+        return -(-last // self.interpolation.factor) + 1
 
     def curve(self) -> Transfer:
         """The transfer function; a camera response is read from its file. Raises RecipeError."""
@@ -97,15 +102,15 @@ class Recipe:
         return next((name for name, videos in (self.split or {}).items() if video in videos), None)
 
     def rules(self) -> dict[str, Any]:
-        """All of it but the words about the data set, JSON-ready."""
+        """All of it but the words about the data set, JSON-ready. Raises RecipeError for a camera response that cannot be read."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        if self.transfer == "response" and self.response.file:
+            plain["response"]["file"] = self.curve().name  # a hash of its values: paths differ between machines
         return {key: value for key, value in plain.items() if key not in _WORDS}
 
     def processing(self) -> dict[str, Any]:
-        """Everything that decides the pixels, JSON-ready."""
+        """Everything that decides the pixels, JSON-ready. Raises RecipeError as `rules`."""
         plain = {key: value for key, value in self.rules().items() if key not in ("split", "built_in")}
-        if self.transfer == "response":
-            plain["response"]["file"] = self.curve().name  # a hash of its values: paths differ between machines
         plain["interpolation"].pop("fallback")
         return plain
 
@@ -113,7 +118,8 @@ class Recipe:
 def load(name: str, changes: Sequence[str] = (), built_in: bool = False) -> Recipe:
     """A recipe by name (`genblur`) or from a file (`my.toml`), for the built-in footage or not, with changes like `frame.width=640`.
 
-    Raises UnknownNameError, and RecipeError for a mistake in the file, or one that takes the id of an installed recipe for other rules.
+    Raises UnknownNameError, and RecipeError for a mistake in the file or a change, for a file that takes the id of an installed recipe for
+    other rules, and for a change that would have no effect.
     """
     recipe = read(registry.DATASETS.get(name))
     if recipe.id != name and recipe.id in registry.DATASETS.names() and recipe.rules() != load(recipe.id).rules():
@@ -123,9 +129,28 @@ def load(name: str, changes: Sequence[str] = (), built_in: bool = False) -> Reci
     if not changes:
         return recipe
     table = asdict(recipe)
-    for change in changes:
-        _change(table, change)
-    return _build(table, f"recipe {recipe.id!r} with {', '.join(changes)}")
+    changing.apply(table, changes)
+    changed = _build(table, f"recipe {recipe.id!r} with {', '.join(changes)}")
+    if not built_in:
+        _require_effect(recipe, changed)
+    return changed
+
+
+def _require_effect(recipe: Recipe, changed: Recipe) -> None:
+    """Raises RecipeError for another window length where the video's name decides on it; the names of built-in footage never do."""
+    if changed.window.length_from_name and changed.window.length != recipe.window.length:
+        raise RecipeError(
+            f"--set window.length={changed.window.length} was given, but recipe {recipe.id!r} takes the length from a video's name; "
+            "add --set window.length_from_name= to take this one for every video"
+        )
+
+
+def differences(recipe: Recipe, changed: Recipe) -> list[str]:
+    """`key=value` for each key of a recipe that changes set to another value, however they were typed; no words, nor the fallback."""
+    rules = [each.rules() for each in (recipe, changed)]
+    for each in rules:
+        del each["built_in"], each["interpolation"]["fallback"]
+    return changing.told(*rules)
 
 
 def read(path: Path) -> Recipe:
@@ -149,24 +174,6 @@ _TABLES: dict[str, type[Any]] = {
 }
 
 
-def _change(table: dict[str, Any], change: str) -> None:
-    """Put `key=value` or `table.key=value` into a recipe's tables; the value is TOML, or text as it stands."""
-    path, equals, text = change.partition("=")
-    *tables, key = path.strip().split(".")
-    if not equals or len(tables) > 1 or not key:
-        raise RecipeError(f"--set is {change!r}, expected KEY=VALUE or TABLE.KEY=VALUE, e.g. frame.width=640")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
-    inner = table
-    for name in tables:
-        inner = inner.setdefault(name, {})
-        if not isinstance(inner, dict):
-            raise RecipeError(f"--set is {change!r}, but {name} is no table of a recipe")
-    inner[key] = value
-
-
 def _build(table: dict[str, Any], where: str) -> Recipe:
     nested = {key: strict.build(_TABLES[key], table[key], f"[{key}] of {where}") for key in _TABLES if key in table}
     recipe = strict.build(Recipe, {**table, **nested}, where)
@@ -181,7 +188,7 @@ def _check(recipe: Recipe, where: str) -> None:
     if recipe.transfer != "response":
         transfer.parse(recipe.transfer)
     one_of(where, "rounding", recipe.rounding, Rounding)
-    require_whole(where, "", recipe, version=1)
+    require_whole(where, "", recipe, version=1, seed=0)
     require(where, "fps", recipe.fps, recipe.fps > 0, "frames a second, above 0")
     require(where, "built_in", recipe.built_in, isinstance(recipe.built_in, dict | None), "a table of keys")
     _check_split(recipe.split, where)

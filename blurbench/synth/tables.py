@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -50,7 +51,29 @@ class Window(Table):
         require_whole(where, "window", self, length=1, stride=0, offset=0, tail=0, skip_first=0, skip_last=0)
         if self.shortest:
             self._check_random(where)
+        if self.length_from_name:
+            self._check_pattern(where)
         targets(self.targets, self.shortest or self.length)
+
+    def length_of(self, video: str) -> int:
+        """The length for a video of this name. Raises RecipeError where the name has none."""
+        found = re.search(self.length_from_name, video) if self.length_from_name else None
+        if found is None:
+            return self.length
+        if not (found[1] or "").isdecimal() or not int(found[1]):
+            raise RecipeError(
+                f"window.length_from_name finds {found[1]!r} as the length in the name {video!r}, expected a number of at least 1; "
+                "mend the expression, or rename the video"
+            )
+        return int(found[1])
+
+    def _check_pattern(self, where: str) -> None:
+        """The regular expression."""
+        try:
+            right = re.compile(self.length_from_name).groups > 0
+        except re.error as error:
+            raise RecipeError(f"{where}: window.length_from_name is {self.length_from_name!r}, which is no expression: {error}") from error
+        require(where, "window.length_from_name", self.length_from_name, right, "an expression with a group, as _([0-9]+)_")
 
     def _check_random(self, where: str) -> None:
         """What windows of random length rule out."""
@@ -73,6 +96,11 @@ class Interpolation(Table):
     method: str = "none"
     factor: int = 1
     fallback: str = ""
+
+    @property
+    def used(self) -> str:
+        """The method that inserts frames; none where there is nothing to insert."""
+        return self.method if self.factor > 1 else "none"
 
     def check(self, where: str) -> None:
         """See `Table.check`."""
@@ -121,6 +149,7 @@ class Gate(Table):
 
     def check(self, where: str) -> None:
         """See `Table.check`."""
+        require(where, "gate.largest_step", self.largest_step, self.largest_step >= 0, "pixels, at least 0 (0: no limit)")
         require(where, "gate.quantile", self.quantile, 0 < self.quantile <= 1, "above 0 and at most 1")
 
 
@@ -128,7 +157,7 @@ class Gate(Table):
 class Motion(Table):
     """The motion stored beside the pictures: `flow` names the model that measures it between targets, `none` for none.
 
-    Rendered footage stores its exact motion and measures nothing.
+    Rendered footage stores its exact motion where the pictures are as they were rendered and no target is interpolated.
     """
 
     flow: str = "none"
@@ -144,6 +173,7 @@ class Guidance(Table):
     def check(self, where: str) -> None:
         """See `Table.check`."""
         one_of(where, "guidance.aggregate", self.aggregate, Aggregate)
+        require(where, "guidance.threshold", self.threshold, self.threshold >= 0, "pixels, at least 0")
 
 
 @dataclass(frozen=True)
@@ -174,6 +204,8 @@ class Boxes(Table):
 
     def check(self, where: str) -> None:
         """See `Table.check`."""
+        require_whole(where, "boxes", self, width=0, height=0)
+        require(where, "boxes.ratio", self.ratio, 0 <= self.ratio <= 1, "a part from 0 to 1")
         right = bool(self.width) == bool(self.height)
         require(where, "boxes.height", self.height, right, f"0 beside boxes.width = 0, else above; boxes.width is {self.width}")
 

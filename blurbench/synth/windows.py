@@ -53,6 +53,10 @@ class Windows(ABC):
     def window(self, number: int) -> Window:
         """Window number n, counted from 0."""
 
+    @abstractmethod
+    def on_source_frames(self, factor: int) -> bool:
+        """Whether the targets of all windows are source frames, of each of which the stream has `factor` frames."""
+
 
 class RegularWindows(Windows):
     """Windows of one length: number n starts at offset + n * stride, and `tail` further frames must follow it in the stream."""
@@ -65,6 +69,10 @@ class RegularWindows(Windows):
 
     def window(self, number: int) -> Window:
         return Window(number, self.offset + number * self.stride, self.length, self.targets)
+
+    def on_source_frames(self, factor: int) -> bool:
+        starts = self.offset, self.offset + self.stride  # what holds for two windows holds for all
+        return all((start + target) % factor == 0 for start in starts for target in self.targets)
 
     def count(self, frames: int) -> int:
         free = frames - self.offset - self.length - self.tail
@@ -94,6 +102,9 @@ class RandomWindows(Windows):
             start = self._drawn[-1].last + 1 if self._drawn else 0
             self._drawn.append(Window(len(self._drawn), start, length, targets(self._rule, length)))
         return self._drawn[number]
+
+    def on_source_frames(self, factor: int) -> bool:
+        return factor == 1  # a drawn length may put the next window anywhere
 
     def count(self, frames: int) -> int:
         number = 0

@@ -62,14 +62,12 @@ class Plan:
         network = self.training.network(**self.recipe.network, **self.options)
         if self.start is not None:
             given = {key: value.float() for key, value in weights.read(self.start).items()}
-            own = network.state_dict()
-            # A file has each tensor once; the network may have it under several names.
-            there = {own[key].data_ptr() for key in given if key in own}
-            twins = {key: value for key, value in own.items() if key not in given and value.data_ptr() in there}
-            needed = tuple(f"{part}." for part in self.training.given) or ("",)
-            absent = {key: value for key, value in own.items() if key not in given and not key.startswith(needed)}
             self._require_constants(network, given)
-            weights.fit(network, {**absent, **twins, **given}, self.start)
+            # Of what no file has (second names of a tensor, networks for training alone), and beside the parts that must be given.
+            kept = self.training.exported(network)
+            needed = tuple(f"{part}." for part in self.training.given) or ("",)
+            own = {key: value for key, value in network.state_dict().items() if key not in kept or not key.startswith(needed)}
+            weights.fit(network, {**own, **given}, self.start)
         return network
 
     def _require_constants(self, network: torch.nn.Module, given: Mapping[str, torch.Tensor]) -> None:

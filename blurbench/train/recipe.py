@@ -97,6 +97,10 @@ class Training:
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
 
+    def exported(self, network: nn.Module) -> dict[str, torch.Tensor]:
+        """What goes into a weights file."""
+        return self.state(network) if self.state else network.state_dict()
+
 
 @dataclass(frozen=True)
 class Schedule:

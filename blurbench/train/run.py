@@ -98,9 +98,7 @@ class Run:
 
     def exported(self) -> dict[str, torch.Tensor]:
         """What goes into a weights file."""
-        state = self.plan.training.state
-        network = self.networks["network"]
-        return state(network) if state else network.state_dict()
+        return self.plan.training.exported(self.networks["network"])
 
     def _one(self, name: str, budget: Budget, card: Mapping[str, Any] | None) -> bool:
         """One stage; False when the person stopped it."""

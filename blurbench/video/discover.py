@@ -29,7 +29,7 @@ def find_sources(path: Path, fps: float = 240, keep_variable_rate: bool = False)
     `train`, `val` and `test`. In natural order within each split.
 
     fps: rate of image folders, which state none. Raises SourceError when nothing is found, when two sources of a split share an id, when
-    it would be a guess what belongs to what, and when footage lies deeper than that.
+    it would be a guess what belongs to what, when footage lies deeper than that, and for names that are not UTF-8.
     """
     if not path.exists():
         raise SourceError(f"{path} is missing, expected a video file or a folder of videos or images; check the path")
@@ -38,8 +38,19 @@ def find_sources(path: Path, fps: float = 240, keep_variable_rate: bool = False)
         raise SourceError(
             f"{path} holds no footage, expected videos ({' '.join(VIDEO_SUFFIXES)}) or folders of images ({' '.join(IMAGE_SUFFIXES)})"
         )
+    for place, _ in placed:
+        for file in [place, *(image_files(place) if place.is_dir() else [])]:
+            require_text(file, file.name)
     _refuse_duplicates(placed)
     return [Found(_open(place, fps, keep_variable_rate), split) for place, split in placed]
+
+
+def require_text(path: Path, name: str) -> None:
+    """Raises SourceError for a name, of this path, that is not UTF-8: ids, fingerprints and manifests could not hold it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise SourceError(f"{str(path)!a} has a name that is not UTF-8, expected one that all systems can write; rename it") from error
 
 
 def _places(path: Path) -> Iterator[tuple[Path, str | None]]:

@@ -83,7 +83,7 @@ def check(a: F32, b: F32, times: Sequence[float]) -> None:
     """Raises SourceError unless there can be frames between a and b, (3, H, W) float in [0, 1] and alike, at times in [0, 1]."""
     for name, frame in (("a", a), ("b", b)):
         if not isinstance(frame, np.ndarray):
-            raise SourceError(f"frame {name} is a {type(frame).__name__}, expected a NumPy array (3, H, W); end a tensor with .cpu().numpy()")
+            raise SourceError(f"frame {name} is a {type(frame).__name__}, expected a NumPy array (3, H, W): .cpu().numpy() of a tensor")
         if frame.ndim != 3 or frame.shape[0] != 3 or not np.issubdtype(frame.dtype, np.floating):
             raise SourceError(f"frame {name} is {frame.dtype} of shape {frame.shape}, expected float32 of (3, H, W), values in [0, 1]")
         low, high = float(frame.min()), float(frame.max())

@@ -54,6 +54,15 @@ def blurbench_(*arguments):
     return CliRunner().invoke(blurbench, list(map(str, arguments)), catch_exceptions=False, standalone_mode=False)
 
 
+@pytest.mark.parametrize(("given", "seed"), [([], None), (["--seed", "0"], 0), (["--seed", "3"], 3)])
+def test_a_seed_is_handed_on_where_one_is_given(monkeypatch, given, seed):
+    """Without one the recipe's own counts."""
+    seen = {}
+    monkeypatch.setattr("blurbench.cli._make.run_make", lambda *arguments, **options: seen.update(options))
+    blurbench_("make-dataset", "wild", *given)
+    assert seen["seed"] == seed
+
+
 def test_predict_and_animate_hand_options_on(toy, tmp_path):
     assert blurbench_("predict", "a.png", "--method", toy, "--option", "left-over=0.4").exit_code == 0
     expected = np.rint(picture(16, 24).astype(np.float32) / 255 * 0.4 * 255)
@@ -175,9 +184,15 @@ def test_they_are_listed_with_their_meaning_and_so_are_variants():
             "verify d checks a made data set and takes nothing else; for released pairs: verify gopro PAIRS ALL",
         ),
         (["verify", "gopro", "a", "b", "--workers", "0"], "Invalid value for '--workers': 0 is not in the range x>=1."),
-        (["plot", "seconds", "--dataset", "d"], "--dataset is for a figure of blur-size or best-of or residual, not of seconds; leave it out"),
+        (
+            ["plot", "seconds", "--dataset", "d"],
+            "--dataset is for a figure of blur-size or best-of or residual, not of seconds; leave it out",
+        ),
         (["plot", "parameters", "--reference", "r"], "--reference is for a figure of forest, not of parameters; leave it out"),
-        (["plot", "blur-size", "--predictions", "p"], "--predictions is for a figure of best-of or residual, not of blur-size; leave it out"),
+        (
+            ["plot", "blur-size", "--predictions", "p"],
+            "--predictions is for a figure of best-of or residual, not of blur-size; leave it out",
+        ),
         (["leaderboard", "--dataset", "d"], "--dataset is for the site; add --format html"),
         (["leaderboard", "--out", "o", "--format", "csv", "--sample", "v/00000"], "--sample is for the site; add --format html"),
     ],

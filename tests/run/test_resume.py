@@ -5,16 +5,19 @@ import re
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pytest
 
 from blurbench.errors import DataSetError, PredictionError
 from blurbench.lock import held
-from blurbench.registry import METHODS
+from blurbench.metrics import protocol as protocols
+from blurbench.registry import METHODS, PROTOCOLS
 from blurbench.run import record as records
 from blurbench.run.evaluate import evaluate
 from blurbench.run.journal import Outcome, journal
-from blurbench.run.predictions import Predictions
+from blurbench.run.journal import place as journal_place
+from blurbench.run.predictions import Header, Predictions, differing
 from blurbench.run.runner import predict_dataset
 from blurbench.run.score import score
 from blurbench.store.reader import open_dataset
@@ -116,6 +119,18 @@ def test_predictions_of_another_blurbench_are_not_mixed(data, tmp_path):
         predict_dataset("copy-blur", data, tmp_path / "p")
 
 
+def test_predictions_of_another_kind_of_device_are_not_mixed(data, tmp_path):
+    """A second GPU is of the same kind."""
+    predict_dataset("copy-blur", data, tmp_path / "p")
+    head = tmp_path / "p" / "predictions.json"
+    stored = json.loads(head.read_text())
+    head.write_text(json.dumps({**stored, "device": "cuda:0"}))
+    with pytest.raises(PredictionError, match="made with another kind of device; give another folder, or delete it"):
+        evaluate("copy-blur", data, out=tmp_path / "runs", predictions=tmp_path / "p")
+    first, second, other = (Header(**{**stored, "device": device}).identity() for device in ("cuda:0", "cuda:1", "cpu"))
+    assert first == second and differing(first, other) == ["kind of device"]
+
+
 def test_code_is_the_file_and_what_stands_beside_it(tmp_path, monkeypatch):
     def digest():
         for name in ("helper_beside", "elsewhere_helper"):
@@ -191,7 +206,7 @@ def begun(path, told=None):
 def fill(path, samples):
     with pytest.raises(Stop), begun(path) as kept:
         for number in range(samples):
-            kept.add(Outcome(f"v/{number}", "v", 0.5, failed="why"), {"parameters": number})
+            kept.add(Outcome(f"v/{number}", "v", 0.5 + number), {"parameters": number})
         raise Stop
 
 
@@ -199,8 +214,35 @@ def test_a_journal_keeps_outcomes_and_cost(tmp_path):
     fill(tmp_path / "j", 3)
     with begun(tmp_path / "j") as kept:
         assert list(kept.done) == ["v/0", "v/1", "v/2"] and kept.cost == {"parameters": 2}
-        assert kept.done["v/1"] == Outcome("v/1", "v", 0.5, failed="why")
+        assert kept.done["v/1"] == Outcome("v/1", "v", 1.5)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("allow", [False, True])
+def test_what_failed_is_done_again(data, tmp_path, monkeypatch, allow):
+    code = METHOD.replace("SCALE", "1").replace("FAIL and type(self).calls == 4", "os.environ.get('BROKEN') and type(self).calls == 2")
+    (tmp_path / "flaky.py").write_text(f"import os\n{code}")
+    method = f"{tmp_path / 'flaky.py'}:Mine"
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        patch.setenv("BROKEN", "1")
+        evaluate(method, data, out=tmp_path / "runs", allow_failures=True, progress=stop_after(3))
+    told = []
+    (record,) = evaluate(method, data, out=tmp_path / "runs", allow_failures=allow, note=told.append)
+    assert told[0].endswith(": 2 samples are taken from it")
+    assert record.failed == {} and record.samples == open_dataset(data).count("test")
+
+
+def test_scoring_does_again_what_failed(data, tmp_path):
+    folder = predict_dataset("copy-blur", data, tmp_path / "p")
+    ids = open_dataset(data).ids("test")
+    video, _, number = ids[1].rpartition("/")
+    with h5py.File(folder / f"{video}.h5", "r+") as file:
+        del file[number]
+    with pytest.raises(Stop):
+        score(folder, data, out=tmp_path / "runs", allow_failures=True, progress=stop_after(3))
+    with pytest.raises(PredictionError, match=f"has no prediction of sample {ids[1]}"):
+        score(folder, data, out=tmp_path / "runs")
+    assert not list((tmp_path / "runs").glob("*.json"))
 
 
 def test_a_kill_while_it_is_written_anew_loses_nothing(tmp_path, monkeypatch):
@@ -232,6 +274,15 @@ def test_a_journal_of_something_else_is_told(tmp_path, text, says):
         assert not kept.done
     (line,) = told
     assert re.search(says, line)
+
+
+def test_a_journal_of_many_protocols_has_a_name_that_fits(tmp_path):
+    """And one of its own for each set of protocols."""
+    rules = [protocols.load(name) for name in PROTOCOLS.names()]
+    many = journal_place(tmp_path, "stem", rules)
+    assert len("+".join(each.id for each in rules)) + len("..unfinished") > 200 > len(many.name)
+    assert many != journal_place(tmp_path, "stem", rules[1:]) != journal_place(tmp_path, "stem", rules[:1])
+    assert journal_place(tmp_path, "stem", rules[:1]).name == f".stem-{rules[0].id}.unfinished"
 
 
 def test_two_runs_do_not_write_into_one_journal(tmp_path):

@@ -13,6 +13,7 @@ from blurbench.store import dataset as dataset_module
 from blurbench.store.augment import Augmentation, Change
 from blurbench.store.dataset import BlurDataset
 from blurbench.store.manifest import Entry, Manifest
+from blurbench.store.reader import open_dataset
 from blurbench.store.shard import ShardWriter
 from blurbench.store.tiles import Tiles
 from blurbench.synth.guidance import guidance
@@ -310,3 +311,27 @@ def test_a_damaged_tile_is_told(tmp_path, codec):
     with pytest.raises(DataSetError, match=r"0\.h5 is damaged: a tile of '/blurry', sample 1"):
         for draw in range(3):
             crops[draw]
+    (shard,) = [shard for shard in open_dataset(tmp_path).shards("train") if shard.video == "0"]
+    shard.sample(0)
+    says = r"0\.h5 is damaged: a tile of 'blurry', sample 1, cannot be unpacked \(.*\); delete the file"
+    for read in (lambda: shard.sample(1), lambda: shard.sample(0, after=1)):
+        with pytest.raises(DataSetError, match=says):
+            read()
+
+
+def test_pictures_that_a_shard_lacks_are_told(tmp_path):
+    make(tmp_path)
+    with h5py.File(tmp_path / "0.h5", "r+") as file:
+        del file["sharp"]
+    with pytest.raises(DataSetError, match=r"0\.h5 has no 'sharp', expected blurry, sharp; make the data set"):
+        BlurDataset(tmp_path, "train", 32)
+    with pytest.raises(DataSetError, match=r"0\.h5 lacks the array 'sharp', which every shard has; make the data set again"):
+        next(open_dataset(tmp_path).samples("train"))
+
+
+def test_going_through_it_ends_behind_the_first_epoch(tmp_path):
+    make(tmp_path, sizes=((64, 64), (64, 64)))
+    crops = BlurDataset(tmp_path, "train", 32)
+    for seen in (list(crops), list(crops)):
+        assert len(seen) == len(crops)
+        assert all((each["blurry"] == crops[draw]["blurry"]).all() for draw, each in enumerate(seen))

@@ -11,6 +11,7 @@ from blurbench.store.manifest import Entry, Manifest
 from blurbench.store.reader import open_dataset
 from blurbench.store.shard import Shard, ShardWriter
 from blurbench.synth.pipeline import make_dataset
+from blurbench.video.images import write_rgb
 
 
 def windows(starts, length=7, factor=1, lengths=None):
@@ -27,6 +28,10 @@ def released(*names):
 
 def recipe(stride=0, shortest=0, factor=1):
     return {"recipe": {"window": {"stride": stride, "shortest": shortest}, "interpolation": {"factor": factor}}}
+
+
+def kernels(variant):
+    return {"recipe": {**recipe()["recipe"], "kernels": {"variant": variant}}}
 
 
 def write(folder, count, arrays, provenance):
@@ -59,6 +64,9 @@ def write(folder, count, arrays, provenance):
         (released(b"GOPR0372_07_00_000005.png", b"GOPR0372_07_00_000006.png"), {}, [(0, 2)]),
         (released(b"b.png", b"a.png", b"c.png"), {}, [(0, 3)]),
         ({"times": np.zeros((3, 1))}, {}, [(0, 3)]),
+        ({"times": np.zeros((3, 1))}, kernels("per-pixel"), [(0, 1), (1, 2), (2, 3)]),
+        ({"times": np.zeros((3, 1))}, kernels("uniform"), [(0, 1), (1, 2), (2, 3)]),
+        (windows([0, 7, 14]), kernels("none"), [(0, 3)]),
         (windows([5]), recipe(), [(0, 1)]),
     ],
 )
@@ -84,6 +92,20 @@ def test_no_crops_across_a_gap(tmp_path):
     assert len(BlurDataset(tmp_path, "train", 8)) == 5
     with pytest.raises(DataSetError, match="no video has 4 exposures in a row"):
         BlurDataset(tmp_path, "train", 8, before=3)
+
+
+def test_maps_of_one_picture_are_no_neighbours(tmp_path):
+    """Three blurs of the same picture: each stands alone, and none is there to train a method of several exposures."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "pictures").mkdir()
+    write_rgb(tmp_path / "pictures/a.png", rng.integers(0, 256, (96, 120, 3), dtype=np.uint8))
+    made = make_dataset("synthetic-linear", tmp_path / "pictures", tmp_path / "data", changes=["kernels.strength=mild"])
+    assert made.splits["test"][0].samples == 3
+    for sample in open_dataset(tmp_path / "data").samples("test", before=1, after=1):
+        for side in ("before", "after"):
+            np.testing.assert_array_equal(sample.extras[side], sample.blurry[None])
+    with pytest.raises(DataSetError, match="no video has 2 exposures in a row"):
+        BlurDataset(tmp_path / "data", "test", 8, before=1)
 
 
 def test_exposures_beside_what_a_gate_left_out(tmp_path):

@@ -56,10 +56,11 @@ def test_nothing_is_unpacked(folder, tmp_path):
     """Packing works with the plug-in missing that would read the pixels."""
     code = (
         "import sys, types; sys.modules['hdf5plugin'] = types.ModuleType('hdf5plugin')\n"
-        "from blurbench.store.pack import pack; from blurbench.store.reader import open_dataset; from pathlib import Path\n"
+        "from blurbench.errors import DataSetError; from pathlib import Path\n"
+        "from blurbench.store.pack import pack; from blurbench.store.reader import open_dataset\n"
         "data = open_dataset(sys.argv[1]); pack(data, Path(sys.argv[2]))\n"
         "try: data.shards('test')[0].sample(0)\n"
-        "except OSError: print('no pixels')"
+        "except DataSetError: print('no pixels')"
     )
     done = subprocess.run([sys.executable, "-c", code, folder, tmp_path / "a.h5"], capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout == "no pixels\n", done.stderr

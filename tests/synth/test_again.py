@@ -8,6 +8,7 @@ import pytest
 
 from blurbench.errors import DataSetError, RecipeError
 from blurbench.store import manifest as manifests
+from blurbench.store.reader import open_dataset
 from blurbench.store.verify import verify
 from blurbench.synth.pipeline import make_dataset
 from tests.synth.recipe_head import HEAD
@@ -55,6 +56,16 @@ def test_a_manifest_that_never_knew_better_is_no_way_around(tmp_path):
     with pytest.raises(DataSetError, match="holds clips of --seed 0"):
         rendered(tmp_path, seed=1)
     assert rendered(tmp_path).splits["test"] == entries and all(finding.ok for finding in verify(tmp_path))
+
+
+def test_another_codec_is_for_what_is_made_anew_and_said(tmp_path):
+    said = []
+    first = rendered(tmp_path, note=said.append)
+    assert not said
+    grown = rendered(tmp_path, clips={"train": 0, "test": 3}, codec="gzip", note=said.append)
+    assert said == [f"note: finished videos in {tmp_path} keep their codec, zstd; for gzip give another --out"]
+    assert [shard.codec for shard in open_dataset(tmp_path).shards("test")] == ["zstd", "zstd", "gzip"]
+    assert grown.splits["test"][:2] == first.splits["test"]
 
 
 def test_fewer_clips_are_refused(tmp_path):

@@ -1,5 +1,6 @@
 """Crops around persons, as the released reader of B-AIST++ makes them."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -62,6 +63,27 @@ def test_reading(tmp_path):
     assert boxes.read_boxes(source(tmp_path)) == {3: (1, 2, 30, 40), 7: (2, 2, 31, 41)}
 
 
+@pytest.mark.parametrize("text", ["\ufeffframe,x_min,y_min,x_max,y_max\r\n3,1,2,30,40\r\n", "x_min,frame,y_min,x_max,y_max\n1,3,2,30,40\n"])
+def test_tables_of_spreadsheets(tmp_path, text):
+    (tmp_path / "clip.boxes.csv").write_bytes(text.encode())
+    assert boxes.read_boxes(source(tmp_path)) == {3: (1, 2, 30, 40)}
+
+
+@pytest.mark.parametrize(("here", "given"), [("clip", ""), ("clip/deep", ".."), ("", "clip")])
+def test_boxes_beside_a_folder_however_it_is_given(tmp_path, monkeypatch, here, given):
+    (tmp_path / "clip/deep").mkdir(parents=True)
+    (tmp_path / "clip.boxes.csv").write_text("frame,x_min,y_min,x_max,y_max\n3,1,2,30,40\n")
+    monkeypatch.chdir(tmp_path / here)
+    assert boxes.find(SimpleNamespace(id="clip", folder=Path(given))).samefile(tmp_path / "clip.boxes.csv")
+
+
+def test_a_table_in_another_encoding(tmp_path):
+    (tmp_path / "clip.boxes.csv").write_bytes("frame,x_min,y_min,x_max,y_max\n3,1,2,30,40\n".encode("utf-16"))
+    with pytest.raises(SourceError, match=r"clip\.boxes\.csv cannot be read \(.*\), expected a table of text in UTF-8; save it") as caught:
+        boxes.read_boxes(source(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("row", ["-40,10,-20,60", "120,10,150,60", "10,-9,60,-1", "10,130,60,140"])
 def test_a_box_outside_the_picture_leaves_its_sample_out(tmp_path, row):
     (tmp_path / "clip.boxes.csv").write_text(f"frame,x_min,y_min,x_max,y_max\n1,{row}\n4,-40,90,20,160\n")
@@ -84,6 +106,7 @@ def test_a_box_outside_the_picture_leaves_its_sample_out(tmp_path, row):
         ("frame,x_min,y_min,x_max,y_max\n1,2,3,four,5\n", "line 2 is '1,2,3,four,5', expected five numbers"),
         ("frame,x_min,y_min,x_max,y_max\n1,2,nan,4,5\n", "line 2 is '1,2,nan,4,5', expected five numbers"),
         ("frame,x_min,y_min,x_max,y_max\n1,9,3,4,5\n", "is empty, expected x_min < x_max"),
+        ("frame,x_min,y_min,x_max,y_max\n1,2,3,4,5\n1,3,3,4,5\n", "line 3: frame 1 has a box already, expected one a frame; keep one"),
     ],
 )
 def test_mistakes(tmp_path, text, says):

@@ -1,5 +1,6 @@
 """From frames to samples: what is added up, what is left out, and what is recorded."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -107,6 +108,23 @@ def test_first_and_last_windows_are_skipped(tmp_path):
         samples(tmp_path, Frames(frames, length=55), "[window]\nlength = 5\nskip_last = 3")
 
 
+@pytest.mark.parametrize(
+    ("text", "need"),
+    [
+        ("length = 5", 5),
+        ("length = 11\nstride = 8\noffset = 11\ntail = 2", 24),
+        ("length = 5\nskip_first = 2\nskip_last = 3", 30),
+        ("length = 13\n[interpolation]\nmethod = 'flow'\nfactor = 4", 4),
+        ("length = 12\ntail = 2\n[interpolation]\nmethod = 'flow'\nfactor = 4", 5),
+    ],
+)
+def test_a_video_that_is_too_short_is_told_what_is_needed(tmp_path, text, need):
+    """As many frames are enough for a window, and one less is not."""
+    assert len(samples(tmp_path, Frames(noise(need)), f"[window]\n{text}")[0]) == 1
+    with pytest.raises(SourceError, match=f"clip has {need - 1} frames, the recipe 'mine' needs {need} for one window"):
+        samples(tmp_path, Frames(noise(need - 1)), f"[window]\n{text}")
+
+
 def test_the_gate_leaves_out_fast_windows_and_counts_them(tmp_path):
     frames = np.concatenate([panned(10, 1), panned(10, 4)])
     text = "[window]\nlength = 5\n[gate]\nlargest_step = 2.0\nquantile = 0.9"
@@ -145,6 +163,53 @@ def test_shrinking_takes_the_mean_of_blocks(by):
     made = reframe(image, recipes.Frame(shrink=by))
     assert made.shape == (height, width, 3)
     assert np.abs(made - means).max() <= 0.5 + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("rule", "left"),
+    [
+        ({"shrink": 40}, "of which frame.shrink 40, width 0 and height 0 leave 1x0, expected pixels; reduce them less"),
+        ({"shrink": 40, "width": 8}, "leave 1x0, expected pixels"),
+        ({"height": 1, "width": 1}, "of which frame.shrink 1, width 1 and height 1 leave 1x0"),
+    ],
+)
+def test_a_picture_that_is_reduced_to_nothing(rule, left):
+    image = np.zeros((20, 50, 3), np.uint8)
+    for take in (lambda rule: reframe(image, rule), lambda rule: framed_size((20, 50), rule)):
+        with pytest.raises(SourceError, match=f"^frames are 50x20, .*{left}"):
+            take(recipes.Frame(**rule))
+
+
+@pytest.mark.parametrize(("kernel", "level"), [("area", 64), ("linear", 0), ("cubic", 0)])
+def test_the_kernel_reaches_the_pixels(kernel, level):
+    """Every fourth column is white: what a kernel that does not widen sees of it, reduced by four, is nothing."""
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::4] = 255
+    assert (reframe(stripes, recipes.Frame(width=16, height=16, kernel=kernel)) == level).all()
+    noisy = noise(1, size=(36, 48))[0]
+    expected = cv2.resize(noisy, (32, 24), interpolation=getattr(cv2, f"INTER_{kernel.upper()}"))
+    np.testing.assert_array_equal(reframe(noisy, recipes.Frame(width=32, height=24, kernel=kernel)), expected)
+
+
+def test_adobe240_is_reduced_without_aliasing():
+    stripes = np.zeros((1408, 2560, 3), np.uint8)
+    stripes[:, ::4] = 255
+    assert (reframe(stripes, recipes.load("adobe240").frame) == 64).all()
+
+
+def test_the_largest_step_and_the_worst_match_of_a_window_are_kept(tmp_path):
+    """The picture moves by 1, 3 and 2 pixels, and is noisiest in the middle step."""
+    canvas = dead_leaves("train", (96, 140), np.random.default_rng(5))
+    places = np.cumsum([0, 1, 3, 2])
+    frames = np.stack([canvas[:, place : place + 128] for place in places])
+    frames[2] ^= np.random.default_rng(0).integers(0, 8, frames[2].shape, np.uint8)
+    text = "[window]\nlength = 4\n[gate]\nlargest_step = 9.0\nquantile = 0.9"
+    (sample,), made = samples(tmp_path, Frames(frames), text)
+    gated = Gated(made.recipe.gate)
+    steps = [gated(index, frame) for index, frame in enumerate(frames)][1:]
+    assert len({round(step.mismatch, 3) for step in steps}) == len({round(step.pixels, 3) for step in steps}) == 3
+    assert sample["matching_error"] == pytest.approx(max(step.mismatch for step in steps))
+    assert sample["largest_step"] == pytest.approx(max(step.pixels for step in steps))
 
 
 def test_interpolated_steps_are_smaller(tmp_path):

@@ -1,12 +1,14 @@
 """Footage and options that do not fit the recipe: a note, or a refusal in one line that leaves nothing behind."""
 
+import errno
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
-from blurbench.errors import RecipeError, SourceError
+from blurbench.errors import DataSetError, RecipeError, SourceError
 from blurbench.synth import plan
 from blurbench.synth import recipe as recipes
 from blurbench.synth.pipeline import make_dataset
@@ -77,6 +79,16 @@ def test_a_failed_run_leaves_no_folder(source, frames):
     left = [path.relative_to(source.parent / "data").as_posix() for path in sorted((source.parent / "data").rglob("*"))]
     assert left == ([] if frames == 3 else ["new", "new/manifest.json", "new/test", "new/test/a.h5"])
     assert (source.parent / "data").exists() == bool(left)
+
+
+def test_a_source_that_may_not_be_looked_into(source, monkeypatch):
+    def refuse(folder):
+        raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(DataSetError) as caught:
+        make(source, "")
+    assert str(caught.value) == f"{source} cannot be read: no permission; make it readable, or give another place"
 
 
 @pytest.mark.parametrize(("method", "changes"), [("none", ()), ("flow", ("interpolation.method=flow", "interpolation.factor=2"))])

@@ -1,5 +1,7 @@
 """Samples blurred by kernels: what is stored, where pictures come from, and the whole way from a folder of pictures to a score."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -122,6 +124,16 @@ def test_a_shard_gives_the_valid_part_only(tmp_path):
         for name in ("motion", "kernel_motion"):
             assert (read.extras[name] == sample[name][top : top + height, left : left + width]).all()
     assert shard.intact("f")
+
+
+def test_pictures_whose_names_are_not_utf8(tmp_path):
+    source(tmp_path)
+    try:
+        (tmp_path / "a.png").rename(tmp_path / os.fsdecode(b"\xff.png"))
+    except OSError:
+        pytest.skip("this file system has no such names")
+    with pytest.raises(SourceError, match="has a name that is not UTF-8"):
+        find_pictures(tmp_path, 240.0)
 
 
 def test_a_picture_too_small_for_its_blur(tmp_path):

@@ -44,6 +44,17 @@ def test_window_length_is_read_from_the_sequence_name(name, video, length):
     assert recipes.load(name).windows(video).window(2) == Window(2, 2 * length, length, (length // 2,))
 
 
+@pytest.mark.parametrize(("pattern", "found"), [("([a-z]+)", "'clip'"), ("_([0-9]+)", "'0'"), ("clip(x)?", "None"), ("(-[0-9])", "'-3'")])
+def test_a_name_that_gives_no_length(tmp_path, pattern, found):
+    recipe = recipes.read(write(tmp_path, f"{MINIMAL}length_from_name = '{pattern}'\n"))
+    with pytest.raises(RecipeError) as caught:
+        recipe.windows("clip_0-3")
+    assert str(caught.value) == (
+        f"window.length_from_name finds {found} as the length in the name 'clip_0-3', expected a number of at least 1; "
+        "mend the expression, or rename the video"
+    )
+
+
 def test_genblur_as_published_and_on_rendered_footage():
     recipe = recipes.load("genblur")
     assert recipe.interpolation.factor == 32
@@ -79,6 +90,13 @@ def test_words_do_not_change_what_is_made(tmp_path):
         ("window = { length = 9, shortest = 3, skip_first = 1 }", "window.skip_first is 1"),
         ("window = { length = 9, shortest = 3, skip_last = 1 }", "window.skip_last is 1"),
         ('window = { length = 9, shortest = 3, length_from_name = "_(7)_" }', "window.length_from_name is '_(7)_', expected '', as"),
+        ("window = { length = 9, length_from_name = '_([0-9]' }", "window.length_from_name is '_([0-9]', which is no expression"),
+        ("window = { length = 9, length_from_name = '_[0-9]' }", "length_from_name is '_[0-9]', expected an expression with a group"),
+        ("gate = { largest_step = -1 }", "gate.largest_step is -1, expected pixels, at least 0 (0: no limit)"),
+        ("guidance = { threshold = -1 }", "guidance.threshold is -1, expected pixels, at least 0"),
+        ("boxes = { width = -16, height = 16 }", "boxes.width is -16, expected a whole number of at least 0"),
+        ("boxes = { width = 16, height = 16, ratio = 3 }", "boxes.ratio is 3, expected a part from 0 to 1"),
+        ("seed = -1", "seed is -1, expected a whole number of at least 0"),
         ("response = { straight_from = 300 }", "response.straight_from is 300, expected 0 or a code from 2 to 255"),
         ("response = { straight_from = 1 }", "response.straight_from is 1, expected 0 or"),
         ("boxes = { height = 192 }", "boxes.height is 192, expected 0 beside boxes.width = 0"),

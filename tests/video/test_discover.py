@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -47,6 +48,23 @@ def test_one_video_one_image_folder(footage: Path, monkeypatch: pytest.MonkeyPat
     assert ids(find_sources(footage / "clip3")) == [("clip3", None)]
     monkeypatch.chdir(footage / "clip3")
     assert ids(find_sources(Path())) == [("clip3", None)]
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe", b"clip/\xff.png"])
+def test_names_that_are_not_utf8(tmp_path: Path, name: bytes) -> None:
+    """A folder, and an image in one; refused before any work."""
+    place = tmp_path / os.fsdecode(name)
+    try:
+        fill(place.parent if place.suffix else place, ["1.png"])
+        if place.suffix:
+            (place.parent / "1.png").rename(place)
+    except OSError:
+        pytest.skip("this file system has no such names")
+    with pytest.raises(
+        SourceError, match=r"udcff.* has a name that is not UTF-8, expected one that all systems can write; rename it"
+    ) as caught:
+        find_sources(tmp_path)
+    str(caught.value).encode()
 
 
 def test_splits(footage: Path) -> None:

@@ -191,7 +191,7 @@ PLANES = np.zeros((3, 20, 24), np.float32)
         (PLANES.astype(np.uint8), PLANES, [0.5], r"frame a is uint8 of shape \(3, 20, 24\), expected float32 of \(3, H, W\)"),
         (PLANES, PLANES[0], [0.5], r"frame b is float32 of shape \(20, 24\)"),
         (PLANES, PLANES + 255, [0.5], "frame b has values from 255 to 255, expected .* divide 8-bit values by 255"),
-        (torch.from_numpy(PLANES), PLANES, [0.5], r"frame a is a Tensor, expected a NumPy array .* end a tensor with \.cpu\(\)\.numpy\(\)"),
+        (torch.from_numpy(PLANES), PLANES, [0.5], r"frame a is a Tensor, expected a NumPy array .*: \.cpu\(\)\.numpy\(\) of a tensor"),
         (PLANES * np.nan, PLANES, [0.5], "frame a has values from nan to nan"),
         (PLANES, PLANES[:, :16], [0.5], r"frames are of \(3, 20, 24\) and \(3, 16, 24\)"),
         (PLANES, PLANES, [0.5, 1.5], "time is 1.5, expected one from 0"),

@@ -1,0 +1,124 @@
+"""Changes of a recipe: what is refused, and labels that do not depend on how a change was typed."""
+
+import cv2
+import numpy as np
+import pytest
+
+from blurbench.errors import RecipeError
+from blurbench.synth import recipe as recipes
+from blurbench.synth.pipeline import make_dataset
+from tests.synth.recipe_head import HEAD
+
+
+def told(name, *changes, built_in=False):
+    return recipes.differences(recipes.load(name, built_in=built_in), recipes.load(name, changes, built_in))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (["frame.crop=[32,32]"], ["frame.crop=[32,32]"]),
+        (["frame.crop = [ 32, 32 ]"], ["frame.crop=[32,32]"]),
+        (["transfer=pixel"], ["transfer=pixel"]),
+        (['transfer = "pixel"'], ["transfer=pixel"]),
+        (["transfer=pixel", "frame.width=64"], ["frame.width=64", "transfer=pixel"]),
+        (["frame.width=64", "transfer=pixel"], ["frame.width=64", "transfer=pixel"]),
+        (["rounding=half-up"], []),
+        (["fps=240"], []),
+        (["frame.crop=[0,0]"], []),
+        (["title=other"], []),
+        (["interpolation.fallback=flow"], []),
+        (["built_in.fps=1"], []),
+        (["split.test=[]"], ["split.test=[]"]),
+    ],
+)
+def test_changes_are_told_in_one_way(changes, expected):
+    assert told("gopro7", *changes) == expected
+
+
+def test_tables_inside_tables_are_told_in_one_way():
+    assert told("synthetic-linear", "kernels.unblurred=true", "kernels.maps={train=2, test=1}") == [
+        "kernels.maps={test=1,train=2}",
+        "kernels.unblurred=true",
+    ]
+
+
+def test_a_change_to_what_built_in_footage_has_anyway_is_none():
+    assert told("genblur", "interpolation.method=flow") == ["interpolation.method=flow"]
+    assert told("genblur", "interpolation.method=flow", built_in=True) == []
+
+
+def test_an_equal_value_of_another_type_leaves_the_fingerprint_alone():
+    plain, same = recipes.load("gopro7"), recipes.load("gopro7", ["fps=240", "frame.crop=[0,0]"])
+    assert repr(same) == repr(plain)
+    with pytest.raises(RecipeError, match="shrink is True, expected a whole number"):
+        recipes.load("gopro7", ["frame.shrink=true"])
+
+
+def test_a_response_is_told_by_its_values(tmp_path):
+    (tmp_path / "x").mkdir()
+    for name, power in (("crf.npy", 2), ("x/crf.npy", 2), ("other.npy", 3)):
+        np.save(tmp_path / name, np.linspace(0, 1, 256) ** power)
+    first, copy, other = (told("reds", f"response.file={tmp_path / name}") for name in ("crf.npy", "x/crf.npy", "other.npy"))
+    assert first == copy != other
+    assert first[0].startswith("response.file=response(") and str(tmp_path) not in first[0]
+
+
+@pytest.mark.parametrize("change", ["seed=7", " seed = 7"])
+def test_the_seed_has_an_option(change):
+    with pytest.raises(RecipeError) as caught:
+        recipes.load("wild", [change])
+    assert str(caught.value) == f"--set is {change!r}, but the seed has an option of its own; give --seed 7"
+
+
+def test_a_length_that_the_name_decides_is_not_changed():
+    with pytest.raises(RecipeError) as caught:
+        recipes.load("gopro-linear", ["window.length=9"])
+    assert str(caught.value) == (
+        "--set window.length=9 was given, but recipe 'gopro-linear' takes the length from a video's name; "
+        "add --set window.length_from_name= to take this one for every video"
+    )
+    mended = recipes.load("gopro-linear", ["window.length=9", "window.length_from_name="])
+    assert mended.windows("GOPR0384_11_00").window(0).length == 9
+    assert recipes.load("gopro-linear", ["window.length=9"], built_in=True).windows("rendered-test-s0-0000").window(0).length == 9
+
+
+def test_a_split_for_a_recipe_without_lists():
+    assert recipes.load("rendered", ['split.train=["a"]']).split_of("a") == "train"
+    with pytest.raises(RecipeError, match="title is no table"):
+        recipes.load("rendered", ["title.x=1"])
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Forty pictures of noise, and a recipe of windows of random length with a seed of its own."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "source/clip").mkdir(parents=True)
+    for number in range(40):
+        cv2.imwrite(str(tmp_path / f"source/clip/{number}.png"), rng.integers(0, 256, (16, 16, 3), dtype=np.uint8))
+    (tmp_path / "mine.toml").write_text(f"{HEAD}seed = 7\n[window]\nlength = 9\nshortest = 3\n")
+    return tmp_path / "source"
+
+
+def made(source, out, **options):
+    return make_dataset(str(source.parent / "mine.toml"), source, source.parent / out, **options)
+
+
+def test_a_recipe_keeps_its_own_seed_unless_one_is_given(source):
+    own, same, zero = made(source, "own"), made(source, "same", seed=7), made(source, "zero", seed=0)
+    assert (own.recipe["seed"], zero.recipe["seed"]) == (7, 0)
+    assert own.content("test") == same.content("test") != zero.content("test")
+    assert own.fingerprint("test") == same.fingerprint("test") != zero.fingerprint("test")
+    assert own.label == zero.label == "mine"
+
+
+def test_labels_of_one_fingerprint_are_one(source):
+    one, two = made(source, "one", changes=["frame.crop=[8,8]"]), made(source, "two", changes=["rounding=half-up", "frame.crop=[ 8, 8 ]"])
+    assert one.label == two.label == "mine[frame.crop=[8,8]]" and one.fingerprint("test") == two.fingerprint("test")
+
+
+def test_the_seed_of_built_in_footage_is_the_recipes_too(tmp_path, source):
+    options = {"clips": {"train": 0, "test": 1}, "size": (32, 32), "frames": 30}
+    for recipe, seed in ((str(tmp_path / "mine.toml"), 7), ("gopro7", 0)):
+        (entry,) = make_dataset(recipe, None, tmp_path / f"s{seed}", **options).splits["test"]
+        assert entry.video == f"rendered-test-s{seed}-0000"
