@@ -39,14 +39,14 @@ def field(*rows):
 def test_the_blur_of_stored_flow_is_that_of_the_whole_exposure(tmp_path):
     """Vectors of 5, 5 and 10 pixels between targets 0.8 exposures apart."""
     found = blur.blur(shard(tmp_path / "a.h5", flow_first_last=field((3, 4), (-3, 4), (6, -8))), 0, load("dis-medium"))
-    assert found == Blur(pytest.approx(5 / 0.8), pytest.approx(10 / 0.8), "flow by raft stored")
+    assert found == Blur(pytest.approx(5 / 0.8), pytest.approx(20 / 3 / 0.8), pytest.approx(10 / 0.8), "flow by raft stored")
 
 
 def test_exact_motion_counts_inside_the_valid_box_only(tmp_path):
     """The box leaves out the last third, where motion is largest."""
     box = np.array([0, 0, 16, 32])
     one = shard(tmp_path / "a.h5", motion=field((3, 4), (0, 1), (60, 80)), valid=box, sharp=np.zeros((1, 24, 32, 3), np.uint8), times=[0.5])
-    assert blur.blur(one, 0, load("dis-medium")) == Blur(3.0, 5.0, "exact motion")
+    assert blur.blur(one, 0, load("dis-medium")) == Blur(3.0, 3.0, 5.0, "exact motion")
 
 
 def test_blur_is_measured_where_no_motion_is_stored(tmp_path):
@@ -60,10 +60,10 @@ def test_blur_is_measured_where_no_motion_is_stored(tmp_path):
 def test_histograms_count_each_sample_once():
     """The lower edge belongs to a bin; leading and trailing empty bins are left out."""
     values = [(1.0, 2.0), (1.999, 8.0), (2.0, 9.0), (3.9, 5000.0)]
-    names, medians, largests = blur.histograms([Blur(*pair, "") for pair in values])
+    names, medians, largests = blur.histograms([Blur(median, median, largest, "") for median, largest in values])
     assert names == ["1-2", "2-4", "4-8", "8-16", "16-32", "32-64", "64-128", "128-256", "256-512", "512-1024", "over 1024"]
     assert medians == [2, 2, *[0] * 9] and largests == [0, 1, 0, 2, *[0] * 6, 1]
-    lines = list(blur.histogram_lines([Blur(*pair, "") for pair in values], columns=4))
+    lines = list(blur.histogram_lines([Blur(median, median, largest, "") for median, largest in values], columns=4))
     assert lines[1].split() == ["1-2", "████", "2"] and lines[2].split() == ["2-4", "████", "2", "██", "1"]
     assert lines[3].split() == ["4-8"] and len(lines) == 12
 

@@ -89,7 +89,7 @@ def test_every_id_exists(entries):
     assert {label.partition("+")[0] for label in labels} <= set(METHODS.names())
     for name, option in (label.split("+") for label in labels if "+" in label):
         key, value = option.split("-", 1)
-        assert value in method_class(name).training.options[key]
+        assert value in method_class(method_class(name).card.keeper).training.options[key]
     for entry in entries:
         if entry.column:
             (column,) = [column for column in protocols.load(entry.protocol).columns if column.name == entry.column]
