@@ -47,6 +47,10 @@ class SourceError(BlurbenchError):
     """A video or image folder that cannot be read, or holds too little."""
 
 
+class EmptySourceError(SourceError):
+    """A source that is sound, and of which a rule of the recipe leaves out every window."""
+
+
 class RecipeError(BlurbenchError):
     """A recipe or protocol file that does not say what it must."""
 

@@ -28,11 +28,12 @@ J = TypeVar("J")
 
 @dataclass(frozen=True)
 class Made:
-    """A finished unit. `fresh` is False when the shard was there already."""
+    """A finished unit. `fresh` is False when the shard was there already. `empty`: why no shard came of it; its entry has no samples."""
 
     split: str
     entry: Entry
     fresh: bool
+    empty: str = ""
 
 
 Progress = Callable[[str, int], None]

@@ -42,7 +42,7 @@ class Manifest:
     """What `manifest.json` says. `footage`: "video", "rendered" or "released" (an import). `splits`: entries by split, sorted by video.
 
     `changes`: `key=value` for keys of the recipe that the user set otherwise. `missing`: videos that the recipe's lists name and no source
-    had.
+    had. `empty`: videos of which the recipe left out every window, and why.
     """
 
     dataset: str
@@ -55,6 +55,7 @@ class Manifest:
     splits: dict[str, list[Entry]] = field(default_factory=dict)
     changes: list[str] = field(default_factory=list)
     missing: dict[str, list[str]] = field(default_factory=dict)
+    empty: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
     @property
@@ -79,6 +80,7 @@ class Manifest:
 
     def enter(self, split: str, entry: Entry) -> None:
         """Add or replace a finished shard."""
+        self.empty.pop(entry.video, None)
         others = [other for other in self.splits.get(split, []) if other.video != entry.video]
         self.splits[split] = sorted([*others, entry], key=lambda e: e.video)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from blurbench.errors import RecipeError, SourceError
+from blurbench.errors import EmptySourceError, RecipeError, SourceError
 from blurbench.synth.accumulate import Exposure, Shutter
 from blurbench.synth.extras import Extras, exact
 from blurbench.synth.framing import reframe
@@ -166,7 +166,8 @@ class Samples:
             )
         if whole and not made:
             reasons = ", ".join(f"{count} for {reason}" for reason, count in self.left_out.items())
-            raise SourceError(f"{self.source.id}: all {whole} windows are left out ({reasons}); give other footage or change the recipe")
+            told = f"{self.source.id}: all {whole} windows are left out ({reasons})"
+            raise EmptySourceError(f"{told}; give other footage or change the recipe")
         if not made:
             need = self.recipe.frames_for(1, self.source.id)
             raise SourceError(

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 
 import blurbench
-from blurbench.errors import RecipeError
+from blurbench.errors import EmptySourceError, RecipeError
 from blurbench.store import build
 from blurbench.store.build import Made, Progress
 from blurbench.store.disk import looking
@@ -89,6 +89,7 @@ def make_dataset(
             manifest.missing = plan.missing(chosen, {source.id for _, source in found} | manifest.videos())
             _remark(folder, chosen, manifest, kept, note)
         _fill(folder, manifest, build.run(jobs, make_shard, workers, progress))
+        _tell_empty(manifest, jobs, note)
     return manifest
 
 
@@ -97,6 +98,9 @@ def _fill(folder: Path, manifest: Manifest, finished: Iterator[Made]) -> None:
     written = -_WRITE_EVERY
     try:
         for made in finished:
+            if made.empty:
+                manifest.empty[made.entry.video] = made.empty
+                continue
             manifest.enter(made.split, made.entry)
             if time.monotonic() - written > _WRITE_EVERY:
                 manifest.write(folder)
@@ -107,7 +111,10 @@ def _fill(folder: Path, manifest: Manifest, finished: Iterator[Made]) -> None:
 
 
 def make_shard(job: Job, progress: Progress = lambda source, frames: None) -> Made:
-    """Make one shard, or find it finished and intact. Raises SourceError; then nothing is left behind."""
+    """Make one shard, or find it finished and intact; none where the recipe leaves out every window.
+
+    Raises SourceError; then nothing is left behind.
+    """
     cv2.setNumThreads(1)  # sources run side by side; OpenCV's own threads would only get in the way
     interpolator = job.interpolator()
     fingerprint = job.fingerprint(interpolator)
@@ -117,9 +124,12 @@ def make_shard(job: Job, progress: Progress = lambda source, frames: None) -> Ma
             return Made(job.split, _entry(job, len(old), json.loads(old.file.attrs["counts"]), old.file.attrs), False)
     samples = _samples(job, interpolator, lambda: progress(job.source.id, 1))
     with ShardWriter(path, job.codec) as writer:
-        for sample in samples:
-            writer.append(sample)
-        counts: dict[str, Any] = {"frames": samples.frames, "unused": samples.unused, "left_out": dict(samples.left_out)}
+        try:
+            for sample in samples:
+                writer.append(sample)
+        except EmptySourceError as error:
+            return Made(job.split, _entry(job, 0, _counts(samples), {"fingerprint": fingerprint, "content": ""}), True, str(error))
+        counts = _counts(samples)
         provenance = {
             "source": {**job.source.facts(), "sha256": job.source.fingerprint()},
             "recipe": job.recipe.processing(),
@@ -137,6 +147,10 @@ def make_shard(job: Job, progress: Progress = lambda source, frames: None) -> Ma
         }
         content = writer.finish(attributes)
     return Made(job.split, _entry(job, writer.samples, counts, {"fingerprint": fingerprint, "content": content}), True)
+
+
+def _counts(samples: Samples | KernelSamples) -> dict[str, Any]:
+    return {"frames": samples.frames, "unused": samples.unused, "left_out": dict(samples.left_out)}
 
 
 def _entry(job: Job, samples: int, counts: dict[str, Any], hashes: Mapping[str, Any]) -> Entry:
@@ -162,6 +176,15 @@ def _usable(recipe: Recipe, weights: Path | str | None, note: Callable[[str], No
         return recipe
     note(f"interpolating by {rule.fallback}, not by {rule.method}: {reason}")
     return replace(recipe, interpolation=replace(rule, method=rule.fallback))
+
+
+def _tell_empty(manifest: Manifest, jobs: list[Job], note: Callable[[str], None]) -> None:
+    """Say which sources gave no sample. Raises EmptySourceError where none did."""
+    told = [manifest.empty[job.source.id] for job in jobs if job.source.id in manifest.empty]
+    if told and not manifest.splits:
+        raise EmptySourceError(told[0] if len(told) == 1 else f"none of {len(told)} sources gives a sample; {told[0]}")
+    if told:
+        note(f"note: {len(told)} of {len(jobs)} sources give no sample, the manifest names them; the first: {told[0]}")
 
 
 def _remark(folder: Path, recipe: Recipe, manifest: Manifest, kept: list[str], note: Callable[[str], None]) -> None:

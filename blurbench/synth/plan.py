@@ -178,20 +178,20 @@ def missing(recipe: Recipe, there: set[str]) -> dict[str, list[str]]:
 
 
 def unlike(jobs: list[Job]) -> Iterator[str]:
-    """What of the sources is not what the recipe is meant for: a line on rate and one on size, with the first source that differs.
+    """What of the sources is not what the recipe is meant for: a line on rate and one on size, with how many differ, and the first.
 
     Raises SourceError when the recipe's crop is larger than a picture.
     """
     recipe = jobs[0].recipe
-    if other := next((job.source for job in jobs if abs(job.source.fps / recipe.fps - 1) > 0.05), None):
-        yield f"{other.id} has {other.fps:g} frames/s, the recipe is meant for {recipe.fps:g}; exposures are that much longer"
+    if rates := [job.source for job in jobs if abs(job.source.fps / recipe.fps - 1) > 0.05]:
+        told = f"{len(rates)} of {len(jobs)} sources have another rate than the {recipe.fps:g} frames/s that the recipe is meant for"
+        yield f"{told} (first: {rates[0].id}, {rates[0].fps:g}); exposures are longer or shorter by that"
     rule = recipe.frame
     wanted = (rule.crop[1] or rule.height, rule.crop[0] or rule.width)
-    sizes = ((job.source.id, framed_size(job.source.size, rule)) for job in jobs if all(wanted))
-    for name, size in sizes:
-        if size != wanted:
-            yield f"{name} gives pictures of {_shown(size)}, the recipe is meant for {_shown(wanted)}; frames are never enlarged"
-            return
+    sizes = [(job.source.id, framed_size(job.source.size, rule)) for job in jobs if all(wanted)]
+    if others := [(name, size) for name, size in sizes if size != wanted]:
+        told = f"{len(others)} of {len(jobs)} sources give other pictures than the {_shown(wanted)} that the recipe is meant for"
+        yield f"{told} (first: {others[0][0]}, {_shown(others[0][1])}); frames are never enlarged"
 
 
 def unproven(jobs: list[Job]) -> Iterator[str]:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from blurbench.errors import RecipeError, SourceError
+from blurbench.errors import EmptySourceError, RecipeError, SourceError
 from blurbench.synth import recipe as recipes
 from blurbench.synth.expose import Samples
 from blurbench.synth.framing import framed_size, reframe
@@ -134,7 +134,7 @@ def test_the_gate_leaves_out_fast_windows_and_counts_them(tmp_path):
     assert all(sample["matching_error"] < 12 for sample in found)
     assert made.left_out == {"a step above 2 px": 2}
     assert made.unused == 10
-    with pytest.raises(SourceError, match=r"all 4 windows are left out \(4 for a step above 0.1 px\)"):
+    with pytest.raises(EmptySourceError, match=r"all 4 windows are left out \(4 for a step above 0.1 px\)"):
         samples(tmp_path, Frames(frames), "[window]\nlength = 5\n[gate]\nlargest_step = 0.1")
 
 

@@ -1,6 +1,7 @@
 """Footage and options that do not fit the recipe: a note, or a refusal in one line that leaves nothing behind."""
 
 import errno
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,11 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
-from blurbench.errors import DataSetError, RecipeError, SourceError
+from blurbench.errors import DataSetError, EmptySourceError, RecipeError, SourceError
+from blurbench.store import manifest as manifests
 from blurbench.synth import plan
 from blurbench.synth import recipe as recipes
 from blurbench.synth.pipeline import make_dataset
 from tests.synth.recipe_head import HEAD
+
+OTHERS = "of 2 sources give other pictures than the"
+MEANT = "960x540 that the recipe is meant for"
 
 
 @pytest.fixture
@@ -42,8 +47,11 @@ def make(source, recipe, *changes, **settings):
         ("width = 24\nheight = 16", []),
         ("width = 48\nheight = 32", []),
         ('width = 960\nheight = 540\nfit = "stretch"', []),
-        ("width = 96\nheight = 64", ["note: b gives pictures of 48x32, the recipe is meant for 96x64; frames are never enlarged"]),
-        ("width = 960\nheight = 540", ["note: a gives pictures of 96x64, the recipe is meant for 960x540; frames are never enlarged"]),
+        ("width = 96\nheight = 64", [f"note: 1 {OTHERS} 96x64 that the recipe is meant for (first: b, 48x32); frames are never enlarged"]),
+        (
+            "width = 960\nheight = 540",
+            [f"note: 2 {OTHERS} {MEANT} (first: a, 96x64); frames are never enlarged"],
+        ),
         ("width = 960\nheight = 540\ncrop = [40, 32]", []),  # all of the crop is there
     ],
 )
@@ -57,9 +65,31 @@ def test_footage_that_genblur_is_not_meant_for():
     jobs = [SimpleNamespace(recipe=recipe, source=source) for source in (fitting, other)]
     assert list(plan.unlike(jobs[:1])) == []
     assert list(plan.unlike(jobs)) == [
-        "30 has 30 frames/s, the recipe is meant for 240; exposures are that much longer",
-        "30 gives pictures of 160x96, the recipe is meant for 960x540; frames are never enlarged",
+        "1 of 2 sources have another rate than the 240 frames/s that the recipe is meant for (first: 30, 30); "
+        "exposures are longer or shorter by that",
+        f"1 {OTHERS} {MEANT} (first: 30, 160x96); frames are never enlarged",
     ]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_source_without_a_window_left_is_named_and_the_others_are_made(source, workers):
+    """Noise moves as no video does; the other source stands still."""
+    for number in range(3):
+        cv2.imwrite(str(source / "a" / f"{number}.png"), np.full((64, 96, 3), 90, np.uint8))
+        noise = np.random.default_rng(number).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+        cv2.imwrite(str(source / "b" / f"{number}.png"), cv2.GaussianBlur(noise, (0, 0), 3))
+    gate = "[gate]\nlargest_step = 0.5\nquantile = 0.9\n"
+    manifest, said = make(source, gate, workers=workers)
+    told = "b: all 1 windows are left out (1 for a step above 0.5 px); give other footage or change the recipe"
+    assert said == [f"note: 1 of 2 sources give no sample, the manifest names them; the first: {told}"]
+    assert manifest.videos() == {"a"} and manifest.empty == {"b": told}
+    folder = source.parent / "data/new"
+    assert manifests.read(folder).empty == manifest.empty and [path.name for path in folder.glob("*/*")] == ["a.h5"]
+    shutil.rmtree(source / "a")
+    shutil.rmtree(folder)
+    with pytest.raises(EmptySourceError, match=r"^b: all 1 windows are left out"):
+        make(source, gate, workers=workers)
+    assert not folder.exists()
 
 
 def test_videos_whose_tail_may_be_lost():
