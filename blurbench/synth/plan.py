@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from blurbench.errors import DataSetError, RecipeError, SourceError
 from blurbench.store.manifest import Entry, Manifest
@@ -126,7 +129,28 @@ def from_path(recipe: Recipe, path: Path, keep_variable_rate: bool) -> list[tupl
     for split, source in placed:
         if (listed := recipe.split_of(source.id)) not in (None, split):
             raise SourceError(f"{source.id} lies in {split}/, but the recipe {recipe.id!r} lists it in {listed}; move it there")
+    _refuse_shared(placed)
     return placed
+
+
+def _refuse_shared(placed: Sequence[tuple[str, Source]]) -> None:
+    """Raises SourceError for one video in two splits. Releases number theirs from 0 in each, so that names alone say nothing."""
+    by_name: dict[str, list[tuple[str, Source]]] = {}
+    for split, source in placed:
+        by_name.setdefault(source.id, []).append((split, source))
+    for name, group in by_name.items():
+        for (split, one), (other_split, other) in itertools.combinations(group, 2):
+            if _begin_alike(one, other) and one.fingerprint() == other.fingerprint():
+                raise SourceError(
+                    f"{name} is the same video in {split}/ and {other_split}/, which would share it; take it out of one of them"
+                )
+
+
+def _begin_alike(one: Source, other: Source) -> bool:
+    """Whether the first pictures are equal: all of many images are not read to find that they differ."""
+    if (one.size, one.length) != (other.size, other.length):
+        return False
+    return np.array_equal(*(next(iter(source.frames())).image for source in (one, other)))
 
 
 def refuse_other_clips(data: MadeDataSet, jobs: list[Job]) -> None:
