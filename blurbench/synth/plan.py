@@ -150,7 +150,8 @@ def _begin_alike(one: Source, other: Source) -> bool:
     """Whether the first pictures are equal: all of many images are not read to find that they differ."""
     if (one.size, one.length) != (other.size, other.length):
         return False
-    return np.array_equal(*(next(iter(source.frames())).image for source in (one, other)))
+    ours, theirs = (next(iter(source.frames())).image for source in (one, other))
+    return np.array_equal(ours, theirs)
 
 
 def refuse_other_clips(data: MadeDataSet, jobs: list[Job]) -> None:
