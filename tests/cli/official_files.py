@@ -93,6 +93,13 @@ def trained(network):
     return write
 
 
+def blur_to_video():
+    """As training leaves it, without the video encoder."""
+    network = purohit2019.BlurToVideo()
+    del network.video_encoder
+    return network
+
+
 FORMATS = {
     "jin2018": official_jin2018,
     "nah2017": official_nah2017,
@@ -106,7 +113,7 @@ FORMATS = {
     "zhang2019-stack4": official_zhang2019(zhang2019.Zhang2019Stack),
     **{f"zhang2020{suffix}": trained_zhang2020 for suffix in ("", "-bg", "-bgh", "-iterated")},
     **dict.fromkeys(("noroozi2017", "noroozi2017-si"), trained(noroozi2017.DeblurNet)),
-    "purohit2019": trained(purohit2019.BlurToVideo),
+    "purohit2019": trained(blur_to_video),
     "zhang2021": official_zhang2021(True),
     "zhang2021-reblur": official_zhang2021(True),
     "zhang2021-paper": official_zhang2021(False),
