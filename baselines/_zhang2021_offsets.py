@@ -170,12 +170,12 @@ def warp(sharp: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
     offsets: (B, N, 2, H, W), (dy, dx) in pixels. Computed in float32, returned in the type of `sharp`. Differentiable in both.
     """
     if not _in_strips(sharp, offsets):
-        return _sample(sharp.float(), *_lattice(offsets), offsets.float()).to(sharp.dtype)
+        return _whole(sharp.float(), offsets.float()).to(sharp.dtype)
     batch, count, _, height, width = offsets.shape
     # NumPy asks for huge pages: a fresh tensor of torch costs as much as the sampling where the system has small ones.
     frames = torch.from_numpy(np.empty((batch, count, sharp.shape[1], height, width), np.float32))
     for number, rows, pixels in _strips(sharp, offsets):
-        frames[:, number, :, rows] = pixels
+        frames[number, :, :, rows] = pixels
     return frames.to(sharp.dtype)
 
 
@@ -188,8 +188,8 @@ def reblur(sharp: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
     if not _in_strips(sharp, offsets):
         return warp(sharp, offsets).mean(dim=1)
     total = torch.zeros(sharp.shape)
-    for _, rows, pixels in _strips(sharp, offsets):
-        total[:, :, rows] += pixels
+    for number, rows, pixels in _strips(sharp, offsets):
+        total[number, :, rows] = pixels.sum(dim=0)
     return (total / offsets.shape[1]).to(sharp.dtype)
 
 
@@ -210,8 +210,8 @@ def reblurring(network: OffsetNetwork, blurry: torch.Tensor, sharp: torch.Tensor
     }
 
 
-_ROWS = 48
-"""Sampled together on a CPU: places and pixels of that many rows stay in its cache."""
+_ROWS = 8
+"""Sampled together on a CPU: places and pixels of that many rows of all frames stay in its cache."""
 
 
 def _in_strips(sharp: torch.Tensor, offsets: torch.Tensor) -> bool:
@@ -220,12 +220,20 @@ def _in_strips(sharp: torch.Tensor, offsets: torch.Tensor) -> bool:
 
 
 def _strips(sharp: torch.Tensor, offsets: torch.Tensor) -> Iterator[tuple[int, slice, torch.Tensor]]:
-    """Frame by frame of one strip after the other: its number, its rows, and its pixels (B, C, h, W) float32."""
-    sharp, (centres, scale), height = sharp.float(), _lattice(offsets), offsets.shape[-2]
-    for top in range(0, height, _ROWS):
-        rows = slice(top, min(top + _ROWS, height))
-        for number in range(offsets.shape[1]):
-            yield number, rows, _sample(sharp, centres[:, rows], scale, offsets[:, number : number + 1, :, rows].float())[:, 0]
+    """One strip of a picture after the other: the picture's number, the rows, and the pixels of all frames there (N, C, h, W) float32."""
+    (centres, scale), height = _lattice(offsets), offsets.shape[-2]
+    for number, (picture, shifts) in enumerate(zip(sharp.float(), offsets, strict=True)):
+        # The sampler's threads share pictures: each frame is of one of its own, which costs nothing as none is copied.
+        pictures = picture.expand(len(shifts), -1, -1, -1)
+        for top in range(0, height, _ROWS):
+            rows = slice(top, min(top + _ROWS, height))
+            yield number, rows, _sample(pictures, _places(centres[:, rows], scale, shifts[:, :, rows].float()))
+
+
+def _whole(sharp: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+    """All frames at once, (B, N, C, H, W) float32, sampled as one that is N times as tall, so that no picture is there N times."""
+    places = _places(*_lattice(offsets), offsets)
+    return torch.unflatten(_sample(sharp, places.flatten(1, 2)), 2, places.shape[1:3]).transpose(1, 2)
 
 
 def _lattice(offsets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -237,12 +245,15 @@ def _lattice(offsets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.stack(torch.meshgrid(axes, indexing="ij")), scale.view(2, 1, 1)
 
 
-def _sample(sharp: torch.Tensor, centres: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-    """`warp` in float32 for pixels at `centres` (2, h, W) of the picture, with their offsets (B, N, 2, h, W): (B, N, C, h, W)."""
-    places = torch.addcmul(centres, shift, scale).permute(0, 1, 3, 4, 2)
-    # All frames are sampled as one that is N times as tall. The sampler wants the column first: it gets a picture that lies on its side.
-    tall = F.grid_sample(sharp.mT, places.flatten(1, 2), mode="bilinear", padding_mode="zeros", align_corners=False)
-    return torch.unflatten(tall, 2, places.shape[1:3]).transpose(1, 2)
+def _places(centres: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+    """Where pixels at `centres` (2, h, W) with offsets (..., 2, h, W) are found, (..., h, W, 2), row first, as `_lattice` counts."""
+    return torch.addcmul(centres, shift, scale).movedim(-3, -1)
+
+
+def _sample(pictures: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Pixels (B, C, h, W) of pictures (B, C, H, W) at places (B, h, W, 2), bilinear, zeros outside."""
+    # The sampler wants the column first: it gets pictures that lie on their side.
+    return F.grid_sample(pictures.mT, places, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def load_offsets(path: Path, constraint: Constraint = "quadratic", device: str = "cpu") -> OffsetNetwork:
