@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import click
 
 _GAP = 3  # between the columns of a table
+_LINE_EVERY = 60.0  # seconds
 
 
 def say(text: str) -> None:
@@ -19,7 +21,10 @@ def say(text: str) -> None:
 
 @contextmanager
 def progress(title: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
-    """A progress bar on stderr with rate and time left; yields a function that takes how much was done since the last call."""
+    """A progress bar on stderr with rate and time left; yields a function that takes how much was done since the last call.
+
+    Where stderr is no terminal, as in the log of a job, a line a minute takes its place.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.text import Text
@@ -39,11 +44,29 @@ def progress(title: str, total: int | None, unit: str) -> Iterator[Callable[[int
         TimeRemainingColumn(),
     )
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=False, disable=not console.is_terminal) as bar:
-        if not console.is_terminal:
-            say(f"{title} …")
+    if not console.is_terminal:
+        say(f"{title} …")
+        yield _lines(title, total, unit)
+        return
+    with Progress(*columns, console=console, transient=False) as bar:
         task = bar.add_task(title, total=total)
         yield lambda advance: bar.advance(task, advance)
+
+
+def _lines(title: str, total: int | None, unit: str) -> Callable[[int], None]:
+    """Takes how much was done, and says now and then how far that is; nothing where it is not known how much there is."""
+    began = told = time.monotonic()
+    done = 0
+
+    def advance(amount: int) -> None:
+        nonlocal told, done
+        done, now = done + amount, time.monotonic()
+        if total and done and now - told >= _LINE_EVERY:
+            told = now
+            left = (now - began) / done * (total - done) / 60
+            say(f"{title}: {done:,} of {total:,} {unit}, {left:.0f} min left")
+
+    return advance
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]], keys: int = 0) -> None:

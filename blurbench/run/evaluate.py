@@ -92,7 +92,7 @@ def evaluate(
         outcomes = [kept.done[sample] for sample in data.ids(split)]
         require_some(outcomes)
         digest = Predictions(Path(predictions)).digest() if predictions is not None else None
-        return results.write(header, rules, outcomes, Path(out), digest)
+        return results.write(header, rules, outcomes, Path(out), digest, note)
 
 
 def _checked(note: Callable[[str], None], made: Predicted) -> Predicted:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blurbench import metrics
+from blurbench.errors import RecordError
 from blurbench.metrics.protocol import Column, Protocol
 from blurbench.metrics.score import SampleScore
 from blurbench.metrics.statistics import drop_missing, interval, video_means
 from blurbench.registry import PROTOCOLS
+from blurbench.run import record as records
 from blurbench.run.journal import Outcome
 from blurbench.run.predictions import Header
 from blurbench.run.record import RunRecord, Value
@@ -23,16 +26,38 @@ if TYPE_CHECKING:
 
 
 def write(
-    header: Header, rules: Sequence[Protocol], outcomes: Sequence[Outcome], out: Path, predictions: str | None = None
+    header: Header,
+    rules: Sequence[Protocol],
+    outcomes: Sequence[Outcome],
+    out: Path,
+    predictions: str | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> list[RunRecord]:
     """Write `<name>.json` and `<name>.parquet` for each protocol. outcomes: of all samples, in the order of the data.
 
-    Raises DataSetError when they cannot be written.
+    note: told of a record with other values that is replaced. Raises DataSetError when they cannot be written.
     """
-    return [_write(header, protocol, number, outcomes, out, predictions) for number, protocol in enumerate(rules)]
+    written = []
+    for number, protocol in enumerate(rules):
+        record = _recorded(header, protocol, number, outcomes, predictions)
+        if (before := _other(out / f"{record.name}.json", record)) is not None:
+            note(f"note: {out / record.name}.json replaces the run of {before.date}, which had other values; another --out keeps both")
+        with replacing(out / record.scores) as part:
+            table(protocol, [outcome for outcome in outcomes if outcome.failed is None], number).to_parquet(part, index=False)
+        record.write(out)
+        written.append(record)
+    return written
 
 
-def _write(header: Header, rules: Protocol, number: int, outcomes: Sequence[Outcome], out: Path, predictions: str | None) -> RunRecord:
+def _other(path: Path, record: RunRecord) -> RunRecord | None:
+    """The record that stands there, where it has other values; what cannot be read is nobody's loss."""
+    with suppress(RecordError):
+        if path.is_file() and (found := records.read(path)).values != record.values:
+            return found
+    return None
+
+
+def _recorded(header: Header, rules: Protocol, number: int, outcomes: Sequence[Outcome], predictions: str | None) -> RunRecord:
     scored = [outcome for outcome in outcomes if outcome.failed is None]
     scores = [outcome.scores[number] for outcome in scored]
     record = RunRecord(
@@ -62,11 +87,7 @@ def _write(header: Header, rules: Protocol, number: int, outcomes: Sequence[Outc
         command=header.command,
         protocol_table=None if rules.id in PROTOCOLS.names() else rules.table(),
     )
-    record = replace(record, scores=f"{record.name}.parquet")
-    with replacing(out / record.scores) as part:
-        table(rules, scored, number).to_parquet(part, index=False)
-    record.write(out)
-    return record
+    return replace(record, scores=f"{record.name}.parquet")
 
 
 def aggregate(column: Column, scores: Sequence[SampleScore]) -> Value:

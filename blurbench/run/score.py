@@ -72,7 +72,7 @@ def score(
                 progress(len(kept.done), len(ids))
             outcomes = [kept.done[sample] for sample in ids]
             require_some(outcomes)
-            return results.write(header, rules, outcomes, Path(out), digest)
+            return results.write(header, rules, outcomes, Path(out), digest, note)
 
 
 @dataclass(frozen=True)

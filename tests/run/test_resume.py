@@ -317,3 +317,15 @@ def test_a_lock_ends_with_its_process(tmp_path):
     with held(path, "taken"):
         pass
     assert not path.exists()
+
+
+def test_a_record_with_other_values_is_not_replaced_without_a_word(data, method, tmp_path):
+    """The same method, changed: the record has the same name. The same values again are no news."""
+    told = []
+    (first,) = evaluate(method(1.0), data, out=tmp_path / "runs", note=told.append)
+    evaluate(method(1.0), data, out=tmp_path / "runs", note=told.append)
+    assert told == []
+    place = tmp_path / "runs" / f"{first.name}.json"
+    first_date = records.read(place).date
+    evaluate(method(0.5), data, out=tmp_path / "runs", note=told.append)
+    assert told == [f"note: {place} replaces the run of {first_date}, which had other values; another --out keeps both"]
