@@ -75,7 +75,7 @@ def make_dataset(
         raise RecipeError(f"--split {sorted(unknown)[0]}: the source has only {', '.join(sorted({s for s, _ in found}))}")
     network = Path(weights) if weights else None
     jobs = [Job(s, split, chosen, folder, codec, network) for split, s in found if not splits or split in splits]
-    for remark in (*plan.unlike(jobs), *plan.unproven(jobs), *plan.motionless(jobs), *plan.boxless(jobs)):
+    for remark in (*plan.unlike(jobs), *plan.unproven(jobs), *plan.shared(jobs), *plan.motionless(jobs), *plan.boxless(jobs)):
         note(f"note: {remark}")
     planned(jobs)
     with build.making(folder, _manifest(chosen, BUILT_IN if source is None else "video", changed)) as manifest:

@@ -129,29 +129,7 @@ def from_path(recipe: Recipe, path: Path, keep_variable_rate: bool) -> list[tupl
     for split, source in placed:
         if (listed := recipe.split_of(source.id)) not in (None, split):
             raise SourceError(f"{source.id} lies in {split}/, but the recipe {recipe.id!r} lists it in {listed}; move it there")
-    _refuse_shared(placed)
     return placed
-
-
-def _refuse_shared(placed: Sequence[tuple[str, Source]]) -> None:
-    """Raises SourceError for one video in two splits. Releases number theirs from 0 in each, so that names alone say nothing."""
-    by_name: dict[str, list[tuple[str, Source]]] = {}
-    for split, source in placed:
-        by_name.setdefault(source.id, []).append((split, source))
-    for name, group in by_name.items():
-        for (split, one), (other_split, other) in itertools.combinations(group, 2):
-            if _begin_alike(one, other) and one.fingerprint() == other.fingerprint():
-                raise SourceError(
-                    f"{name} is the same video in {split}/ and {other_split}/, which would share it; take it out of one of them"
-                )
-
-
-def _begin_alike(one: Source, other: Source) -> bool:
-    """Whether the first pictures are equal: all of many images are not read to find that they differ."""
-    if (one.size, one.length) != (other.size, other.length):
-        return False
-    ours, theirs = (next(iter(source.frames())).image for source in (one, other))
-    return np.array_equal(ours, theirs)
 
 
 def refuse_other_clips(data: MadeDataSet, jobs: list[Job]) -> None:
@@ -224,6 +202,25 @@ def unproven(jobs: list[Job]) -> Iterator[str]:
     loose = [job.source.id for job in jobs if job.source.facts().get("end_checked") is False]
     if loose:
         yield f"{len(loose)} of {len(jobs)} sources do not state their end (first: {loose[0]}), where a lost tail does not show"
+
+
+def shared(jobs: list[Job]) -> Iterator[str]:
+    """A line for each video that is in two splits. Releases number theirs anew in each, so that equal names alone say nothing."""
+    by_name: dict[str, list[Job]] = {}
+    for job in jobs:
+        by_name.setdefault(job.source.id, []).append(job)
+    for name, group in by_name.items():
+        for one, other in itertools.combinations(group, 2):
+            if _begin_alike(one.source, other.source) and one.source.fingerprint() == other.source.fingerprint():
+                yield f"{name} is the same video in {one.split}/ and {other.split}/, which share it: leave it out of one of them"
+
+
+def _begin_alike(one: Source, other: Source) -> bool:
+    """Whether the first pictures are equal: all of many images are not read to find that they differ."""
+    if (one.size, one.length) != (other.size, other.length):
+        return False
+    ours, theirs = (next(iter(source.frames())).image for source in (one, other))
+    return np.array_equal(ours, theirs)
 
 
 def boxless(jobs: list[Job]) -> Iterator[str]:
