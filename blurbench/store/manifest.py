@@ -84,6 +84,12 @@ class Manifest:
         others = [other for other in self.splits.get(split, []) if other.video != entry.video]
         self.splits[split] = sorted([*others, entry], key=lambda e: e.video)
 
+    def leave_out(self, split: str, video: str, reason: str) -> None:
+        """Name a video of which nothing is left; what was made of it before goes."""
+        others = [other for other in self.splits.pop(split, []) if other.video != video]
+        self.splits |= {split: others} if others else {}
+        self.empty[video] = reason
+
     def write(self, folder: Path) -> None:
         """Write atomically. Raises DataSetError when it cannot be written."""
         write_json(folder / NAME, self.table())

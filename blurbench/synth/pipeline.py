@@ -99,10 +99,10 @@ def _fill(folder: Path, manifest: Manifest, finished: Iterator[Made]) -> None:
     try:
         for made in finished:
             if made.empty:
-                manifest.empty[made.entry.video] = made.empty
-                continue
-            manifest.enter(made.split, made.entry)
-            if time.monotonic() - written > _WRITE_EVERY:
+                manifest.leave_out(made.split, made.entry.video, made.empty)
+            else:
+                manifest.enter(made.split, made.entry)
+            if manifest.splits and time.monotonic() - written > _WRITE_EVERY:
                 manifest.write(folder)
                 written = time.monotonic()
     finally:
@@ -128,6 +128,7 @@ def make_shard(job: Job, progress: Progress = lambda source, frames: None) -> Ma
             for sample in samples:
                 writer.append(sample)
         except EmptySourceError as error:
+            path.unlink(missing_ok=True)  # of other footage of this name
             return Made(job.split, _entry(job, 0, _counts(samples), {"fingerprint": fingerprint, "content": ""}), True, str(error))
         counts = _counts(samples)
         provenance = {

@@ -11,6 +11,7 @@ import pytest
 
 from blurbench.errors import DataSetError, EmptySourceError, RecipeError, SourceError
 from blurbench.store import manifest as manifests
+from blurbench.store.reader import open_dataset
 from blurbench.synth import plan
 from blurbench.synth import recipe as recipes
 from blurbench.synth.pipeline import make_dataset
@@ -85,11 +86,26 @@ def test_a_source_without_a_window_left_is_named_and_the_others_are_made(source,
     assert manifest.videos() == {"a"} and manifest.empty == {"b": told}
     folder = source.parent / "data/new"
     assert manifests.read(folder).empty == manifest.empty and [path.name for path in folder.glob("*/*")] == ["a.h5"]
+    assert open_dataset(folder).ids("test") == ["a/00000"]
     shutil.rmtree(source / "a")
     shutil.rmtree(folder)
     with pytest.raises(EmptySourceError, match=r"^b: all 1 windows are left out"):
         make(source, gate, workers=workers)
     assert not folder.exists()
+
+
+def test_footage_that_is_left_out_takes_the_place_of_what_was_made(source):
+    for name in ("a", "b"):
+        for number in range(3):
+            cv2.imwrite(str(source / name / f"{number}.png"), np.full((64, 96, 3), 90, np.uint8))
+    gate = "[gate]\nlargest_step = 0.5\nquantile = 0.9\n"
+    assert make(source, gate)[0].videos() == {"a", "b"}
+    for number in range(3):
+        noise = np.random.default_rng(number).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+        cv2.imwrite(str(source / "b" / f"{number}.png"), cv2.GaussianBlur(noise, (0, 0), 3))
+    manifest, _ = make(source, gate)
+    assert manifest.videos() == {"a"} and list(manifest.empty) == ["b"]
+    assert [path.name for path in (source.parent / "data/new").glob("*/*")] == ["a.h5"]
 
 
 def test_one_video_in_two_splits_is_told(source):
