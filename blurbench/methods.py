@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from blurbench import device as devices
 from blurbench import weights as files
-from blurbench.errors import RecipeError, UnknownNameError, WeightsError
+from blurbench.errors import PredictionError, RecipeError, UnknownNameError, WeightsError
 from blurbench.registry import METHODS, own
 from blurbench.types import F32, F64
 from blurbench.weights import Weights
@@ -243,6 +243,12 @@ def remarks(method: Method) -> list[str]:
     name, keeper = card.id, card.keeper
     theirs = f"for the authors' give --weights, or run `blurbench convert-weights {keeper}` once ({card.released})"
     return [f"{name} runs with the shipped weights of a small network, which say nothing of the authors' results; {theirs}"]
+
+
+def require_samples(method: Method, samples: int) -> None:
+    """Raises PredictionError where a deterministic method is asked for several answers."""
+    if samples > 1 and not method.capabilities.stochastic:
+        raise PredictionError(f"--samples is {samples}, but {method.card.id} is deterministic; leave it out")
 
 
 def _own_weights(card: MethodCard) -> tuple[Path | None, str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,38 @@ class Group(click.Group):
         if args and args[0] not in (known := self.list_commands(ctx)):
             raise UnknownNameError("command", args[0], known, f"blurbench {self.name}" if ctx.parent else "")
         return super().resolve_command(ctx, args)
+
+
+class MethodCommand(click.Command):
+    """A command with --method, whose own options it takes as well: `--deblur-with dmphn` is `--option deblur-with=dmphn`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, list(self._spelt_out(args)))
+
+    def _spelt_out(self, args: list[str]) -> Iterator[str]:
+        own = self._own(args)
+        left = iter(args)
+        for word in left:
+            name, equals, value = word.partition("=")
+            if name in own:
+                yield from ("--option", f"{name.removeprefix('--')}={value if equals else next(left, '')}")
+            else:
+                yield word
+
+    def _own(self, args: list[str]) -> set[str]:
+        """The options of the method that these arguments name, but those that the command has; only looked up where some are not its own.
+
+        Raises as `method_class` does.
+        """
+        has = {name for parameter in self.params for name in parameter.opts} | {"--help", "-h"}
+        names = [word.partition("=")[0] for word in args if word.startswith("--")]
+        named = [value for word, value in pairwise(args) if word == "--method"]
+        named += [word.removeprefix("--method=") for word in args if word.startswith("--method=")]
+        if has.issuperset(names) or not named:
+            return set()
+        from blurbench.methods import method_class
+
+        return {f"--{name}" for name in method_class(named[-1]).options} - has
 
 
 def once(option: str, texts: Iterable[str]) -> dict[str, str]:
@@ -66,7 +99,7 @@ options_option = click.option(
     multiple=True,
     metavar="KEY=VALUE",
     callback=_pairs,
-    help="What the method takes besides, where it takes anything; may be given several times.",
+    help="What the method takes besides (see `blurbench ls methods -v`); may be given several times.",
 )
 device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
 split_option = click.option("--split", default="test", show_default=True)

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from blurbench.cli._options import device_option, method_option, options_option, seed_option, weights_option
+from blurbench.cli._options import MethodCommand, device_option, method_option, options_option, seed_option, weights_option
 from blurbench.cli._terminal import progress, say
 
 
-@click.command()
+@click.command(cls=MethodCommand)
 @click.argument("image", required=False, type=click.Path(path_type=Path))
 @method_option
 @weights_option

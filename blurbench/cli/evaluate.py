@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from blurbench.cli._options import (
+    MethodCommand,
     dataset_option,
     device_option,
     failures_option,
@@ -20,7 +21,7 @@ from blurbench.cli._options import (
 )
 
 
-@click.command()
+@click.command(cls=MethodCommand)
 @method_option
 @dataset_option
 @weights_option

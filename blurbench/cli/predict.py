@@ -7,11 +7,20 @@ from typing import Any
 
 import click
 
-from blurbench.cli._options import device_option, method_option, options_option, refuse, seed_option, split_option, weights_option
+from blurbench.cli._options import (
+    MethodCommand,
+    device_option,
+    method_option,
+    options_option,
+    refuse,
+    seed_option,
+    split_option,
+    weights_option,
+)
 from blurbench.cli._terminal import progress, say
 
 
-@click.command()
+@click.command(cls=MethodCommand)
 @click.argument("images", nargs=-1, type=click.Path())
 @method_option
 @weights_option
@@ -22,7 +31,7 @@ from blurbench.cli._terminal import progress, say
     "--out", type=click.Path(), help="Folder to write to.  [default: predictions/METHOD, of a data set predictions/METHOD-DATASET-SPLIT]"
 )
 @click.option("--frames", type=click.IntRange(min=1), help="Images: how many, where the method lets one choose.  [default: 7]")
-@click.option("--draws", default=1, show_default=True, type=click.IntRange(min=1), help="Data set: samples of a stochastic method.")
+@click.option("--samples", default=1, show_default=True, type=click.IntRange(min=1), help="How many answers of a stochastic method.")
 @click.option("--store", default="float32", show_default=True, type=click.Choice(["float32", "uint8"]), help="Data set: exact, or rounded.")
 @device_option
 @seed_option
@@ -35,7 +44,7 @@ def predict(
     split: str,
     out: str | None,
     frames: int | None,
-    draws: int,
+    samples: int,
     store: str,
     device: str,
     seed: int,
@@ -45,16 +54,16 @@ def predict(
         raise click.UsageError("expected either IMAGES or --dataset")
     from blurbench.methods import method_class
 
-    shared: dict[str, Any] = {"weights": weights, "options": options, "device": device, "seed": seed}
+    shared: dict[str, Any] = {"weights": weights, "options": options, "samples": samples, "device": device, "seed": seed}
     if dataset is not None:
         from blurbench.run.predictions import require_place
 
         refuse("is for images, a data set has its own number; leave it out", "frames")
         folder = out or f"predictions/{method_class(method).card.id}-{Path(dataset).stem}-{split}"
         require_place(Path(folder), "give another --out")
-        _dataset(method, dataset, folder, split=split, draws=draws, store=store, **shared)
+        _dataset(method, dataset, folder, split=split, store=store, **shared)
         return
-    refuse("is for --dataset, not for images; leave it out", "split", "draws", "store")
+    refuse("is for --dataset, not for images; leave it out", "split", "store")
     from blurbench.run.predict import predict_images
 
     folder = out or f"predictions/{method_class(method).card.id}"

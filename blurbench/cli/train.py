@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from blurbench.cli._options import dataset_option, device_option, method_option, options_option, seed_option
+from blurbench.cli._options import MethodCommand, dataset_option, device_option, method_option, options_option, seed_option
 from blurbench.cli._terminal import progress, say
 
 
-@click.command()
+@click.command(cls=MethodCommand)
 @method_option
 @dataset_option
 @click.option("--out", type=click.Path(), help="Weights file to write.  [default: <method>.safetensors]")

@@ -265,7 +265,7 @@ def several_draws(folder: Path, data: MadeDataSet) -> tuple[Predictions, Header]
     """Stored predictions and their header. Raises PredictionError as `stored_with_header` does, and for those of one draw."""
     stored, header = stored_with_header(folder, data)
     if header.draws < 2:
-        raise PredictionError(f"{folder} holds no predictions with several draws; `blurbench predict --dataset D --draws N` makes them")
+        raise PredictionError(f"{folder} holds no predictions with several draws; `blurbench predict --dataset D --samples N` makes them")
     return stored, header
 
 

@@ -67,7 +67,7 @@ class Stored:
         draws = self.predictions.get(sample).frames
         if draw >= len(draws):
             held = f"{self.folder} holds {len(draws)} draw(s) of {sample.id}, the board scored draw {draw + 1}"
-            raise PredictionError(f"{held}; predict again with --draws {draw + 1} or more to see it")
+            raise PredictionError(f"{held}; predict again with --samples {draw + 1} or more to see it")
         frames = quantise(draws[draw], "round")
         return np.ascontiguousarray(frames[::-1]) if turned else frames
 

@@ -27,6 +27,7 @@ def predict_images(
     weights: Path | str | None = None,
     options: Mapping[str, str] | None = None,
     frames: int | None = None,
+    samples: int = 1,
     device: str = "cpu",
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -34,40 +35,46 @@ def predict_images(
 ) -> list[Path]:
     """Run a method on images (files or folders of them) and write PNGs: `<stem>.png` for one frame, `<stem>/<frame>.png` for several.
 
+    Of several samples the k-th, from 1, has `<stem>-<k>` in place of `<stem>`.
+
     options: of the method, see `methods.load_method`.
-    frames: how many are asked of a method that lets one choose, 7 by default. note: called with what a user must know of the weights, and
-    with how many earlier pictures are replaced.
+    frames: how many are asked of a method that lets one choose, 7 by default. samples, seed: of a stochastic method.
+    note: called with what a user must know of the weights, and with how many earlier pictures are replaced.
     All images are looked at, and the folders made, before the first is predicted. Raises SourceError for one that cannot be read or would
     be written over, or a method that needs more than an image; BlurbenchError for a number of frames that the method does not give;
     DataSetError for a folder that cannot be made; PredictionError.
     """
     runner = methods.load_method(method, weights, device, options)
     _require_plain(runner)
+    methods.require_samples(runner, samples)
     count = _frames(runner, frames)
     images = _expand(inputs)
     for path in images:
         read_rgb(path)
-        if count == 1 and _target(out, path, 1, 0).resolve() == path.resolve():
+    targets = {path: _targets(out, path.stem, samples, count) for path in images}
+    replaced = {target.resolve() for each in targets.values() for target in each}
+    for path in images:
+        if path.resolve() in replaced:
             raise SourceError(f"the prediction of {path} would be written over it; give another --out than {out}")
     with telling(out):
-        for path in images:
-            _target(out, path, count, 0).parent.mkdir(parents=True, exist_ok=True)
+        for each in targets.values():
+            for target in each:
+                target.parent.mkdir(parents=True, exist_ok=True)
     for remark in methods.remarks(runner):
         note(remark)
-    if earlier := sum(_target(out, path, count, number).is_file() for path in images for number in range(count)):
+    if earlier := sum(target.is_file() for each in targets.values() for target in each):
         note(f"{earlier} earlier {'pictures' if earlier > 1 else 'picture'} in {out} {'are' if earlier > 1 else 'is'} replaced")
-    written: list[Path] = []
-    for done, path in enumerate(images):
-        for number, frame in enumerate(_pictures(runner, path, count, seed)):
-            written.append(_target(out, path, count, number))
-            write_rgb(written[-1], frame)
-        progress(done + 1, len(images))
-    return written
+    for done, path in enumerate(images, 1):
+        for target, frame in zip(targets[path], _pictures(runner, path, count, samples, seed), strict=True):
+            write_rgb(target, frame)
+        progress(done, len(images))
+    return [target for each in targets.values() for target in each]
 
 
-def _target(out: Path, path: Path, count: int, number: int) -> Path:
-    """Where a frame of an image is written."""
-    return out / f"{path.stem}.png" if count == 1 else out / path.stem / f"{number:03d}.png"
+def _targets(out: Path, stem: str, samples: int, frames: int) -> list[Path]:
+    """Where the frames of an image are written, sample by sample."""
+    names = [f"{stem}-{number}" for number in range(1, samples + 1)] if samples > 1 else [stem]
+    return [out / f"{name}.png" if frames == 1 else out / name / f"{frame:03d}.png" for name in names for frame in range(frames)]
 
 
 def _require_plain(runner: Method) -> None:
@@ -88,11 +95,11 @@ def _frames(runner: Method, asked: int | None) -> int:
     return own or asked or FRAMES
 
 
-def _pictures(runner: Method, path: Path, count: int, seed: int) -> U8:
-    """The prediction of an image, (T, H, W, 3). Raises PredictionError, naming the image."""
-    prediction = running.predict(runner, photograph(path, count), seed=seed)
+def _pictures(runner: Method, path: Path, count: int, samples: int, seed: int) -> U8:
+    """The frames of an image, (samples * T, H, W, 3), sample by sample. Raises PredictionError, naming the image."""
+    frames = running.predict(runner, photograph(path, count), samples, seed).frames
     try:
-        return quantise(prediction.frames[0], "round")
+        return quantise(frames.reshape(-1, *frames.shape[2:]), "round")
     except PredictionError as error:
         raise PredictionError(f"{runner.card.id} on {path}: {error}") from error
 

@@ -26,7 +26,7 @@ def predict_dataset(
     weights: Path | str | None = None,
     options: Mapping[str, str] | None = None,
     split: str = "test",
-    draws: int = 1,
+    samples: int = 1,
     store: Store = "float32",
     device: str = "cpu",
     seed: int = 0,
@@ -36,18 +36,17 @@ def predict_dataset(
     """Write the predictions of a method on a split to the folder `out`, to be scored anywhere; returns it.
 
     options: of the method, see `methods.load_method`.
-    draws, seed: of a stochastic method. store: float32 as they are, or rounded to uint8, a quarter of the size. A stopped run goes on with
-    the video where it was, unless the method's code has changed. Raises BlurbenchError.
+    samples, seed: of a stochastic method. store: float32 as they are, or rounded to uint8, a quarter of the size. A stopped run
+    goes on with the video where it was, unless the method's code has changed. Raises BlurbenchError.
     """
     data = open_dataset(dataset)
     runner = methods.load_method(method, weights, device, options)
     for remark in methods.remarks(runner):
         note(remark)
-    if draws > 1 and not runner.capabilities.stochastic:
-        raise PredictionError(f"--draws is {draws}, but {runner.card.id} is deterministic; leave it out")
+    methods.require_samples(runner, samples)
     given = {"method": method, "dataset": dataset, "weights": weights, "option": pairs(options)}
-    command = command_line("predict", **given, split=split, draws=draws, store=store, device=device, seed=seed)
-    header = describe(runner, data, split, draws, seed, command)
+    command = command_line("predict", **given, split=split, samples=samples, store=store, device=device, seed=seed)
+    header = describe(runner, data, split, samples, seed, command)
     writer = Writer(Path(out), replace(header, store=store))
     meter = Meter(runner, writer.header.cost)
     total = data.count(split)

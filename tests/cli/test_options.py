@@ -123,6 +123,40 @@ def test_mistakes_are_one_line(toy, name, options, told):
     assert str(caught.value) == told
 
 
+@pytest.mark.parametrize("words", [["--left-over", "0.5"], ["--left-over=0.5"]])
+def test_options_of_a_method_by_their_own_name(toy, made, tmp_path, words):
+    """In every command that has --method, with the method before or after; records and cards say them as ever."""
+    for name, place in (("predict", "predictions/dim/a.png"), ("animate", "animations/a-dim+left-over-0.5-sheet.png")):
+        done = blurbench_(name, *words, "a.png", f"--method={toy}")
+        assert done.exit_code == 0 and (tmp_path / place).is_file(), done.output
+    np.testing.assert_array_equal(read_rgb(tmp_path / "predictions/dim/a.png"), np.floor(picture(16, 24).astype(np.float32) / 2 + 0.5))
+    done = blurbench_("evaluate", "--method", toy, "--dataset", made / "data/genblur", *words)
+    (run,) = map(record.read, (tmp_path / "runs").glob("*.json"))
+    assert done.exit_code == 0 and run.method == "dim+left-over-0.5" and "--option left-over=0.5" in run.command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--left-over"], "--option is 'left-over=', expected KEY=VALUE, as deblur-with=dmphn"),
+        (["--tint=a", "--option", "tint=b"], "--option tint is given twice, as 'a' and 'b'; keep one"),
+        (["--right-over", "1"], "No such option '--right-over'."),
+        (["--frame", "1"], "No such option '--frame'."),
+    ],
+)
+def test_mistakes_in_them(toy, arguments, told):
+    with pytest.raises((BlurbenchError, click.UsageError)) as caught:
+        blurbench_("predict", "a.png", "--method", toy, *arguments)
+    assert str(caught.value) == told
+
+
+def test_a_commands_own_options_go_before_those_of_a_method(toy, tmp_path):
+    (tmp_path / toy.split(":")[0]).write_text(TOY.replace('"tint": "a colour"', '"seed": "a number"'))
+    assert blurbench_("predict", "a.png", "--method", toy, "--seed", "3", "--left-over", "1").exit_code == 0
+    with pytest.raises(TypeError, match="seed"):
+        blurbench_("predict", "a.png", "--method", toy, "--option", "seed=3")
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -164,7 +198,7 @@ def test_they_are_listed_with_their_meaning_and_so_are_variants():
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["predict", "a.png", "--draws", "1"], "--draws is for --dataset, not for images; leave it out"),
+        (["predict", "a.png", "--store", "uint8"], "--store is for --dataset, not for images; leave it out"),
         (["predict", "a.png", "--split", "train"], "--split is for --dataset, not for images; leave it out"),
         (
             ["predict", "--dataset", "d", "--frames", "7"],

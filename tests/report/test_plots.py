@@ -321,7 +321,7 @@ def test_mistakes(tmp_path, monkeypatch, arguments, kind, says):
         (["forest", "--reference", "copy-blurr"], "unknown reference 'copy-blurr' in these boards; did you mean 'copy-blur'?"),
         (
             ["best-of", "--dataset", "data", "--predictions", "copy-blur"],
-            "copy-blur holds no predictions with several draws; `blurbench predict --dataset D --draws N` makes them",
+            "copy-blur holds no predictions with several draws; `blurbench predict --dataset D --samples N` makes them",
         ),
     ],
 )

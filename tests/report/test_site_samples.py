@@ -258,7 +258,8 @@ def test_view_refuses_predictions_of_other_data(real, tmp_path):
 def test_a_draw_that_is_not_stored(real):
     data = open_dataset(real / "data")
     held = stored(real / "p/copy-blur", data)
-    with pytest.raises(PredictionError, match=r"copy-blur holds 1 draw\(s\) of \S+, the board scored draw 5; predict again with --draws 5"):
+    told = r"copy-blur holds 1 draw\(s\) of \S+, the board scored draw 5; predict again with --samples 5"
+    with pytest.raises(PredictionError, match=told):
         held.frames(next(data.samples("test")), 4, False)
 
 

@@ -277,7 +277,7 @@ def test_the_commands(made, tmp_path):
 
 
 def test_motion_is_stored_and_read(data, noisy, tmp_path):
-    folder = predict_dataset(noisy, data, tmp_path / "p", draws=2)
+    folder = predict_dataset(noisy, data, tmp_path / "p", samples=2)
     sample = next(open_dataset(data).samples("test"))
     made = Predictions(folder).get(sample)
     assert made.frames.shape == (2, 7, *sample.blurry.shape)

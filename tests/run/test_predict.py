@@ -28,6 +28,12 @@ class Any(Seven):
     def predict(self, blurry, request):
         return np.repeat(blurry[None, None], len(request.times), axis=1)
 
+class Drawn(Seven):
+    card, capabilities = MethodCard(id="drawn", title="t", paper="p", licence="l"), Capabilities(stochastic=True)
+    def predict(self, blurry, request):
+        levels = request.rng.random((request.samples, 1, 1, 1, 1), np.float32)
+        return np.broadcast_to(levels, (request.samples, len(request.times), *blurry.shape))
+
 class Codes(Seven):
     card = MethodCard(id="codes", title="t", paper="p", licence="l")
     def predict(self, blurry, request):
@@ -51,6 +57,24 @@ def test_as_many_frames_as_asked_where_the_method_lets_one_choose(images):
         written = predict_images("mine.py:Any", images, Path(f"out{count}"), frames=asked)
         assert written == [Path(f"out{count}/{name}/{number:03d}.png") for name in "ab" for number in range(count)]
     np.testing.assert_array_equal(read_rgb(Path("out3/b/002.png")), picture(16, 24, phase=1))
+
+
+def test_several_samples_of_a_stochastic_method(images):
+    """Each has a folder of its own, or a file; the first is what one sample gives, and a seed gives them again."""
+    one, drawn, again = (predict_images("mine.py:Drawn", images, Path(f"out{k}"), frames=2, samples=n) for k, n in enumerate((1, 3, 3)))
+    assert drawn == [Path(f"out1/{name}-{k}/{frame:03d}.png") for name in "ab" for k in (1, 2, 3) for frame in (0, 1)]
+    levels = [np.unique(read_rgb(path)).tolist() for path in drawn]
+    assert levels[:2] + levels[6:8] == [np.unique(read_rgb(path)).tolist() for path in one]
+    assert levels[::2] == levels[1::2] and len({tuple(level) for level in levels}) == 6
+    assert [path.read_bytes() for path in drawn] == [path.read_bytes() for path in again]
+    single = predict_images("mine.py:Drawn", images[:1], Path("single"), frames=1, samples=2)
+    assert single == [Path("single/a-1.png"), Path("single/a-2.png")] and all(path.is_file() for path in single)
+
+
+def test_several_samples_of_a_deterministic_method(images):
+    with pytest.raises(PredictionError, match=r"^--samples is 2, but seven is deterministic; leave it out$"):
+        predict_images("mine.py:Seven", images, Path("out"), samples=2)
+    assert not Path("out").exists()
 
 
 def test_another_number_of_frames_than_the_methods_own(images):
