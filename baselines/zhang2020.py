@@ -25,8 +25,9 @@ left-right flips, and a learning rate falling from 1e-4 to 1e-5. What it leaves 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import nn
@@ -152,6 +153,7 @@ class Zhang2020(_Seven):
     """
 
     card = _card("zhang2020", "B, content losses", _SHIPPED, _DATA)
+    variants: ClassVar[Mapping[str, str]] = {"frames": "zhang2020-iterated"}
     training = Training(network=Generator, recipe="zhang2020-shipped", stages={"content": CONTENT, **_STAGES})
 
 

@@ -138,7 +138,9 @@ class Method(ABC):
     options: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """What `load` takes besides, by the name that `--option` has for it, and what it is; `deblur-with` is the argument `deblur_with`."""
     variants: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    """By what else there may be to see ("guidance", "before"), the id of the method that sees it; `blurbench animate` goes there."""
+    """By what else there may be to see ("guidance", "before"), the id of the method that sees it; `blurbench animate` goes there. By
+    "frames", for a method whose number of frames is fixed, the one that gives as many as asked.
+    """
     training: ClassVar[Training | None] = None
     """How it is trained, see `blurbench.train.recipe`; None where there is nothing to train."""
     weights: Weights | None = None

@@ -200,7 +200,8 @@ def _notes(asked: str, cls: type[Method], hint: Hint, frames: int | None, plain:
     if can.frames == 1:
         yield f"{name} gives one frame, so that each file shows a still picture"
     elif can.frames and frames and frames != can.frames:
-        yield f"{name} always gives {can.frames} frames, not {frames}"
+        free = cls.variants.get("frames")
+        yield f"{name} always gives {can.frames} frames, not {frames}" + (f"; --method {free} gives as many as asked" if free else "")
     for side, path, count in (("before", hint.before, can.before), ("after", hint.after, can.after)):
         if count and not path and plain:
             yield f"{name} looks at {count} exposures {side}; none was given, the picture itself stands for them"

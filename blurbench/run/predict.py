@@ -91,7 +91,9 @@ def _frames(runner: Method, asked: int | None) -> int:
     """How many frames an image becomes. Raises BlurbenchError for another number than the method's own, where that is fixed."""
     own = runner.capabilities.frames
     if own and asked not in (None, own):
-        raise BlurbenchError(f"{runner.card.id} always gives {own} frame{'s' * (own > 1)}, but --frames {asked} was given; leave it out")
+        mend = f", or take --method {free}" if (free := runner.variants.get("frames")) else ""
+        told = f"{runner.card.id} always gives {own} frame{'s' * (own > 1)}, but --frames {asked} was given"
+        raise BlurbenchError(f"{told}; leave it out{mend}")
     return own or asked or FRAMES
 
 

@@ -93,7 +93,9 @@ def test_a_method_of_one_frame_gives_a_still_and_says_so(place, format):
 
 
 def test_frames_that_a_method_does_not_take_are_noted(place):
-    assert animate("zhang2020", Path("a.png"), frames=9).notes == ["zhang2020 always gives 7 frames, not 9"]
+    assert animate("zhang2020", Path("a.png"), frames=9).notes == [
+        "zhang2020 always gives 7 frames, not 9; --method zhang2020-iterated gives as many as asked"
+    ]
     assert animate("zhang2020", Path("a.png"), frames=7).notes == []
 
 

@@ -81,6 +81,11 @@ def test_another_number_of_frames_than_the_methods_own(images):
     assert len(predict_images("mine.py:Seven", images, Path("out"), frames=7)) == 14
     with pytest.raises(BlurbenchError, match=r"^seven always gives 7 frames, but --frames 3 was given; leave it out$"):
         predict_images("mine.py:Seven", images, Path("none"), frames=3)
+    with pytest.raises(
+        BlurbenchError, match=r"^zhang2020 always .* --frames 42 was given; leave it out, or take --method zhang2020-iterated$"
+    ):
+        predict_images("zhang2020", images, Path("none"), frames=42)
+    assert len(predict_images("zhang2020-iterated", images[:1], Path("many"), frames=42)) == 42
     assert not Path("none").exists()
 
 
