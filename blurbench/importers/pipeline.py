@@ -89,7 +89,7 @@ def import_dataset(
     planned(jobs)
     broken: Counter[str] = Counter()
     with build.making(folder, _manifest(form, options, recipe, list(changes))) as manifest:
-        for made in build.run(jobs, make_shard, workers, progress):
+        for made in build.run(jobs, make_shard, workers, progress, note):
             if made.entry.samples:
                 manifest.enter(made.split, made.entry)
             else:

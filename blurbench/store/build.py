@@ -114,11 +114,23 @@ def require_space(folder: Path, need: int) -> None:
         raise DataSetError(f"{folder} needs up to {decimal(need)}, {decimal(free)} are free; give another --out")
 
 
-def run(jobs: Sequence[J], make: Callable[[J, Progress], Made], workers: int, progress: Progress) -> Iterator[Made]:
+def run(
+    jobs: Sequence[J], make: Callable[[J, Progress], Made], workers: int, progress: Progress, note: Callable[[str], None]
+) -> Iterator[Made]:
     """Make the jobs here, or in processes; with processes, in the order in which they are finished.
 
-    make: a function of a module, so that it can be sent to a process. progress: with processes, called once a finished job.
+    make: a function of a module, so that it can be sent to a process. progress: with processes, called once a finished job. note: told
+    how many were there already.
     """
+    there = 0
+    for made in _made(jobs, make, workers, progress):
+        there += not made.fresh
+        yield made
+    if there:
+        note(f"{there} of {len(jobs)} videos {'were' if there > 1 else 'was'} there already, whole, and not made again")
+
+
+def _made(jobs: Sequence[J], make: Callable[[J, Progress], Made], workers: int, progress: Progress) -> Iterator[Made]:
     if workers <= 1 or len(jobs) <= 1:
         for job in jobs:
             yield make(job, progress)

@@ -88,7 +88,7 @@ def make_dataset(
             kept = plan.not_in_source(folder, manifest, found, jobs)
             manifest.missing = plan.missing(chosen, {source.id for _, source in found} | manifest.videos())
             _remark(folder, chosen, manifest, kept, note)
-        _fill(folder, manifest, build.run(jobs, make_shard, workers, progress))
+        _fill(folder, manifest, build.run(jobs, make_shard, workers, progress, note))
         _tell_empty(manifest, jobs, note)
     return manifest
 

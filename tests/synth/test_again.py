@@ -13,6 +13,8 @@ from blurbench.store.verify import verify
 from blurbench.synth.pipeline import make_dataset
 from tests.synth.recipe_head import HEAD
 
+WHOLE = "there already, whole, and not made again"
+
 
 def rendered(folder, **settings):
     return make_dataset("gopro7", out=folder, **{"clips": {"train": 0, "test": 2}, "size": (32, 48), "frames": 14, **settings})
@@ -31,6 +33,15 @@ def test_more_clips_and_other_splits_join_what_is_there(tmp_path):
     assert all(path.stat().st_mtime_ns == moment for path, moment in written.items())
     assert rendered(tmp_path, clips={"train": 2, "test": 0}).splits["test"] == grown.splits["test"]
     assert rendered(tmp_path, clips={"train": 3, "test": 1}, splits=("train",)).splits["test"] == grown.splits["test"]
+
+
+def test_what_was_there_already_is_told(tmp_path):
+    told = []
+    rendered(tmp_path, clips={"train": 0, "test": 1}, note=told.append)
+    assert not told
+    rendered(tmp_path, note=told.append)
+    rendered(tmp_path, workers=2, note=told.append)
+    assert told == [f"1 of 2 videos was {WHOLE}", f"2 of 2 videos were {WHOLE}"]
 
 
 @pytest.mark.parametrize("clips", [{"train": 0, "test": 2}, {"train": 1, "test": 0}])
@@ -63,7 +74,8 @@ def test_another_codec_is_for_what_is_made_anew_and_said(tmp_path):
     first = rendered(tmp_path, note=said.append)
     assert not said
     grown = rendered(tmp_path, clips={"train": 0, "test": 3}, codec="gzip", note=said.append)
-    assert said == [f"note: finished videos in {tmp_path} keep their codec, zstd; for gzip give another --out"]
+    codec = f"note: finished videos in {tmp_path} keep their codec, zstd; for gzip give another --out"
+    assert said == [codec, f"2 of 3 videos were {WHOLE}"]
     assert [shard.codec for shard in open_dataset(tmp_path).shards("test")] == ["zstd", "zstd", "gzip"]
     assert grown.splits["test"][:2] == first.splits["test"]
 
@@ -107,8 +119,9 @@ def test_a_video_that_left_the_source_is_kept_and_said(source):
     (source / "test/b").rename(source.parent / "b")
     kept, said = made(source)
     assert kept == whole
-    assert said == [f"note: {source.parent / 'data'} keeps 1 videos that the source lacks (first: b); to leave them out give another --out"]
-    assert not made(source, splits=("train",))[1]  # nothing of a split that is not made
+    lacks = f"note: {source.parent / 'data'} keeps 1 videos that the source lacks (first: b); to leave them out give another --out"
+    assert said == [lacks, f"2 of 2 videos were {WHOLE}"]
+    assert made(source, splits=("train",))[1] == [f"1 of 1 videos was {WHOLE}"]  # nothing of a split that is not made
 
 
 def test_a_source_may_come_in_parts(source):
@@ -121,7 +134,7 @@ def test_a_source_may_come_in_parts(source):
     (source / "test/c").rename(source.parent / "c")
     whole, said = made(source)
     assert whole.missing == {} and videos(whole) == {"train": ["a"], "test": ["b", "c"]}
-    assert len(said) == 1 and "keeps 1 videos that the source lacks (first: c)" in said[0]
+    assert "keeps 1 videos that the source lacks (first: c)" in said[0] and said[1:] == [f"1 of 2 videos was {WHOLE}"]
 
 
 def test_a_video_in_another_split_is_refused(source):
