@@ -224,7 +224,10 @@ def state_hash(module: torch.nn.Module) -> str:
 
 
 def fit(module: torch.nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Load `state` into `module`, strictly. Raises WeightsError naming the first key that is missing, extra or of another shape."""
+    """Load `state` into `module`, strictly.
+
+    Raises WeightsError naming the first key that is missing, extra, of another shape, or not finite, as a training gone astray leaves it.
+    """
     own = {key: tuple(value.shape) for key, value in module.state_dict().items()}
     given = {key: tuple(value.shape) for key, value in state.items()}
     network, extra = type(module).__name__, sorted(given.keys() - own.keys())
@@ -237,4 +240,6 @@ def fit(module: torch.nn.Module, state: Mapping[str, torch.Tensor], path: Path) 
     for key, shape in own.items():
         if given[key] != shape:
             raise WeightsError(f"{path} is not a checkpoint of {network}: {key!r} has shape {given[key]}, expected {shape}")
+    if (broken := next((key for key, value in state.items() if not value.isfinite().all()), None)) is not None:
+        raise WeightsError(f"{path} has NaN or infinite values in {broken!r}, expected finite ones; download or train it again")
     module.load_state_dict(dict(state))

@@ -145,6 +145,16 @@ def test_fit_copies_the_values():
     assert layer(torch.tensor([1.0, 1.0])).tolist() == [-0.75, 3.25]
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_not_finite(value):
+    """As a training that went astray leaves them: they would be scored as any other."""
+    layer = nn.Linear(2, 2)
+    before = layer.bias.detach().clone()
+    told = refused(fit, layer, {**STATE, "bias": torch.tensor([0, value])}, Path("w.pth"))
+    assert told == "w.pth has NaN or infinite values in 'bias', expected finite ones; download or train it again"
+    assert torch.equal(layer.bias, before)
+
+
 @pytest.mark.parametrize(
     ("state", "told"),
     [
