@@ -193,15 +193,35 @@ def reblur(sharp: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
     return (total / offsets.shape[1]).to(sharp.dtype)
 
 
-def reblurring(network: OffsetNetwork, blurry: torch.Tensor, sharp: torch.Tensor, settings: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+_FLOOR = 2e-3
+"""Light added before the root of a loss: at 0 its slope has no bound, and dark pixels would drown all others."""
+
+
+def exposed(sharp: torch.Tensor, offsets: torch.Tensor, gamma: float, floor: float = 0.0) -> torch.Tensor:
+    """`reblur` in linear light, for data that were exposed so: (mean(frames^gamma) + floor)^(1/gamma). gamma 1 is `reblur` itself."""
+    return reblur(sharp, offsets) if gamma == 1 else _encoded(reblur(_light(sharp, gamma), offsets), gamma, floor)
+
+
+def _light(codes: torch.Tensor, gamma: float) -> torch.Tensor:
+    return codes.float().clamp(0, 1) ** gamma
+
+
+def _encoded(light: torch.Tensor, gamma: float, floor: float) -> torch.Tensor:
+    return (light + floor) ** (1 / gamma)
+
+
+def reblurring(
+    network: OffsetNetwork, blurry: torch.Tensor, sharp: torch.Tensor, settings: Mapping[str, Any], gamma: float = 1.0
+) -> dict[str, torch.Tensor]:
     """The terms that an offset network learns from, without any true motion (Eq. 6 to 10).
 
     blurry, sharp (the centre frame): (B, 3, H, W) in [0, 1]. settings: the weights `structure` of 1 - MS-SSIM, `smoothness` of the total
-    variation of the offsets, `size` of their mean square. Multi-scale SSIM is the canonical one; the authors' package raises the last
-    scale's factor into each of the others.
+    variation of the offsets, `size` of their mean square. gamma: see `exposed`. Multi-scale SSIM is the canonical one; the authors' package
+    raises the last scale's factor into each of the others.
     """
     curves = offsets(network, blurry).float()
-    again = reblur(sharp, curves)
+    again = exposed(sharp, curves, gamma, _FLOOR)
+    blurry = blurry if gamma == 1 else _encoded(_light(blurry, gamma), gamma, _FLOOR)
     return {
         "reblur": losses.squared(again, blurry),
         "structure": settings["structure"] * (1 - losses.ms_ssim(again, blurry)),

@@ -12,6 +12,9 @@ released, which the official weights need; `zhang2021-paper` as printed, and nob
   evenly spread frames gets those of the authors. The centre is the deblurred image itself. Which end is first is the network's guess;
 - clamping to [0, 1] comes last, behind the warp.
 
+The authors average code values, as GoPro's blur is made. Where data were exposed in linear light, `train --gamma 2.2` averages there, and
+the weights remember it; own addition, for of such data the true motion itself, averaged in code values, does not make the blur.
+
 Both are the quadratic model unless `--option constraint=` names another row of the paper's Tables 2 and 6: `zero`, `linear`, `bi-linear`.
 Both offset networks then have this constraint, in training as well; see `_zhang2021_offsets.py`.
 """
@@ -55,6 +58,8 @@ from blurbench.types import F32, F64
 
 __all__ = ["NETWORKS", "MotionAware", "OffsetNetwork", "Zhang2021", "Zhang2021Paper", "load_offsets", "offsets", "reblur", "warp"]
 
+GAMMAS = ("1", "2.2")
+
 STEMS = {"offset": "latest_net_offset", "deblur": "latest_net_deblur"}
 """The parts of `MotionETR`, and the stems of their checkpoint files (.pth or .safetensors)."""
 
@@ -62,13 +67,19 @@ STEMS = {"offset": "latest_net_offset", "deblur": "latest_net_deblur"}
 class MotionETR(nn.Module):
     """All that a video needs: `offset`, and `deblur` with an offset network of its own; both have the constraint.
 
-    begins_as_copy: deblurring does, as trainings of an hour want it; own addition, of the small network that ships.
+    begins_as_copy: deblurring does, as trainings of an hour want it; own addition, of the small network that ships. gamma: of `exposed`.
     """
 
     def __init__(
-        self, as_released: bool = True, width: float = 1.0, constraint: Constraint = "quadratic", begins_as_copy: bool = False
+        self,
+        as_released: bool = True,
+        width: float = 1.0,
+        constraint: Constraint = "quadratic",
+        begins_as_copy: bool = False,
+        gamma: float = 1.0,
     ) -> None:
         super().__init__()
+        self.gamma = gamma
         self.offset = OffsetNetwork(constraint, width)
         self.deblur = MotionAware(as_released, width, constraint)
         xavier(self)  # Section 6.1
@@ -77,17 +88,18 @@ class MotionETR(nn.Module):
                 constant(cast(nn.Conv2d, self.deblur.get_submodule(f"deblur_net.decoder_lv{level}.layer24")))
 
 
-def constrained(as_released: bool, constraint: str = "quadratic", **small: Any) -> MotionETR:
-    """The networks with the constraint of this name. Raises UnknownNameError."""
-    if constraint not in get_args(Constraint):
-        raise UnknownNameError("constraint", constraint, get_args(Constraint), "zhang2021")
-    return MotionETR(as_released, constraint=cast(Constraint, constraint), **small)
+def constrained(as_released: bool, constraint: str = "quadratic", gamma: str = "1", **small: Any) -> MotionETR:
+    """The networks with the constraint of this name, and this one of `GAMMAS`. Raises UnknownNameError."""
+    for option, value, known in (("constraint", constraint, get_args(Constraint)), ("gamma", gamma, GAMMAS)):
+        if value not in known:
+            raise UnknownNameError(option, value, known, "zhang2021")
+    return MotionETR(as_released, constraint=cast(Constraint, constraint), gamma=float(gamma), **small)
 
 
 def offset_stage(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
     """The self-supervised loss of the offset network: the sharp centre frame, blurred along its curves, against the blurry picture."""
     network = cast(MotionETR, networks["network"])
-    return reblurring(network.offset, batch["blurry"], centre(batch["sharp"]), settings)
+    return reblurring(network.offset, batch["blurry"], centre(batch["sharp"]), settings, network.gamma)
 
 
 def deblur_stage(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
@@ -117,7 +129,7 @@ def _training(as_released: bool) -> Training:
         recipe="zhang2021",
         stages=stages,
         state=once,
-        options={"constraint": get_args(Constraint)},
+        options={"constraint": get_args(Constraint), "gamma": GAMMAS},
     )
 
 
@@ -154,24 +166,28 @@ class Zhang2021(Method):
     as_released: ClassVar[bool] = True
     training: ClassVar[Training | None] = _training(True)
     origin: ClassVar[str] = f"put into one folder {_ORIGIN}"
-    options: ClassVar[Mapping[str, str]] = {"constraint": "of trajectories: quadratic (if left out), bi-linear, linear or zero"}
+    options: ClassVar[Mapping[str, str]] = {
+        "constraint": "of trajectories: quadratic (if left out), bi-linear, linear or zero",
+        "gamma": "of the light that is averaged: 1, as released, or 2.2 (if left out, that of the weights' training)",
+    }
 
     def __init__(self, network: MotionETR, device: str = "cpu") -> None:
         self.network = placed(network, device)
         self.device = device
 
     @classmethod
-    def load(cls, weights: Path | None = None, device: str = "cpu", constraint: str = "quadratic") -> Self:
-        """From a folder of the two checkpoint files, or one file of a whole `MotionETR`, of any width. constraint: see `options`.
+    def load(cls, weights: Path | None = None, device: str = "cpu", constraint: str = "quadratic", gamma: str = "") -> Self:
+        """From a folder of the two checkpoint files, or one file of a whole `MotionETR`, of any width. constraint, gamma: see `options`.
 
-        Raises WeightsError, also for None, and UnknownNameError for another constraint.
+        Raises WeightsError, also for None, and UnknownNameError for another constraint or gamma.
         """
         if weights is None:
             raise files.absent(cls.card.id, cls.origin, "FOLDER")
         parts = files.of_parts(weights, STEMS, cls.origin)
         states = {part: state_of(files.read(path), path) for part, path in parts.items()}
         width = width_of(states.get("", {}), "offset.conv_1.1.bias", FINEST)
-        network = constrained(cls.as_released, constraint, width=width)
+        learnt = _learnt(parts[""]) if "" in parts else {}
+        network = constrained(cls.as_released, constraint, gamma or learnt.get("gamma", "1"), width=width)
         for part, state in states.items():
             cls._check(state, network, parts[part], whole=not part)
             files.fit(network.get_submodule(part), state, parts[part])
@@ -186,9 +202,8 @@ class Zhang2021(Method):
         """What `fit` cannot tell: half of a checkpoint given as a whole, and weights of the other variant, whose shapes are the same."""
         if whole and not any(key.startswith("deblur.") for key in state):
             raise WeightsError(f"{path} is one network, {cls.card.id} needs two; {cls.origin}, and give --weights FOLDER")
-        card = files.card(path) if path.suffix == ".safetensors" else {}
         # Bi-linear and quadratic weights have the same shapes; files of others do not say which they are.
-        learnt = card.get("options", {}).get("constraint", "quadratic") if "method" in card else network.offset.constraint
+        learnt = _learnt(path).get("constraint", network.offset.constraint)
         if learnt != (constraint := network.offset.constraint):
             mend = f"give --option constraint={learnt}" if learnt != "quadratic" else "leave out --option constraint"
             raise WeightsError(f"{path} holds {learnt} trajectories, expected {constraint} ones; {mend}, or other weights")
@@ -214,6 +229,12 @@ class Zhang2021(Method):
         frames = warp(sharp, asked)[..., :height, :width].clamp(0, 1).permute(0, 1, 3, 4, 2)
         motion = -path[..., :height, :width].flip(2).permute(0, 1, 3, 4, 2)  # (dy, dx) to (x, y)
         return Answer(frames.cpu().numpy(), motion.float().cpu().numpy(), np.linspace(0, 1, len(GRID)))
+
+
+def _learnt(path: Path) -> dict[str, str]:
+    """The options of the training or conversion that wrote a file, as far as it says: none in files of others."""
+    card = files.card(path) if path.suffix == ".safetensors" else {}
+    return {"constraint": "quadratic", **card.get("options", {})} if "method" in card else {}
 
 
 class Zhang2021Paper(Zhang2021):

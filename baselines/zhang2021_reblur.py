@@ -11,14 +11,14 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from blurbench.baselines._zhang2021_offsets import offsets, reblur
+from blurbench.baselines._zhang2021_offsets import exposed, offsets
 from blurbench.baselines.zhang2021 import Zhang2021, picture
 from blurbench.methods import Capabilities, Request, Resources
 from blurbench.types import F32
 
 
 class Zhang2021Reblur(Zhang2021):
-    """The mean of 15 warps of the middle target; weights as for `zhang2021`."""
+    """The mean of 15 warps of the middle target, in the light that the weights learnt in; weights as for `zhang2021`."""
 
     card = replace(
         Zhang2021.card, id="zhang2021-reblur", title="Motion-ETR, the blurry picture from the sharp one", weights_of=Zhang2021.card.id
@@ -32,5 +32,5 @@ class Zhang2021Reblur(Zhang2021):
         assert request.sharp is not None
         height, width = blurry.shape[:2]
         image, sharp = (picture(image, self.device) for image in (blurry, request.sharp[len(request.sharp) // 2]))
-        again = reblur(sharp, offsets(self.network.offset, image))[..., :height, :width].clamp(0, 1)
+        again = exposed(sharp, offsets(self.network.offset, image), self.network.gamma)[..., :height, :width].clamp(0, 1)
         return np.asarray(again.permute(0, 2, 3, 1)[:, None].cpu().numpy())
