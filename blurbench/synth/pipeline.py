@@ -15,6 +15,7 @@ import cv2
 import blurbench
 from blurbench.errors import EmptySourceError, RecipeError
 from blurbench.store import build
+from blurbench.store import manifest as manifests
 from blurbench.store.build import Made, Progress
 from blurbench.store.disk import looking
 from blurbench.store.manifest import Entry, Manifest
@@ -108,6 +109,8 @@ def _fill(folder: Path, manifest: Manifest, finished: Iterator[Made]) -> None:
     finally:
         if manifest.splits:
             manifest.write(folder)
+        else:
+            (folder / manifests.NAME).unlink(missing_ok=True)  # it named what has given way to footage of which nothing is left
 
 
 def make_shard(job: Job, progress: Progress = lambda source, frames: None) -> Made:

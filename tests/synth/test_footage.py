@@ -106,6 +106,11 @@ def test_footage_that_is_left_out_takes_the_place_of_what_was_made(source):
     manifest, _ = make(source, gate)
     assert manifest.videos() == {"a"} and list(manifest.empty) == ["b"]
     assert [path.name for path in (source.parent / "data/new").glob("*/*")] == ["a.h5"]
+    for number in range(3):
+        shutil.copy(source / "b" / f"{number}.png", source / "a" / f"{number}.png")
+    with pytest.raises(EmptySourceError, match="none of 2 sources gives a sample"):
+        make(source, gate)
+    assert not [path for path in (source.parent / "data/new").rglob("*") if path.is_file() and path.name != ".lock"]
 
 
 def test_one_video_in_two_splits_is_told(source):
