@@ -17,11 +17,29 @@ from blurbench.errors import BlurbenchError
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
-_COMMANDS = (
-    *("demo", "make-dataset", "import", "verify", "inspect", "pack"),
-    *("evaluate", "predict", "score", "animate", "view", "compare", "rank", "leaderboard", "plot", "train"),
-    *("weights", "convert-weights", "ls", "doctor"),
-)
+_COMMANDS = {
+    "demo": "the whole way in a few minutes, in this folder",
+    "make-dataset": "a data set from high-frame-rate video",
+    "import": "a released data set into the same format",
+    "verify": "is a data set still what was made?",
+    "inspect": "what a data set holds, in figures and pictures",
+    "pack": "a data set as one file",
+    "evaluate": "run a method on a data set and score it",
+    "predict": "run a method on photographs, or store its predictions",
+    "score": "score predictions that are on disk",
+    "animate": "a blurred photograph brought to life",
+    "view": "one sample as a sheet and an animation",
+    "compare": "is one run better than another, or is it chance?",
+    "rank": "which runs are best, and which cannot be told apart?",
+    "leaderboard": "boards from run records, as tables or a site",
+    "plot": "one figure of the runs",
+    "train": "train a method on a data set",
+    "weights": "fetch weights that others publish",
+    "convert-weights": "official checkpoints into one checked file",
+    "ls": "methods, datasets, metrics, protocols and weights",
+    "doctor": "what works on this machine",
+}
+"""What each does, in the words of `blurbench --help`."""
 
 
 class _Commands(Group):
@@ -36,6 +54,7 @@ class _Commands(Group):
         name = "import_" if cmd_name == "import" else cmd_name.replace("-", "_")
         command = getattr(importlib.import_module(f"blurbench.cli.{name}"), name)
         assert isinstance(command, click.Command)
+        command.short_help = _COMMANDS[cmd_name]
         return command
 
 

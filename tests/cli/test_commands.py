@@ -4,6 +4,7 @@ import csv
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -113,6 +114,13 @@ def test_without_a_word_help_is_help(tmp_path, words):
     done = command(*words, cwd=tmp_path)
     assert done.returncode == 2 and not done.stdout
     assert done.stderr.startswith("Usage: ") and done.stderr.endswith("\n") and "--help`" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [[], ["leaderboard"], ["weights"]])
+def test_help_says_in_whole_lines_what_commands_do(tmp_path, words):
+    """In a terminal of 80 columns, where click would cut them off."""
+    listed = command(*words, "--help", cwd=tmp_path).stdout.partition("Commands:\n")[2].splitlines()
+    assert listed and all(re.fullmatch(r"  [a-z-]+  +\S.{10,}[^.]\.?", line) and len(line) <= 80 for line in listed), listed
 
 
 def test_train_then_evaluate(made):
