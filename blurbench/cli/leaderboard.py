@@ -45,8 +45,8 @@ def leaderboard() -> None:
 def build(runs: str, out: str, formats: tuple[str, ...], intervals: bool, papers: bool, **shown: Any) -> None:
     """Build the boards, a file for each data set and protocol.
 
-    From all run records, and what papers printed. With --out also a site to look at: open its index.html, no server is needed. Best, median and worst samples are shown where
-    --dataset and --predictions are given.
+    From all run records, and what papers printed. With --out also a site to look at: open its index.html, no server is needed. Best, median
+    and worst samples are shown where --dataset and --predictions are given.
     """
     from blurbench.cli._show import show_board
     from blurbench.errors import UnknownNameError

