@@ -55,7 +55,7 @@ def test_all_are_there():
 @pytest.mark.parametrize("name", sorted([*PAPERS, "blurbench-1", "blurbench-motion"]))
 def test_each_says_what_it_is(name):
     rules = protocols.load(name)
-    assert rules.id == name and rules.version == {"jin2018": 2, "tedla2025": 2}.get(name, 1)
+    assert rules.id == name and rules.version == {"jin2018": 2, "shen2020": 2, "tedla2025": 2}.get(name, 1)
     assert len(rules.description) > 200
     assert all(len(column.description) > 10 for column in rules.columns)
 
@@ -96,6 +96,17 @@ def test_centre_frame_protocols(name, rule, prediction, sample):
     for column in protocols.load(name).columns:
         if column.metric not in SLOW:
             assert values[column.name] == pytest.approx(float(get(column.metric)(frame, target)[0]))
+
+
+def test_shen2020_rounds_and_scores_the_centre_and_the_last(prediction, sample):
+    """As tensor2img of the published code: times 255, round; not truncated, as the blurry input is where it is made."""
+    between = np.clip(prediction.frames[:, 2:5] + np.float32(0.6 / 255), 0, 1)  # levels: one up, not down
+    three, targets = Prediction("clip", between, 0.0, "cpu"), replace(sample, sharp=sample.sharp[2:5], times=sample.times[2:5])
+    values, frames = scored("shen2020", three, targets), np.rint(three.frames[0] * 255).astype(np.uint8)
+    for column, number in (("deblurred", 1), ("interpolated", 2)):
+        for metric, name in (("psnr", "psnr"), ("ssim-uniform7", "ssim")):
+            expected = float(get(metric)(frames[number : number + 1], targets.sharp[number : number + 1])[0])
+            assert values[f"{name}-{column}"] == pytest.approx(expected)
 
 
 def test_reblur_is_against_the_blurry_picture(sample):
