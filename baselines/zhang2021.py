@@ -166,20 +166,17 @@ class Zhang2021(Method):
     as_released: ClassVar[bool] = True
     training: ClassVar[Training | None] = _training(True)
     origin: ClassVar[str] = f"put into one folder {_ORIGIN}"
-    options: ClassVar[Mapping[str, str]] = {
-        "constraint": "of trajectories: quadratic (if left out), bi-linear, linear or zero",
-        "gamma": "of the light that is averaged: 1, as released, or 2.2 (if left out, that of the weights' training)",
-    }
+    options: ClassVar[Mapping[str, str]] = {"constraint": "of trajectories: quadratic (if left out), bi-linear, linear or zero"}
 
     def __init__(self, network: MotionETR, device: str = "cpu") -> None:
         self.network = placed(network, device)
         self.device = device
 
     @classmethod
-    def load(cls, weights: Path | None = None, device: str = "cpu", constraint: str = "quadratic", gamma: str = "") -> Self:
-        """From a folder of the two checkpoint files, or one file of a whole `MotionETR`, of any width. constraint, gamma: see `options`.
+    def load(cls, weights: Path | None = None, device: str = "cpu", constraint: str = "quadratic") -> Self:
+        """From a folder of the two checkpoint files, or one file of a whole `MotionETR`, of any width. constraint: see `options`.
 
-        Raises WeightsError, also for None, and UnknownNameError for another constraint or gamma.
+        Raises WeightsError, also for None, and UnknownNameError for another constraint.
         """
         if weights is None:
             raise files.absent(cls.card.id, cls.origin, "FOLDER")
@@ -187,7 +184,7 @@ class Zhang2021(Method):
         states = {part: state_of(files.read(path), path) for part, path in parts.items()}
         width = width_of(states.get("", {}), "offset.conv_1.1.bias", FINEST)
         learnt = _learnt(parts[""]) if "" in parts else {}
-        network = constrained(cls.as_released, constraint, gamma or learnt.get("gamma", "1"), width=width)
+        network = constrained(cls.as_released, constraint, learnt.get("gamma", "1"), width=width)
         for part, state in states.items():
             cls._check(state, network, parts[part], whole=not part)
             files.fit(network.get_submodule(part), state, parts[part])

@@ -150,12 +150,19 @@ def _tensors(held: object) -> dict[str, Any] | torch.Tensor | None:
 
 
 def _card(card: MethodCard, used: list[Path], options: dict[str, str], told: dict[str, str]) -> dict[str, Any]:
-    """What the file says of itself. Where no official weights exist, nothing is known but what the user tells."""
+    """What the file says of itself: what the user tells, else what a file that was trained or converted here says, else what is known of
+    the official ones. Where there are none, nothing is.
+    """
     known = {"source": card.released, "training_data": card.training_data, "licence": card.licence}
-    if not card.official:
-        known = dict.fromkeys(known, NOT_TOLD)
     files = [weights.identity(path) for path in used]
-    about = {"method": card.id, "title": card.title, "paper": card.paper, "files": files, "options": options}
+    own = next((file["card"] for file in files if "card" in file), None)
+    if own is not None:
+        known = {"source": own.get("command", NOT_TOLD), "training_data": own.get("dataset", NOT_TOLD), "licence": NOT_TOLD}
+        known |= {key: own[key] for key in known if key in own}
+    elif not card.official:
+        known = dict.fromkeys(known, NOT_TOLD)
+    kept = {**own.get("options", {}), **options} if own else options
+    about = {"method": card.id, "title": card.title, "paper": card.paper, "files": files, "options": kept}
     return {**about, **{key: told[key] or value for key, value in known.items()}, "blurbench": blurbench.__version__}
 
 

@@ -23,6 +23,7 @@ from blurbench import device as devices
 from blurbench import weights as files
 from blurbench.errors import PredictionError, RecipeError, UnknownNameError, WeightsError
 from blurbench.registry import METHODS, own
+from blurbench.strict import whole
 from blurbench.types import F32, F64
 from blurbench.weights import Weights
 
@@ -85,6 +86,10 @@ class Resources:
     memory_gb: float = 1.0
 
 
+NEEDS = ("guidance", "sharp")
+"""What a method may have to see of a sample besides pictures."""
+
+
 @dataclass(frozen=True)
 class Capabilities:
     """What a method can take and give.
@@ -101,6 +106,15 @@ class Capabilities:
     needs: frozenset[str] = frozenset()
     stochastic: bool = False
     resources: Resources = field(default_factory=Resources)
+
+    def __post_init__(self) -> None:
+        """Raises RecipeError for what no method can have."""
+        for name, least in (("frames", 1), ("multiple", 1), ("before", 0), ("after", 0)):
+            value = getattr(self, name)
+            if not whole(value, least) and not (name == "frames" and value is None):
+                raise RecipeError(f"capabilities: {name} is {value!r}, expected a whole number from {least}; mend it in the method")
+        if unknown := sorted(set(self.needs) - set(NEEDS)):
+            raise UnknownNameError("needs", unknown[0], NEEDS, "the capabilities of a method")
 
 
 @dataclass(frozen=True)
@@ -227,6 +241,8 @@ def load_method(name: str, weights: Path | str | None = None, device: str = "cpu
     chosen = dict(options or {})
     load = loader(cls, chosen)
     given, origin = (Path(weights), "given") if weights is not None else _own_weights(cls.card)
+    if given is not None:
+        _require_learnt(cls, given, chosen)
     method = load(given, devices.check(device))
     method.chosen = chosen
     if method.weights:
@@ -235,6 +251,18 @@ def load_method(name: str, weights: Path | str | None = None, device: str = "cpu
         method.weights = files.describe(files.inside(given), origin)
     method.device = device
     return method
+
+
+def _require_learnt(cls: type[Method], given: Path, chosen: Mapping[str, str]) -> None:
+    """Raises WeightsError where a file says that it was trained, or converted, with another option of the method than is chosen."""
+    for path in files.inside(given):
+        learnt = files.card(path).get("options") if path.suffix == ".safetensors" and path.is_file() else None
+        if not isinstance(learnt, Mapping):
+            continue
+        for key in cls.options:
+            if key in learnt and learnt[key] != chosen.get(key):
+                now = f"{key}={chosen[key]} was chosen" if key in chosen else "that was not chosen"
+                raise WeightsError(f"{path} was made with {key}={learnt[key]}, but {now}; give --{key} {learnt[key]}, or other weights")
 
 
 def remarks(method: Method) -> list[str]:
@@ -260,6 +288,11 @@ def _own_weights(card: MethodCard) -> tuple[Path | None, str]:
     if (kept := files.found(card.keeper)) is not None:
         return kept, "found"
     return files.shipped_file(card.shipper), "shipped"
+
+
+def of_load(cls: type[Method], options: Mapping[str, str]) -> dict[str, str]:
+    """Of the options of a training those that `load` takes as well; the others the weights remember."""
+    return {key: value for key, value in options.items() if key in cls.options}
 
 
 def loader(cls: type[Method], chosen: Mapping[str, str]) -> Callable[..., Method]:

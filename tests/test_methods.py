@@ -10,6 +10,7 @@ from blurbench.errors import BlurbenchError, PredictionError, RecipeError, Unkno
 from blurbench.methods import Capabilities, Method, MethodCard, check_id, load_method
 from blurbench.running import failure, predict
 from blurbench.types import Sample
+from blurbench.weights import packed
 
 
 def make_sample(frames=3, height=4, width=5, name="s"):
@@ -281,3 +282,49 @@ def test_a_device_that_is_not_there():
 def test_a_device_that_does_not_exist():
     with pytest.raises(BlurbenchError, match="--device gpu cannot be used here"):
         load_method("copy-blur", device="gpu")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"multiple": 0}, "capabilities: multiple is 0, expected a whole number from 1; mend it in the method"),
+        ({"frames": "7"}, "capabilities: frames is '7', expected a whole number from 1"),
+        ({"before": -1}, "capabilities: before is -1, expected a whole number from 0"),
+        ({"needs": {"guidence"}}, "unknown needs 'guidence' in the capabilities of a method; did you mean 'guidance'"),
+    ],
+)
+def test_capabilities_that_no_method_has(given, told):
+    with pytest.raises(BlurbenchError, match=told):
+        Capabilities(**given)
+
+
+REMEMBERS = """
+import numpy as np
+from blurbench.methods import Capabilities, Method, MethodCard
+
+class Act(Method):
+    card = MethodCard(id="act", title="t", paper="p", licence="l", weights="mine")
+    capabilities = Capabilities(frames=1)
+    options = {"act": "the activation"}
+
+    @classmethod
+    def load(cls, weights=None, device="cpu", act="relu"):
+        return cls()
+
+    def predict(self, blurry, request):
+        return blurry[None, None]
+"""
+
+
+def test_weights_made_with_an_option_are_not_taken_for_others(tmp_path):
+    """Where shapes are equal nobody else would see it."""
+    (tmp_path / "act.py").write_text(REMEMBERS)
+    name, path = f"{tmp_path}/act.py:Act", tmp_path / "w.safetensors"
+    path.write_bytes(packed({"x": torch.zeros(1)}, {"method": "act", "options": {"act": "tanh", "other": "1"}}))
+    assert load_method(name, path, options={"act": "tanh"}).label == "act+act-tanh"
+    for options, now in (({}, "that was not chosen"), ({"act": "relu"}, "act=relu was chosen")):
+        with pytest.raises(WeightsError) as caught:
+            load_method(name, path, options=options)
+        assert str(caught.value) == f"{path} was made with act=tanh, but {now}; give --act tanh, or other weights"
+    path.write_bytes(packed({"x": torch.zeros(1)}, {"method": "act"}))
+    assert load_method(name, path).label == "act"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,17 +28,12 @@ class MethodCommand(click.Command):
     """A command with --method, whose own options it takes as well: `--deblur-with dmphn` is `--option deblur-with=dmphn`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, list(self._spelt_out(args)))
-
-    def _spelt_out(self, args: list[str]) -> Iterator[str]:
         own = self._own(args)
-        left = iter(args)
-        for word in left:
-            name, equals, value = word.partition("=")
-            if name in own:
-                yield from ("--option", f"{name.removeprefix('--')}={value if equals else next(left, '')}")
-            else:
-                yield word
+        try:
+            return super().parse_args(ctx, list(_spelt_out(args, own)))
+        except click.NoSuchOption as error:
+            near = sorted({*(error.possibilities or ()), *get_close_matches(error.option_name, own)})
+            raise click.NoSuchOption(error.option_name, possibilities=near, ctx=error.ctx) from None
 
     def _own(self, args: list[str]) -> set[str]:
         """The options of the method that these arguments name, but those that the command has; only looked up where some are not its own.
@@ -52,7 +48,19 @@ class MethodCommand(click.Command):
             return set()
         from blurbench.methods import method_class
 
-        return {f"--{name}" for name in method_class(named[-1]).options} - has
+        cls = method_class(named[-1])
+        return {f"--{name}" for name in (*cls.options, *(cls.training.options if cls.training else ()))} - has
+
+
+def _spelt_out(args: list[str], own: set[str]) -> Iterator[str]:
+    """The arguments, with `--option` before each option of the method."""
+    left = iter(args)
+    for word in left:
+        name, equals, value = word.partition("=")
+        if name in own:
+            yield from ("--option", f"{name.removeprefix('--')}={value if equals else next(left, '')}")
+        else:
+            yield word
 
 
 def once(option: str, texts: Iterable[str]) -> dict[str, str]:

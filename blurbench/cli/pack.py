@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -26,4 +27,4 @@ def pack(dataset: str, out: str) -> None:
     total = sum(map(data.count, data.manifest.splits))
     with progress(f"packing {data.folder}", total, "samples") as advance:
         write(data, Path(out), advance)
-    say(f"wrote {out}: {total} samples, {decimal(Path(out).stat().st_size)}; next: blurbench inspect {out}")
+    say(f"wrote {out}: {total} samples, {decimal(Path(out).stat().st_size)}; next: blurbench inspect {shlex.quote(out)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -86,4 +87,4 @@ def _dataset(method: str, dataset: str, folder: str, split: str, **options: Any)
 
     with counting(f"running {method}", dataset, split) as tell:
         predict_dataset(method, dataset, folder, split=split, progress=tell, note=say, **options)
-    say(f"wrote {folder}/; score it with `blurbench score {folder} --dataset {dataset}`")
+    say(f"wrote {folder}/; score it with `blurbench score {shlex.quote(folder)} --dataset {shlex.quote(dataset)}`")

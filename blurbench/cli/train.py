@@ -50,7 +50,7 @@ def train(
     Ctrl-C ends the training after the step under way and keeps what was learned, a second one stops at once; --resume goes on from there,
     or from a crash.
     """
-    from blurbench.methods import method_class
+    from blurbench.methods import method_class, of_load
     from blurbench.run.record import command_line, pairs
     from blurbench.train.trainer import train as run
 
@@ -85,5 +85,10 @@ def train(
             note=say,
         )
     say(f"{result.steps} steps in {result.seconds / 60:.1f} minutes, best validation {result.validation:.4f}; wrote {result.weights}")
-    following = command_line("evaluate", method=method, option=pairs(options), weights=result.weights, dataset=dataset)
+    following = command_line(
+        "evaluate", method=method, option=pairs(of_load(method_class(method), options)), weights=result.weights, dataset=dataset
+    )
+    if result.stopped:
+        say("stopped before the end: the same command with --resume goes on")
+        click.get_current_context().exit(130)
     say(f"next: {following}")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from blurbench import metrics
-from blurbench.errors import UnavailableError
+from blurbench.errors import BrokenPluginError, PredictionError, UnavailableError
 from blurbench.metrics import select
 from blurbench.metrics._metric import MetricInfo, Pixels
 from blurbench.metrics.select import Region
@@ -86,7 +86,18 @@ class Clip:
         function = metrics.get(metric)
         facts = facts_of(self.sample, function.info)
         # Whole clips in order of time are views; most are, and a copy of a clip of large frames takes as long as its PSNR.
-        return function(_pick(self.prediction, sources), _pick(self.target, places), **facts, **options)
+        values = function(_pick(self.prediction, sources), _pick(self.target, places), **facts, **options)
+        return _checked(values, metric, 1 if function.info.whole_clip else len(places))
+
+
+def _checked(values: Any, metric: str, count: int) -> F64:
+    """What a metric returned. Raises BrokenPluginError for other than (count,) floats, PredictionError for NaN."""
+    if not isinstance(values, np.ndarray) or values.shape != (count,) or values.dtype.kind != "f":
+        kind = f"{values.dtype} of shape {values.shape}" if isinstance(values, np.ndarray) else type(values).__name__
+        raise BrokenPluginError(f"metric {metric!r} returned {kind}, expected a NumPy array of floats of shape ({count},); mend it there")
+    if np.isnan(values).any():
+        raise PredictionError(f"metric {metric!r} is NaN for frame {int(np.flatnonzero(np.isnan(values))[0])}, expected a number")
+    return values
 
 
 def facts_of(sample: Sample, info: MetricInfo) -> dict[str, Any]:

@@ -68,8 +68,8 @@ class Hint:
 
 def animate(
     method: str,
-    image: Path | None = None,
-    out: Path = Path("animations"),
+    image: Path | str | None = None,
+    out: Path | str = "animations",
     *,
     dataset: str | Path | None = None,
     sample: str | None = None,
@@ -95,6 +95,7 @@ def animate(
     bounce: run to the last frame and back to the first, as nothing in one picture tells the direction.
     progress: called with the solutions written and their total. Raises BlurbenchError.
     """
+    image, out = None if image is None else Path(image), Path(out)
     animation.check(format, fps)
     hint = Hint.parse(guidance)
     name, cls = _interface(method, hint)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,8 @@ FRAMES = 7
 
 def predict_images(
     method: str,
-    inputs: list[Path],
-    out: Path,
+    inputs: Sequence[Path | str],
+    out: Path | str,
     *,
     weights: Path | str | None = None,
     options: Mapping[str, str] | None = None,
@@ -48,7 +48,7 @@ def predict_images(
     _require_plain(runner)
     methods.require_samples(runner, samples)
     count = _frames(runner, frames)
-    images = _expand(inputs)
+    images, out = _expand([Path(each) for each in inputs]), Path(out)
     for path in images:
         read_rgb(path)
     targets = {path: _targets(out, path.stem, samples, count) for path in images}

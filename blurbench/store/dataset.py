@@ -17,6 +17,7 @@ from blurbench.store.augment import FIELDS, PICTURES, Array, Augmentation
 from blurbench.store.reader import MadeDataSet, open_dataset
 from blurbench.store.shard import Shard
 from blurbench.store.tiles import Tiles
+from blurbench.strict import require, whole
 from blurbench.types import F32
 
 _OPEN = 256  # shards that a process holds open; systems allow 1024 files, and data sets of one shard a picture have more
@@ -61,9 +62,12 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
         """videos: only these. augmentation: what happens to each crop at random; none by default. before, after: neighbouring exposures.
 
         Raises DataSetError for an empty selection, a crop larger than the pictures, or a shard without the extras; UnknownNameError for an
-        extra that no data set has.
+        extra that no data set has and for a video that the split lacks; RecipeError for a crop of nothing.
         """
         data = data if isinstance(data, MadeDataSet) else open_dataset(data)
+        require("BlurDataset", "crop", crop, whole(crop, 1), "a number of pixels, at least 1")
+        if strange := sorted(set(videos or ()) - {entry.video for entry in data.entries(split)}):
+            raise UnknownNameError("video", strange[0], [entry.video for entry in data.entries(split)], f"split {split!r} of {data.folder}")
         if unknown := [name for name in extras if name not in FIELDS]:
             raise UnknownNameError("extra", unknown[0], FIELDS)
         self.crop = crop
@@ -74,6 +78,7 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
         self._index: list[tuple[Shard, int, Box]] = []
         self._open: dict[Shard, dict[str, Tiles]] = {}
         self._process = os.getpid()
+        self._first = 0
         for shard in data.shards(split):
             if videos is None or shard.video in videos:
                 self._check(shard)
@@ -91,7 +96,12 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
         """The draws of the first epoch, once: indexing never ends, so that the protocol of sequences would not."""
         return (self[draw] for draw in range(len(self)))
 
+    def set_epoch(self, epoch: int) -> None:
+        """Let draws 0 to len - 1 be those of this epoch: for a sampler that asks for no others, as torch's own do. Call it before each."""
+        self._first = epoch * len(self)
+
     def __getitem__(self, draw: int) -> dict[str, torch.Tensor]:
+        draw += self._first
         epoch, place = divmod(draw, len(self))
         shard, row, room = self._index[_order(self.seed, epoch, len(self))[place]]
         rng = np.random.default_rng([self.seed, 1, draw])

@@ -20,8 +20,8 @@ from blurbench.types import Sample
 
 
 def data_root() -> Path:
-    """Where data sets are made and looked for: $BLURBENCH_DATA, or ./data."""
-    return Path(os.environ.get("BLURBENCH_DATA", "data"))
+    """Where data sets are made and looked for: $BLURBENCH_DATA (where it is set, `~` is the home folder), or ./data."""
+    return Path(os.environ.get("BLURBENCH_DATA") or "data").expanduser()
 
 
 class EnteredShard(Shard):

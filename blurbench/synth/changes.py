@@ -9,6 +9,9 @@ from typing import Any
 
 from blurbench.errors import RecipeError
 
+NAMING = ("id", "version")
+"""What names a recipe, and so is not changed for one data set."""
+
 
 def apply(table: dict[str, Any], changes: Sequence[str]) -> None:
     """Put changes, `key=value` or `table.key=value`, into a recipe's tables. A value is TOML, or text as it stands.
@@ -32,6 +35,10 @@ def _apply(table: dict[str, Any], change: str) -> None:
         raise RecipeError(f"--set is {change!r}, expected KEY=VALUE or TABLE.KEY=VALUE, e.g. frame.width=640")
     if (*tables, key) == ("seed",):
         raise RecipeError(f"--set is {change!r}, but the seed has an option of its own; give --seed {text.strip()}")
+    if not tables and key in NAMING:
+        raise RecipeError(
+            f"--set is {change!r}, but {key} says which recipe it is; write a recipe of your own, blurbench make-dataset mine.toml"
+        )
     inner = table
     for name in tables:
         inner = _inner(table, name, change)

@@ -69,6 +69,7 @@ class Run:
         self.owed: float | None = None  # the rate of a step whose validation is still to be made
         self.saved = time.perf_counter()
         self.stop = threading.Event()
+        self.stopped = False
         self.validated_by = ""
         self.plateau = Plateau(0)
         self.networks = nn.ModuleDict()
@@ -90,6 +91,7 @@ class Run:
             with _ctrl_c_sets(self.stop):
                 for number, (name, budget) in enumerate(zip(self.plan.stages, budgets, strict=True)):
                     if number >= at and not self._one(name, budget, card if number == at else None):
+                        self.stopped = True
                         break
         finally:
             if self.curves:
@@ -201,7 +203,8 @@ class Run:
             card = {"method": self.plan.cls.card.id, "stage": self.stage, "step": self.step, "options": dict(self.plan.options)}
             if self.scored and schedule.protocol:
                 checkpoint.put(candidate, weights.packed(self.exported(), card))
-                method = methods.load_method(self.plan.method, candidate, str(self.fabric.device), self.plan.options)
+                options = methods.of_load(self.plan.cls, self.plan.options)
+                method = methods.load_method(self.plan.method, candidate, str(self.fabric.device), options)
                 value = self.scored.mean(method, schedule.protocol, schedule.score)
                 candidate.unlink()
                 higher = validate.column_of(schedule.protocol, schedule.score)[1].better == "higher"

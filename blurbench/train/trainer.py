@@ -26,12 +26,15 @@ Progress = Callable[[float, int, float, int], None]
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training run left: the weights file, the steps of its stages together, their seconds, and the last stage's best validation."""
+    """What a training run left: the weights file, the steps of its stages together, their seconds, and the last stage's best validation,
+    and whether Ctrl-C ended it before its time.
+    """
 
     weights: Path
     steps: int
     seconds: float
     validation: float
+    stopped: bool = False
 
 
 def train(
@@ -101,7 +104,7 @@ def train(
             weights.packed({key: value.half() if half and value.is_floating_point() else value for key, value in state.items()}, card),
         )
     fabric.barrier()
-    return Trained(Path(out), steps, seconds, validation)
+    return Trained(Path(out), steps, seconds, validation, run.stopped)
 
 
 def _card(plan: Plan, run: Run, device: str, steps: int, seconds: float, validation: float) -> dict[str, Any]:

@@ -101,9 +101,13 @@ def test_trained_weights_of_a_constraint(made, tmp_path, monkeypatch, constraint
     assert method.label == f"zhang2021+constraint-{constraint}" and method.network.offset.constraint == constraint
     torch.manual_seed(0)
     assert np.abs(run(method) - run(Zhang2021(Zhang2021.training.network(constraint=constraint)))).max() > 1e-5
-    told = f"{path} holds {constraint} trajectories, expected quadratic ones; give --option constraint={constraint}, or other weights"
-    assert refused("zhang2021", path) == told
-    with pytest.raises(WeightsError, match="expected zero ones; give --option"):
+    made_with = f"{path} was made with constraint={constraint}, but"
+    assert refused("zhang2021", path) == f"{made_with} that was not chosen; give --constraint {constraint}, or other weights"
+    with pytest.raises(
+        WeightsError, match=f"holds {constraint} trajectories, expected quadratic ones; give --option constraint={constraint}"
+    ):
+        Zhang2021.load(path)
+    with pytest.raises(WeightsError, match=f"{made_with} constraint=zero was chosen; give --constraint {constraint}, or"):
         load_method("zhang2021-reblur", path, options={"constraint": "zero"})
     with pytest.raises(RecipeError, match=f"options.constraint = '{constraint}', now it is 'zero'"):
         trained("zhang2021", made / "data/genblur", path, budget="2", options={"constraint": "zero"}, resume=True)

@@ -11,6 +11,7 @@ import torch
 import blurbench
 from blurbench import weights
 from blurbench.baselines import zhang2020, zhang2021
+from blurbench.baselines.zhang2021 import MotionETR, once
 from blurbench.convert import convert
 from blurbench.errors import BrokenPluginError, DataSetError, RecipeError, UnknownNameError, WeightsError
 from blurbench.methods import load_method
@@ -45,9 +46,9 @@ def test_every_format_becomes_one_file_of_the_same_network(official, tmp_path, n
     assert [file["name"] for file in card["files"]] == list(expected.weights.files)
     paths = [given / file["name"] if given.is_dir() else given for file in card["files"]]
     assert [file["sha256"] for file in card["files"]] == [sha256(path.read_bytes()).hexdigest() for path in paths]
-    unknown = expected.card.released == "never"
+    unknown, own = expected.card.released == "never", card["files"][0].get("card", {})
     assert card["source"] == ("not told" if unknown else expected.card.released)
-    assert card["training_data"] == ("not told" if unknown else expected.card.training_data)
+    assert card["training_data"] == own.get("dataset", "not told" if unknown else expected.card.training_data)
     assert card["blurbench"] == blurbench.__version__
 
 
@@ -102,6 +103,18 @@ def test_the_card_of_a_trained_file_is_kept(official, tmp_path):
     assert (card["training_data"], card["source"], card["licence"]) == ("GoPro-7", "not told", "not told")
 
 
+def test_a_file_of_ones_own_training_is_not_passed_off_as_official(tmp_path):
+    """Nor does it forget the options that it was trained with, converted once or twice."""
+    state = once(MotionETR(width=0.25))
+    told = {"method": "zhang2021", "dataset": "mine", "command": "blurbench train …", "options": {"gamma": "2.2"}}
+    (tmp_path / "own.safetensors").write_bytes(weights.packed(state, told))
+    for before, after in (("own", "first"), ("first", "second")):
+        card = weights.card(convert("zhang2021", [tmp_path / f"{before}.safetensors"], tmp_path / f"{after}.safetensors"))
+        assert (card["source"], card["training_data"], card["licence"]) == ("blurbench train …", "mine", "not told")
+        assert card["options"] == {"gamma": "2.2"}
+        assert load_method("zhang2021", tmp_path / f"{after}.safetensors").network.gamma == 2.2
+
+
 def test_options_of_what_the_files_hold(official, tmp_path):
     """Bi-linear and quadratic trajectories have weights of the same shapes: the card tells them apart."""
     folder, out = official("zhang2021"), tmp_path / "one.safetensors"
@@ -110,7 +123,9 @@ def test_options_of_what_the_files_hold(official, tmp_path):
     assert weights.card(out)["options"] == {"constraint": "bi-linear"}
     bi_linear = {"options": {"constraint": "bi-linear"}}
     assert same(load_method("zhang2021", out, **bi_linear), load_method("zhang2021", folder, **bi_linear))
-    with pytest.raises(WeightsError, match=r"one\.safetensors holds bi-linear trajectories, expected quadratic ones"):
+    with pytest.raises(
+        WeightsError, match=r"one\.safetensors was made with constraint=bi-linear, but that was not chosen; give --constraint bi-linear"
+    ):
         load_method("zhang2021", out)
     with pytest.raises(RecipeError, match="jin2018 takes no options, but --option constraint=linear was given; leave it out"):
         convert("jin2018", [folder], out, options={"constraint": "linear"})

@@ -12,7 +12,7 @@ import pytest
 from blurbench.errors import BlurbenchError, DataSetError, RecordError
 from blurbench.metrics import protocol as protocols
 from blurbench.run import record as records
-from blurbench.run.verify import add, check, differences, recomputed
+from blurbench.run.verify import add, check, differences, recomputed, verify
 from tests.report.records import written
 
 
@@ -193,3 +193,8 @@ def test_the_same_file_is_no_other(path):
     assert add(path, path.parent) == path
     shutil.copy(path, Path(path.parent) / "renamed.json")
     assert add(path.parent / "renamed.json", path.parent) == path
+
+
+def test_predictions_that_are_not_there(path):
+    with pytest.raises(RecordError, match=r"nowhere is no folder of predictions; give the one that was scored for .*\.json"):
+        verify(path, "nowhere", "data")

@@ -1,9 +1,11 @@
 """A data set that is not there: what may be meant, and how it is made."""
 
+from pathlib import Path
+
 import pytest
 
 from blurbench.errors import DataSetError
-from blurbench.store.reader import open_dataset
+from blurbench.store.reader import data_root, open_dataset
 
 
 @pytest.mark.parametrize(
@@ -34,3 +36,11 @@ def test_nothing_was_made(tmp_path, monkeypatch):
     monkeypatch.setenv("BLURBENCH_DATA", str(tmp_path / "none"))
     with pytest.raises(DataSetError, match=r"/; made there: \(none\); `blurbench ls datasets` shows what can be made$"):
         open_dataset("qqqq")
+
+
+@pytest.mark.parametrize(("value", "expected"), [("~/sets", "/home/me/sets"), ("", "data"), ("sets", "sets")])
+def test_where_data_sets_are_by_the_environment(monkeypatch, value, expected):
+    """`~` as a file of settings has it, which no shell reads; an empty word is none."""
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("BLURBENCH_DATA", value)
+    assert data_root() == Path(expected)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from blurbench.errors import DataSetError, UnknownNameError
+from blurbench.errors import BlurbenchError, DataSetError, UnknownNameError
 from blurbench.store import dataset as dataset_module
 from blurbench.store.augment import Augmentation, Change
 from blurbench.store.dataset import BlurDataset
@@ -236,7 +236,7 @@ def test_the_smallest_shard_counts(tmp_path):
         ({"extras": ("trajectory",)}, UnknownNameError, "unknown extra 'trajectory'"),
         ({"extras": ("flow", "motion")}, DataSetError, "has no 'motion'"),
         ({"extras": ("guidance",), "crop": 31}, DataSetError, "take an even crop"),
-        ({"videos": frozenset({"9"})}, DataSetError, "no samples to train on"),
+        ({"videos": frozenset()}, DataSetError, "no samples to train on"),
         ({"before": 2, "after": 1}, DataSetError, "no samples to train on: no video has 4 exposures in a row; take longer ones"),
     ],
 )
@@ -335,3 +335,27 @@ def test_going_through_it_ends_behind_the_first_epoch(tmp_path):
     for seen in (list(crops), list(crops)):
         assert len(seen) == len(crops)
         assert all((each["blurry"] == crops[draw]["blurry"]).all() for draw, each in enumerate(seen))
+
+
+def test_an_epoch_for_samplers_that_know_of_none(tmp_path):
+    """What torch's own ask for are always 0 to len - 1."""
+    make(tmp_path)
+    crops, again = BlurDataset(tmp_path, "train", 20), BlurDataset(tmp_path, "train", 20)
+    again.set_epoch(2)
+    for draw in range(len(crops)):
+        assert torch.equal(again[draw]["blurry"], crops[2 * len(crops) + draw]["blurry"])
+    assert torch.equal(pickle.loads(pickle.dumps(again))[1]["blurry"], again[1]["blurry"])
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"crop": 0}, "BlurDataset: crop is 0, expected a number of pixels, at least 1"),
+        ({"crop": "32"}, "BlurDataset: crop is '32', expected a number of pixels, at least 1"),
+        ({"crop": 20, "videos": ["1"]}, "unknown video '1' in split 'train' of .*; known: 0"),
+    ],
+)
+def test_crops_of_nothing_and_videos_that_are_not_there(tmp_path, given, told):
+    make(tmp_path)
+    with pytest.raises(BlurbenchError, match=told):
+        BlurDataset(tmp_path, "train", **given)

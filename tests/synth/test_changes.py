@@ -122,3 +122,9 @@ def test_the_seed_of_built_in_footage_is_the_recipes_too(tmp_path, source):
     for recipe, seed in ((str(tmp_path / "mine.toml"), 7), ("gopro7", 0)):
         (entry,) = make_dataset(recipe, None, tmp_path / f"s{seed}", **options).splits["test"]
         assert entry.video == f"rendered-test-s{seed}-0000"
+
+
+@pytest.mark.parametrize("change", ["id=genblur", "version=9"])
+def test_a_recipe_keeps_its_name(change):
+    with pytest.raises(RecipeError, match=f"--set is '{change}', but .* says which recipe it is"):
+        recipes.load("gopro7", [change])

@@ -151,7 +151,8 @@ def test_one_device_that_hears_ctrl_c_stops_all(data, tmp_path):
     out = tmp_path / "w.safetensors"
     process = start(data, out, "--devices", "2", "--stage", "second", "--start", base(tmp_path), steps=400, interrupts=3)
     _, told = process.communicate(timeout=120)
-    assert process.returncode == 0, told.decode()
+    assert process.returncode == 130, told.decode()
+    assert "stopped before the end: the same command with --resume goes on" in told.decode()
     assert card_of(out)["step"] == 3 and float(state_of(out)["optimisers.0.0.step"]) == 3 and weights.card(out)["steps"] == "3"
 
 
