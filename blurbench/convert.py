@@ -155,7 +155,8 @@ def _card(card: MethodCard, used: list[Path], options: dict[str, str], told: dic
     """
     known = {"source": card.released, "training_data": card.training_data, "licence": card.licence}
     files = [weights.identity(path) for path in used]
-    own = next((file["card"] for file in files if "card" in file), None)
+    # Others write what they like there, as {"format": "pt"}.
+    own = next((file["card"] for file in files if {"method", "dataset"} & file.get("card", {}).keys()), None)
     if own is not None:
         known = {"source": own.get("command", NOT_TOLD), "training_data": own.get("dataset", NOT_TOLD), "licence": NOT_TOLD}
         known |= {key: own[key] for key in known if key in own}

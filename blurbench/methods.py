@@ -256,7 +256,10 @@ def load_method(name: str, weights: Path | str | None = None, device: str = "cpu
 def _require_learnt(cls: type[Method], given: Path, chosen: Mapping[str, str]) -> None:
     """Raises WeightsError where a file says that it was trained, or converted, with another option of the method than is chosen."""
     for path in files.inside(given):
-        learnt = files.card(path).get("options") if path.suffix == ".safetensors" and path.is_file() else None
+        try:
+            learnt = files.card(path).get("options") if path.suffix == ".safetensors" else None
+        except WeightsError:
+            continue  # `load` says what is wrong with it
         if not isinstance(learnt, Mapping):
             continue
         for key in cls.options:

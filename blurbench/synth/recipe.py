@@ -131,14 +131,20 @@ def load(name: str, changes: Sequence[str] = (), built_in: bool = False) -> Reci
     table = asdict(recipe)
     changing.apply(table, changes)
     changed = _build(table, f"recipe {recipe.id!r} with {', '.join(changes)}")
-    if not built_in:
-        _require_effect(recipe, changed)
+    _require_effect(recipe, changed, built_in)
     return changed
 
 
-def _require_effect(recipe: Recipe, changed: Recipe) -> None:
-    """Raises RecipeError for another window length where the video's name decides on it; the names of built-in footage never do."""
-    if changed.window.length_from_name and changed.window.length != recipe.window.length:
+def _require_effect(recipe: Recipe, changed: Recipe, built_in: bool) -> None:
+    """Raises RecipeError for another interpolation where nothing is interpolated, and for another window length where the video's name
+    decides on it; the names of built-in footage never do.
+    """
+    method = changed.interpolation.method
+    if method != recipe.interpolation.method and changed.interpolation.used == "none" != method:
+        raise RecipeError(
+            f"--set interpolation.method={method} was given, but recipe {recipe.id!r} inserts no frames; add --set interpolation.factor=N"
+        )
+    if not built_in and changed.window.length_from_name and changed.window.length != recipe.window.length:
         raise RecipeError(
             f"--set window.length={changed.window.length} was given, but recipe {recipe.id!r} takes the length from a video's name; "
             "add --set window.length_from_name= to take this one for every video"

@@ -107,9 +107,6 @@ class Interpolation(Table):
         require_whole(where, "interpolation", self, factor=1)
         if self.factor > 1 and self.method == "none":
             raise RecipeError(f"{where}: interpolation.factor is {self.factor} but interpolation.method is 'none'; name one")
-        if self.factor == 1 and self.method != "none":
-            told = f"interpolation.method is {self.method!r} but interpolation.factor is 1: nothing is inserted"
-            raise RecipeError(f"{where}: {told}; set the factor too")
 
 
 @dataclass(frozen=True)

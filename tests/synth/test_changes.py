@@ -128,3 +128,14 @@ def test_the_seed_of_built_in_footage_is_the_recipes_too(tmp_path, source):
 def test_a_recipe_keeps_its_name(change):
     with pytest.raises(RecipeError, match=f"--set is '{change}', but .* says which recipe it is"):
         recipes.load("gopro7", [change])
+
+
+@pytest.mark.parametrize("method", ["rife", "foo"])
+@pytest.mark.parametrize("built_in", [True, False])
+def test_an_interpolation_that_inserts_nothing(method, built_in):
+    """It would only be told on the label."""
+    with pytest.raises(RecipeError) as caught:
+        recipes.load("gopro7", [f"interpolation.method={method}"], built_in)
+    told = f"--set interpolation.method={method} was given, but recipe 'gopro7' inserts no frames; add --set interpolation.factor=N"
+    assert str(caught.value) == told
+    assert recipes.load("genblur", ["interpolation.factor=1"], built_in).interpolation.used == "none"

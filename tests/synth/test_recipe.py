@@ -111,7 +111,6 @@ def test_words_do_not_change_what_is_made(tmp_path):
         ("window = { stride = 7 }", "missing 1 required positional argument: 'length'"),
         ("window = 7", "expected a table"),
         ("interpolation = { factor = 4 }", "interpolation.method is 'none'"),
-        ('interpolation = { method = "rife" }', "interpolation.method is 'rife' but interpolation.factor is 1: nothing is inserted"),
         ('frame = { kernel = "lanczos" }', "expected one of area, linear, cubic"),
         ("built_in = { window = { lenght = 3 } }", "did you mean 'length'"),
         ("x = [", "not valid TOML"),
