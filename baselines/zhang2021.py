@@ -59,6 +59,7 @@ from blurbench.types import F32, F64
 __all__ = ["NETWORKS", "MotionAware", "OffsetNetwork", "Zhang2021", "Zhang2021Paper", "load_offsets", "offsets", "reblur", "warp"]
 
 GAMMAS = ("1", "2.2")
+"""Of the light in which blur is made: that of the code values, as released, and linear light."""
 
 STEMS = {"offset": "latest_net_offset", "deblur": "latest_net_deblur"}
 """The parts of `MotionETR`, and the stems of their checkpoint files (.pth or .safetensors)."""
@@ -183,8 +184,8 @@ class Zhang2021(Method):
         parts = files.of_parts(weights, STEMS, cls.origin)
         states = {part: state_of(files.read(path), path) for part, path in parts.items()}
         width = width_of(states.get("", {}), "offset.conv_1.1.bias", FINEST)
-        learnt = _learnt(parts[""]) if "" in parts else {}
-        network = constrained(cls.as_released, constraint, learnt.get("gamma", "1"), width=width)
+        learnt = files.learnt(parts[""]) if "" in parts else None
+        network = constrained(cls.as_released, constraint, (learnt or {}).get("gamma", "1"), width=width)
         for part, state in states.items():
             cls._check(state, network, parts[part], whole=not part)
             files.fit(network.get_submodule(part), state, parts[part])
@@ -200,8 +201,9 @@ class Zhang2021(Method):
         if whole and not any(key.startswith("deblur.") for key in state):
             raise WeightsError(f"{path} is one network, {cls.card.id} needs two; {cls.origin}, and give --weights FOLDER")
         # Bi-linear and quadratic weights have the same shapes; files of others do not say which they are.
-        learnt = _learnt(path).get("constraint", network.offset.constraint)
-        if learnt != (constraint := network.offset.constraint):
+        options, constraint = files.learnt(path), network.offset.constraint
+        learnt = constraint if options is None else options.get("constraint", "quadratic")
+        if learnt != constraint:
             mend = f"give --option constraint={learnt}" if learnt != "quadratic" else "leave out --option constraint"
             raise WeightsError(f"{path} holds {learnt} trajectories, expected {constraint} ones; {mend}, or other weights")
         own = float(network.deblur.deblur_net.decoder_lv1.ratio_3)
@@ -226,12 +228,6 @@ class Zhang2021(Method):
         frames = warp(sharp, asked)[..., :height, :width].clamp(0, 1).permute(0, 1, 3, 4, 2)
         motion = -path[..., :height, :width].flip(2).permute(0, 1, 3, 4, 2)  # (dy, dx) to (x, y)
         return Answer(frames.cpu().numpy(), motion.float().cpu().numpy(), np.linspace(0, 1, len(GRID)))
-
-
-def _learnt(path: Path) -> dict[str, str]:
-    """The options of the training or conversion that wrote a file, as far as it says: none in files of others."""
-    card = files.card(path) if path.suffix == ".safetensors" else {}
-    return {"constraint": "quadratic", **card.get("options", {})} if "method" in card else {}
 
 
 class Zhang2021Paper(Zhang2021):

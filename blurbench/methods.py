@@ -257,11 +257,9 @@ def _require_learnt(cls: type[Method], given: Path, chosen: Mapping[str, str]) -
     """Raises WeightsError where a file says that it was trained, or converted, with another option of the method than is chosen."""
     for path in files.inside(given):
         try:
-            learnt = files.card(path).get("options") if path.suffix == ".safetensors" else None
+            learnt = files.learnt(path) or {}
         except WeightsError:
             continue  # `load` says what is wrong with it
-        if not isinstance(learnt, Mapping):
-            continue
         for key in cls.options:
             if key in learnt and learnt[key] != chosen.get(key):
                 now = f"{key}={chosen[key]} was chosen" if key in chosen else "that was not chosen"

@@ -110,6 +110,12 @@ def card(path: Path) -> dict[str, Any]:
     return written if isinstance(written, dict) else dict(metadata)
 
 
+def learnt(path: Path) -> dict[str, str] | None:
+    """The options of the training or conversion that wrote a file here; None for files of others. Raises WeightsError."""
+    about = card(path) if path.suffix == ".safetensors" else {}
+    return dict(about.get("options", {})) if "method" in about else None
+
+
 def identity(path: Path) -> dict[str, Any]:
     """For the card of what is made from a file: its name, its SHA-256 and, where it has one, its own card. Raises WeightsError."""
     _require_file(path)

@@ -40,7 +40,7 @@ class MethodCommand(click.Command):
 
         Raises as `method_class` does.
         """
-        has = {name for parameter in self.params for name in parameter.opts} | {"--help", "-h"}
+        has = {name for parameter in self.params for name in parameter.opts} | {"--help"}
         names = [word.partition("=")[0] for word in args if word.startswith("--")]
         named = [value for word, value in pairwise(args) if word == "--method"]
         named += [word.removeprefix("--method=") for word in args if word.startswith("--method=")]

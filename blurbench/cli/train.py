@@ -85,10 +85,8 @@ def train(
             note=say,
         )
     say(f"{result.steps} steps in {result.seconds / 60:.1f} minutes, best validation {result.validation:.4f}; wrote {result.weights}")
-    following = command_line(
-        "evaluate", method=method, option=pairs(of_load(method_class(method), options)), weights=result.weights, dataset=dataset
-    )
     if result.stopped:
         say("stopped before the end: the same command with --resume goes on")
         click.get_current_context().exit(130)
-    say(f"next: {following}")
+    chosen = pairs(of_load(method_class(method), options))
+    say(f"next: {command_line('evaluate', method=method, option=chosen, weights=result.weights, dataset=dataset)}")

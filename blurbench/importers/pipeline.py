@@ -93,10 +93,9 @@ def import_dataset(
             if made.entry.samples:
                 manifest.enter(made.split, made.entry)
             else:
-                manifest.splits[made.split] = [entry for entry in manifest.splits.get(made.split, []) if entry.video != made.entry.video]
+                manifest.drop(made.split, made.entry.video)
                 lacking.setdefault(made.split, []).append(made.entry.video)
                 broken.update(made.entry.left_out)
-        manifest.splits = {split: entries for split, entries in manifest.splits.items() if entries}
         manifest.missing = {**{k: v for k, v in manifest.missing.items() if splits and k not in splits}, **lacking}
         if not manifest.splits:
             raise SourceError(f"{root} has no whole sample, {_reasons(broken, videos)}; mend that, or copy the release again")

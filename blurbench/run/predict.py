@@ -52,23 +52,23 @@ def predict_images(
     for path in images:
         read_rgb(path)
     targets = {path: _targets(out, path.stem, samples, count) for path in images}
-    replaced = {target.resolve() for each in targets.values() for target in each}
+    every = [target for each in targets.values() for target in each]
+    resolved = {target.resolve() for target in every}
     for path in images:
-        if path.resolve() in replaced:
+        if path.resolve() in resolved:
             raise SourceError(f"the prediction of {path} would be written over it; give another --out than {out}")
     with telling(out):
-        for each in targets.values():
-            for target in each:
-                target.parent.mkdir(parents=True, exist_ok=True)
+        for folder in {target.parent for target in every}:
+            folder.mkdir(parents=True, exist_ok=True)
     for remark in methods.remarks(runner):
         note(remark)
-    if earlier := sum(target.is_file() for each in targets.values() for target in each):
+    if earlier := sum(target.is_file() for target in every):
         note(f"{earlier} earlier {'pictures' if earlier > 1 else 'picture'} in {out} {'are' if earlier > 1 else 'is'} replaced")
     for done, path in enumerate(images, 1):
         for target, frame in zip(targets[path], _pictures(runner, path, count, samples, seed), strict=True):
             write_rgb(target, frame)
         progress(done, len(images))
-    return [target for each in targets.values() for target in each]
+    return every
 
 
 def _targets(out: Path, stem: str, samples: int, frames: int) -> list[Path]:

@@ -40,8 +40,9 @@ def write(
     written = []
     for number, protocol in enumerate(rules):
         record = _recorded(header, protocol, number, outcomes, predictions)
-        if (before := _other(out / f"{record.name}.json", record)) is not None:
-            note(f"note: {out / record.name}.json replaces the run of {before.date}, which had other values; another --out keeps both")
+        path = out / f"{record.name}.json"
+        if (before := _other(path, record)) is not None:
+            note(f"note: {path} replaces the run of {before.date}, which had other values; another --out keeps both")
         with replacing(out / record.scores) as part:
             table(protocol, [outcome for outcome in outcomes if outcome.failed is None], number).to_parquet(part, index=False)
         record.write(out)

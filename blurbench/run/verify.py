@@ -95,8 +95,6 @@ def verify(
     `blurbench.run.score.score` raises.
     """
     record = check(Path(path))
-    if not Path(predictions).is_dir():
-        raise RecordError(f"{predictions} is no folder of predictions; give the one that was scored for {path}")
     stored = Predictions(Path(predictions))
     made_by = stored.header.method if stored.header else record.method
     if made_by != record.method:

@@ -66,8 +66,9 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
         """
         data = data if isinstance(data, MadeDataSet) else open_dataset(data)
         require("BlurDataset", "crop", crop, whole(crop, 1), "a number of pixels, at least 1")
-        if strange := sorted(set(videos or ()) - {entry.video for entry in data.entries(split)}):
-            raise UnknownNameError("video", strange[0], [entry.video for entry in data.entries(split)], f"split {split!r} of {data.folder}")
+        known = [entry.video for entry in data.entries(split)]
+        if strange := sorted(set(videos or ()).difference(known)):
+            raise UnknownNameError("video", strange[0], known, f"split {split!r} of {data.folder}")
         if unknown := [name for name in extras if name not in FIELDS]:
             raise UnknownNameError("extra", unknown[0], FIELDS)
         self.crop = crop

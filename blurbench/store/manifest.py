@@ -84,10 +84,14 @@ class Manifest:
         others = [other for other in self.splits.get(split, []) if other.video != entry.video]
         self.splits[split] = sorted([*others, entry], key=lambda e: e.video)
 
-    def leave_out(self, split: str, video: str, reason: str) -> None:
-        """Name a video of which nothing is left; what was made of it before goes."""
+    def drop(self, split: str, video: str) -> None:
+        """Take out what was made of a video before, if anything; a split without videos is none."""
         others = [other for other in self.splits.pop(split, []) if other.video != video]
         self.splits |= {split: others} if others else {}
+
+    def leave_out(self, split: str, video: str, reason: str) -> None:
+        """Name a video of which nothing is left; what was made of it before goes."""
+        self.drop(split, video)
         self.empty[video] = reason
 
     def write(self, folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from blurbench.errors import RecipeError
 
-NAMING = ("id", "version")
+_NAMING = ("id", "version")
 """What names a recipe, and so is not changed for one data set."""
 
 
@@ -35,7 +35,7 @@ def _apply(table: dict[str, Any], change: str) -> None:
         raise RecipeError(f"--set is {change!r}, expected KEY=VALUE or TABLE.KEY=VALUE, e.g. frame.width=640")
     if (*tables, key) == ("seed",):
         raise RecipeError(f"--set is {change!r}, but the seed has an option of its own; give --seed {text.strip()}")
-    if not tables and key in NAMING:
+    if not tables and key in _NAMING:
         raise RecipeError(
             f"--set is {change!r}, but {key} says which recipe it is; write a recipe of your own, blurbench make-dataset mine.toml"
         )

@@ -80,9 +80,8 @@ class Plan:
 
     def remarks(self) -> list[str]:
         """What may be meant, and should be seen: a start that was trained with other options."""
-        card = weights.card(self.start) if self.start and self.start.suffix == ".safetensors" else {}
-        before = card.get("options", {})
-        if "method" not in card or before == dict(self.options):
+        before = weights.learnt(self.start) if self.start else None
+        if before is None or before == dict(self.options):
             return []
         told, now = (" ".join(pairs(options)) or "no options" for options in (before, self.options))
         return [f"--start {self.start} was trained with {told}, this training has {now}"]

@@ -26,8 +26,8 @@ Progress = Callable[[float, int, float, int], None]
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training run left: the weights file, the steps of its stages together, their seconds, and the last stage's best validation,
-    and whether Ctrl-C ended it before its time.
+    """What a training run left: the weights file, the steps of its stages together, their seconds, the last stage's best validation, and
+    whether Ctrl-C ended it before its time.
     """
 
     weights: Path

@@ -7,11 +7,12 @@ from hashlib import sha256
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import blurbench
 from blurbench import weights
 from blurbench.baselines import zhang2020, zhang2021
-from blurbench.baselines.zhang2021 import MotionETR, once
+from blurbench.baselines.zhang2021 import MotionETR, Zhang2021, once
 from blurbench.convert import convert
 from blurbench.errors import BrokenPluginError, DataSetError, RecipeError, UnknownNameError, WeightsError
 from blurbench.methods import load_method
@@ -113,6 +114,13 @@ def test_a_file_of_ones_own_training_is_not_passed_off_as_official(tmp_path):
         assert (card["source"], card["training_data"], card["licence"]) == ("blurbench train …", "mine", "not told")
         assert card["options"] == {"gamma": "2.2"}
         assert load_method("zhang2021", tmp_path / f"{after}.safetensors").network.gamma == 2.2
+
+
+def test_what_others_write_into_a_file_is_no_card_of_ours(tmp_path):
+    """As most tools that write safetensors do: such a file of an official method counts as the official one."""
+    save_file(once(MotionETR(width=0.25)), tmp_path / "theirs.safetensors", metadata={"format": "pt"})
+    card = weights.card(convert("zhang2021", [tmp_path / "theirs.safetensors"], tmp_path / "out.safetensors"))
+    assert (card["source"], card["training_data"]) == (Zhang2021.card.released, "GoPro") and card["options"] == {}
 
 
 def test_options_of_what_the_files_hold(official, tmp_path):

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from blurbench import metrics
-from blurbench.errors import BlurbenchError, PredictionError
+from blurbench.errors import PredictionError
 from blurbench.metrics import protocol as protocols
-from blurbench.metrics.clip import Clip
 from blurbench.metrics.ordering import ordering
 from blurbench.metrics.protocol import Column
 from blurbench.metrics.psnr import pooled_psnr, psnr
@@ -394,24 +393,3 @@ def test_against_the_blurry_picture(rules):
     frames = quantise(noisy(data.sharp), "round")
     column = of(rules, b={"against": "blurry", "frames": "centre"})
     assert scored(column, frames[None], data).values["b"] == pytest.approx(psnr(frames[3:4], data.blurry[None])[0])
-
-
-@pytest.mark.parametrize(
-    ("returned", "told"),
-    [
-        (lambda count: 3.0, "metric 'mine' returned float, expected a NumPy array of floats of shape"),
-        (lambda count: np.zeros(count + 1), r"metric 'mine' returned float64 of shape \(8,\), expected .* of shape \(7,\); mend it there"),
-        (lambda count: np.arange(count), r"metric 'mine' returned int64 of shape \(7,\), expected"),
-        (lambda count: np.r_[np.zeros(count - 1), np.nan], "metric 'mine' is NaN for frame 6, expected a number"),
-    ],
-)
-def test_a_metric_that_returns_what_it_must_not(monkeypatch, returned, told):
-    def mine(prediction, target):
-        return returned(len(target))
-
-    mine.info = metrics.get("psnr").info
-    whole = metrics.get
-    monkeypatch.setattr(metrics, "get", lambda name: mine if name == "mine" else whole(name))
-    data = sample()
-    with pytest.raises(BlurbenchError, match=told):
-        Clip(as_prediction(data.sharp)[0], data.sharp, data).values("mine", {}, range(7), range(7))

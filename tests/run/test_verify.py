@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from blurbench.errors import BlurbenchError, DataSetError, RecordError
+from blurbench.errors import BlurbenchError, DataSetError, PredictionError, RecordError
 from blurbench.metrics import protocol as protocols
 from blurbench.run import record as records
 from blurbench.run.verify import add, check, differences, recomputed, verify
@@ -196,5 +196,5 @@ def test_the_same_file_is_no_other(path):
 
 
 def test_predictions_that_are_not_there(path):
-    with pytest.raises(RecordError, match=r"nowhere is no folder of predictions; give the one that was scored for .*\.json"):
+    with pytest.raises(PredictionError, match=r"^nowhere is no folder of predictions; `blurbench predict --dataset` makes one$"):
         verify(path, "nowhere", "data")
