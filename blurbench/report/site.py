@@ -81,6 +81,8 @@ def check_shown(
         raise PredictionError("samples were given without predictions of them; add --predictions")
     if dataset is None:
         return None
+    if not predictions:
+        raise PredictionError(f"the data set {dataset} was given without predictions to show of it; add --predictions, or leave it out")
     data = open_dataset(dataset)
     chosen_by_split(data, [stored(Path(folder), data) for folder in predictions], samples)
     return data

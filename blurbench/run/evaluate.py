@@ -14,7 +14,7 @@ from blurbench.metrics import protocol as protocols
 from blurbench.metrics.protocol import Protocol
 from blurbench.metrics.score import score_all
 from blurbench.run import results
-from blurbench.run.checks import colour_order
+from blurbench.run.checks import slip
 from blurbench.run.journal import Outcome, journal, place
 from blurbench.run.measure import Meter
 from blurbench.run.predictions import Header, Predictions, Writer
@@ -101,7 +101,7 @@ def _checked(note: Callable[[str], None], made: Predicted) -> Predicted:
     for sample, prediction in made:
         if not looked and isinstance(prediction, Prediction):
             looked = True
-            if warning := colour_order(prediction, sample):
+            if warning := slip(prediction, sample):
                 note(warning)
         yield sample, prediction
 

@@ -14,7 +14,7 @@ from blurbench.methods import check_id
 from blurbench.metrics import protocol as protocols
 from blurbench.metrics.protocol import Protocol
 from blurbench.run import results
-from blurbench.run.checks import colour_order
+from blurbench.run.checks import slip
 from blurbench.run.evaluate import DEFAULT_PROTOCOLS, Progress, outcome_of, require_some
 from blurbench.run.journal import Outcome, journal, place
 from blurbench.run.predictions import Header, Predictions
@@ -142,7 +142,7 @@ def _first_look(data: MadeDataSet, split: str, stored: Predictions) -> str | Non
     """A warning about the first prediction that can be read; what cannot is told when it is scored."""
     with suppress(StopIteration, PredictionError):
         sample = next(data.samples(split))
-        return colour_order(stored.get(sample), sample)
+        return slip(stored.get(sample), sample)
     return None
 
 

@@ -172,7 +172,7 @@ class Samples:
             need = self.recipe.frames_for(1, self.source.id)
             raise SourceError(
                 f"{self.source.id} has {self.frames} frames, the recipe {self.recipe.id!r} needs {need} for one window and what it skips "
-                "around it; give a longer video or shorten window.length"
+                "around it; give more frames or shorten window.length"
             )
 
 
