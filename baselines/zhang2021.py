@@ -121,8 +121,10 @@ def once(network: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def _training(as_released: bool) -> Training:
+    offset = Stage(alone(offset_stage, "network.offset"), settings=("structure", "smoothness", "size"))
     stages = {
-        "offset": Stage(alone(offset_stage, "network.offset"), settings=("structure", "smoothness", "size")),
+        "offset": offset,
+        "smooth": offset,
         "deblur": Stage(alone(deblur_stage, "network.deblur"), prepare=begin_deblurring),
     }
     return Training(

@@ -108,7 +108,7 @@ def planned(
         raise RecipeError(f"--precision is {precision!r}, expected float32 or bfloat16")
     Budget.parse(budget)
     rules = recipe.find(training, size)
-    chosen = _stages(cls, training, stage, start)
+    chosen = _stages(cls, training, rules, stage, start)
     schedules = [rules.stages[name] for name in chosen]
     _check_multiple(cls, rules, schedules)
     data = open_dataset(dataset)
@@ -127,9 +127,9 @@ def _untrained(cls: type[Method]) -> str:
     return f"{told} (weights: {cls.card.weights or 'none needed'}); expected a method with `training`, see docs/training.md"
 
 
-def _stages(cls: type[Method], training: Training, stage: str | None, start: Path | str | None) -> tuple[str, ...]:
+def _stages(cls: type[Method], training: Training, rules: Recipe, stage: str | None, start: Path | str | None) -> tuple[str, ...]:
     """The stages to train, after checking that what they go on from is there."""
-    stages = list(training.stages)
+    stages = [name for name in training.stages if rules.stages[name].steps]
     if stage is not None and stage not in stages:
         raise UnknownNameError("stage", stage, stages, f"method {cls.card.id}")
     if stage is not None and stage != stages[0] and start is None:

@@ -106,12 +106,13 @@ class Training:
 class Schedule:
     """The numbers of one stage: the keys of a `[[stage]]`.
 
-    steps: optimiser steps of the paper; `--budget` shortens them, and all that is a share of them. batch: crops a step, over all devices.
-    crop: their side in pixels. learning_rate falls to final_learning_rate over the stage: `constant`; `linear` or `cosine`, after the
-    share `hold`; `power`: (1 - share)^power; `steps`: times `factor` at each share in `milestones`, or each time a share of `every`
-    is gone; `plateau`: times `factor` when more than `patience` validations in a row were not better. rates: other first rates, by the
-    beginning of parameter names. clip: largest norm of the gradient; 0: any. protocol, score: validation by a column of this protocol on
-    held-out training videos; without a protocol by the loss. validations: how many in the stage. settings: of the losses.
+    steps: optimiser steps of the paper; `--budget` shortens them, and all that is a share of them; 0 where this size has no such stage.
+    batch: crops a step, over all devices. crop: their side in pixels. learning_rate falls to final_learning_rate over the stage:
+    `constant`; `linear` or `cosine`, after the share `hold`; `power`: (1 - share)^power; `steps`: times `factor` at each share in
+    `milestones`, or each time a share of `every` is gone; `plateau`: times `factor` when more than `patience` validations in a row were
+    not better. rates: other first rates, by the beginning of parameter names. clip: largest norm of the gradient; 0: any. protocol, score:
+    validation by a column of this protocol on held-out training videos; without a protocol by the loss. validations: how many in the
+    stage. settings: of the losses.
     """
 
     name: str
@@ -141,7 +142,8 @@ class Schedule:
     def __post_init__(self) -> None:
         """Raises RecipeError for a value out of range."""
         where = f"stage {self.name!r}"
-        for key in ("steps", "batch", "crop", "validations"):
+        require(where, "steps", self.steps, self.steps >= 0, "at least 0")
+        for key in ("batch", "crop", "validations"):
             require(where, key, getattr(self, key), getattr(self, key) >= 1, "at least 1")
         for key in ("learning_rate", "power"):
             require(where, key, getattr(self, key), getattr(self, key) > 0, "more than 0")

@@ -377,5 +377,5 @@ def test_mistakes(runs, tmp_path):
         build(runs, tmp_path / "site", predictions=["p"])
     with pytest.raises(PredictionError, match="samples were given without predictions"):
         build(runs, tmp_path / "site", samples=["a/00000"], dataset="d")
-    with pytest.raises(PredictionError, match="^the data set d was given without predictions to show of it; add --predictions"):
+    with pytest.raises(PredictionError, match=r"^the data set d was given without predictions to show of it; add --predictions"):
         build(runs, tmp_path / "site", dataset="d")
