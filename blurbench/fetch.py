@@ -16,6 +16,7 @@ import urllib.request
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -193,7 +194,7 @@ def _obtain(name: str, folder: Path, say: Callable[[str], None]) -> tuple[Path, 
         say(f"downloading {official.url} ({official.megabytes} MB) …")
         try:
             return _from_server(official, folder), official
-        except OSError as error:
+        except (OSError, HTTPException) as error:  # damaged answers are no OSError
             reason = str(getattr(error, "reason", None) or error).splitlines()[0]
             if package is None:
                 raise WeightsError(
@@ -222,7 +223,7 @@ def _readable(place: Path) -> bool:
 
 
 def _from_server(entry: Published, folder: Path) -> Path:
-    """Raises OSError where the server does not give the published file: not reached, cut short, or a page of whoever stands between."""
+    """Raises OSError or HTTPException where the server does not give the published file: not reached, cut short, or another page."""
     path, digest = folder / entry.file, hashlib.sha256()
     with urllib.request.urlopen(entry.url, timeout=20) as response, path.open("wb") as file:
         while part := response.read(1 << 20):

@@ -7,6 +7,7 @@ and what cannot be imported is listed as broken with its reason and harms nothin
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.util
 import inspect
@@ -100,8 +101,8 @@ class Registry:
         digest = hashlib.sha256()
         for name, owner in sorted(owners.items()):
             digest.update(f"{name} {owner.version}\n".encode())
-        for name, path in sorted(_sources(cls.__module__).items()):
-            digest.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        for path in sorted(_sources(cls.__module__)):
+            digest.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
         return digest.hexdigest()
 
     def _load(self, point: metadata.EntryPoint) -> Any:
@@ -146,22 +147,33 @@ def _toml_files(package: str, folder: str) -> dict[str, Path]:
     return {path.stem: path for path in root.glob("*.toml")}
 
 
-def _sources(module: str) -> dict[str, Path]:
-    """The files of a module and of those beside it that it takes modules, classes or functions from, and so on; by module."""
-    found: dict[str, Path] = {}
-    todo = [module]
+def _sources(module: str) -> set[Path]:
+    """The files of a module and of those beside it that it imports anything from, and so on."""
+    package = sys.modules[module].__package__ or ""
+    found: set[Path] = set()
+    todo = {Path(sys.modules[module].__file__ or "")}
     while todo:
-        name = todo.pop()
-        path = Path(getattr(sys.modules.get(name), "__file__", None) or "")
-        if name in found or not path.is_file() or (found and path.parent != found[module].parent):
-            continue
-        found[name] = path
-        for value in vars(sys.modules[name]).values():
-            if inspect.ismodule(value):
-                todo.append(value.__name__)
-            elif inspect.isclass(value) or inspect.isfunction(value):
-                todo.append(value.__module__)
+        path = todo.pop()
+        if path not in found and path.is_file():
+            found.add(path)
+            todo |= {path.with_name(f"{name}.py") for name in _imports(path, package)}
     return found
+
+
+def _imports(path: Path, package: str) -> Iterator[str]:
+    """The modules of its own package that a file imports, or names something from; by their statements, since constants have no module."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [each.name for each in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = f"{'.' * node.level}{node.module or ''}"
+            origin = importlib.util.resolve_name(base, package) if node.level else base
+            names = [origin, *(f"{origin}.{each.name}" for each in node.names)]
+        for name in names:
+            parent, _, own = name.rpartition(".")
+            if parent == package:
+                yield own
 
 
 def _from_file(spec: str, kind: str) -> Any:
@@ -188,7 +200,8 @@ def own(module: str) -> dict[str, Any]:
 
 def _imported(path: str, spec: str) -> ModuleType:
     """A file as a module. Raises BrokenPluginError."""
-    name = f"blurbench_file_{Path(path).stem}"
+    where = hashlib.sha256(str(Path(path).resolve()).encode()).hexdigest()[:8]  # two files may have one name
+    name = f"blurbench_file_{Path(path).stem}_{where}"
     module_spec = importlib.util.spec_from_file_location(name, path)
     if module_spec is None or module_spec.loader is None:
         raise BrokenPluginError(f"{path} cannot be imported as Python")

@@ -46,6 +46,9 @@ def predict(method: Method, sample: Sample, samples: int = 1, seed: int = 0) -> 
     if not isinstance(answer, Answer):
         return made
     times = np.asarray(answer.motion_times, np.float64)
+    if times.ndim != 1 or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
+        told = f"{method.card.id} returned motion_times {times.tolist()} for sample {sample.id}"
+        raise PredictionError(f"{told}, expected rising moments of the exposure, 0 to 1")
     motion = _checked(method, sample, "motion", answer.motion, (request.samples, len(times), *blurry.shape[:2], 2))
     return replace(made, motion=motion[:, :, :height, :width], motion_times=times)
 

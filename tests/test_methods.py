@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blurbench import methods
 from blurbench.errors import BlurbenchError, PredictionError, RecipeError, UnknownNameError, WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, check_id, load_method
 from blurbench.running import failure, predict
@@ -53,6 +54,15 @@ def test_input_is_scaled_to_one_and_answer_recorded():
     assert (answer.sample, answer.device) == ("s", "cpu")
     assert answer.seconds > 0
     assert answer.frames.shape == (1, 3, 4, 5, 3)
+
+
+@pytest.mark.parametrize("times", [[0.0, 0.0], [1.0, 0.0], [np.nan, 0.5]])
+def test_moments_of_motion_rise(times):
+    def moving(blurry, request):
+        return methods.Answer(copies(blurry, request), np.zeros((1, 2, *blurry.shape[:2], 2), np.float32), np.array(times))
+
+    with pytest.raises(PredictionError, match=r"answer returned motion_times \[.*\] for sample s, expected rising moments of the exposure"):
+        predict(Answer(moving), make_sample())
 
 
 def test_answer_becomes_float32():

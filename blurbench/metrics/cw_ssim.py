@@ -57,7 +57,7 @@ def _frame(a: U8, b: U8) -> float:
     blocks = np.lib.stride_tricks.sliding_window_view(padded, length)[::step]
     total = 0.0
     for first in range(0, count, _BLOCKS):
-        values = _similarity(blocks[first : first + _BLOCKS], _spectra(length, len(signal))).ravel()
+        values = _similarity(blocks[first : first + _BLOCKS], _spectra(length, min(len(signal), 10 * max(_WIDTHS)))).ravel()
         total += float(values[: len(signal) - first * step].sum())
     return total / len(signal)
 
@@ -79,7 +79,7 @@ def _similarity(blocks: _C128, spectra: _C128) -> F64:
 
 @cache
 def _spectra(length: int, values: int) -> _C128:
-    """(30, length): transforms of the wavelets for a signal of that many values, placed as scipy's convolution "same" places them."""
+    """(30, length): transforms of the wavelets, none longer than `values`, placed as scipy's convolution "same" places them."""
     from scipy import fft
 
     spectra = np.empty((len(_WIDTHS), length), np.complex128)

@@ -14,6 +14,7 @@ from blurbench.metrics.best_of import best_of_curve
 from blurbench.metrics.blur_size import binned, correlation
 from blurbench.metrics.protocol import Column, Protocol
 from blurbench.metrics.score import score
+from blurbench.metrics.select import quantise
 from blurbench.metrics.statistics import Interval
 from blurbench.registry import PROTOCOLS
 from blurbench.report import blur
@@ -255,7 +256,7 @@ def residuals(folder: Path, data: MadeDataSet) -> Scatter:
         if size is None:
             raise PredictionError(f"how blurred sample {sample.id} is, is {blur.UNKNOWN}; give data with motion, or with several targets")
         frames = stored.get(sample).frames[0]
-        added = frames[len(frames) // 2] - sample.blurry / np.float32(255)  # exactly 0 for a copy
+        added = quantise(frames[len(frames) // 2], "float") - sample.blurry / np.float32(255)  # exactly 0 for a copy
         points.append((size.mean, float(255 * np.abs(added).mean(dtype=np.float64))))
         videos.append(sample.video)
     return Scatter(header.method, points, correlation([y for _, y in points], [x for x, _ in points], videos))

@@ -150,14 +150,13 @@ def _read_index(path: Path) -> tuple[set[str], dict[str, Media]]:
     """Files and media of the build before; nothing where there was none, or the index is damaged."""
     try:
         table = json.loads(path.read_text())
-        format, files = int(table["format"]), set(map(str, table["files"]))
-        media = {name: Media(*entry) for name, entry in table["media"].items()}
+        if (format := int(table["format"])) > _FORMAT:  # first: a newer one may have other keys
+            raise DataSetError(
+                f"{path} has format {format}, this blurbench reads up to {_FORMAT}; install a newer blurbench or give another --out"
+            )
+        files, media = set(map(str, table["files"])), {name: Media(*entry) for name, entry in table["media"].items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return set(), {}
-    if format > _FORMAT:
-        raise DataSetError(
-            f"{path} has format {format}, this blurbench reads up to {_FORMAT}; install a newer blurbench or give another --out"
-        )
     return {name for name in files if _inside(name)}, media
 
 

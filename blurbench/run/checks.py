@@ -12,9 +12,13 @@ from blurbench.metrics.select import quantise
 from blurbench.types import F32, Prediction, Sample
 
 _BETTER = 3.0  # dB that no true prediction gains by any of these
+_NEGATIVE = -0.1  # what no network comes to that aims at 0
 _SLIPS: dict[str, tuple[Callable[[F32], F32], str]] = {
     "red and blue look exchanged": (lambda frame: frame[..., ::-1], "expected RGB (OpenCV reads and writes BGR)"),
-    "values look as if they went from -1 to 1": (lambda frame: (frame + 1) * np.float32(0.5), "expected 0 to 1; what is below is cut to 0"),
+    "values look as if they went from -1 to 1": (
+        lambda frame: (frame + 1) * np.float32(0.5) if frame.min() < _NEGATIVE else frame,
+        "expected 0 to 1; what is below is cut to 0",
+    ),
 }
 """How a slip looks, how it is undone in a picture (H, W, 3), and what was expected."""
 
@@ -35,7 +39,7 @@ def slip(prediction: Prediction, sample: Sample) -> str | None:
     try:
         given = fit(frame)
         for look, (undone, expected) in _SLIPS.items():
-            if (better := fit(undone(frame))) >= given + _BETTER:
+            if (better := fit(undone(frame))) > given + _BETTER:
                 return f"{look} in the prediction of {sample.id}: {given:.1f} dB as it is, {better:.1f} dB otherwise; {expected}"
     except PredictionError:
         pass

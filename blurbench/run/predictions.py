@@ -231,12 +231,11 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 def _read_header(path: Path) -> Header:
     try:
         table = json.loads(path.read_text())
-        header = Header(**table)
-    except (OSError, ValueError, TypeError) as error:
+        if (format := int(table.get("format", FORMAT))) > FORMAT:  # first: a newer one may have other keys
+            raise PredictionError(f"{path} has format {format}, this blurbench reads up to {FORMAT}; install a newer blurbench")
+        return Header(**table)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise PredictionError(f"{path} cannot be read as the head of predictions: {str(error)[:120]}") from error
-    if header.format > FORMAT:
-        raise PredictionError(f"{path} has format {header.format}, this blurbench reads up to {FORMAT}; install a newer blurbench")
-    return header
 
 
 def _sha256(path: Path) -> bytes:
@@ -257,7 +256,9 @@ def _opened(path: Path) -> h5py.File:
 
 def _draws(folder: Path) -> list[Path]:
     """The folders of a sample's draws, in natural order; the sample's own where it has one draw."""
-    return sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: natural_key(path.name)) or [folder]
+    return sorted(
+        (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")), key=lambda path: natural_key(path.name)
+    ) or [folder]
 
 
 def _read_frames(folder: Path) -> U8:

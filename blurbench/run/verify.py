@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 SCORES = 1e-9
 """By how much, relative to it, a value may differ from the one computed again from the same scores: the order of a sum."""
+_NOTHING = 1e-12
+"""What a value may differ by from one of about 0, which no share of it covers."""
 PREDICTIONS = 1e-6
 """The same for values scored again: other versions of libraries differ in the last digits of float32."""
 
@@ -80,7 +82,7 @@ def differences(recorded: Mapping[str, Value], found: Mapping[str, Value], toler
     for name, value in recorded.items():
         for part, old in asdict(value).items():
             new = getattr(found[name], part)
-            same = old == new if None in (old, new) else math.isclose(old, new, rel_tol=tolerance, abs_tol=tolerance)
+            same = old == new if None in (old, new) else math.isclose(old, new, rel_tol=tolerance, abs_tol=_NOTHING)
             if not same:
                 lines.append(f"column {name}: {part} is {old} in the record, {new} when computed again")
     return lines

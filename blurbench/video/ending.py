@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -19,8 +20,9 @@ def stated_end(container: InputContainer, stream: VideoStream, start: float, fps
     if kind == "mov" and stream.duration and stream.time_base:
         return start + float(stream.duration * stream.time_base)
     if kind == "matroska":
-        if tag := stream.metadata.get("DURATION"):
-            hours, minutes, seconds = tag.split(":")
+        tag = stream.metadata.get("DURATION", "")
+        if time := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d*)?)", tag.strip()):  # any text may stand there
+            hours, minutes, seconds = time.groups()
             return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
         if len(container.streams) == 1 and container.duration:
             return container.duration / av.time_base

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from blurbench.device import exact
 from blurbench.errors import BrokenPluginError, UnknownNameError, WeightsError
 from blurbench.types import F32, U8
 
@@ -65,7 +66,7 @@ class PtlFlow:
         import torch
 
         pictures = np.ascontiguousarray(np.stack([a, b])[..., ::-1].transpose(0, 3, 1, 2))
-        with torch.inference_mode():
+        with torch.inference_mode(), exact(self._device.type):
             given = torch.from_numpy(pictures).to(self._device).float().div_(255)[None]
             flow = self._model({"images": given})["flows"][0, 0]
         return np.ascontiguousarray(flow.float().cpu().numpy().transpose(1, 2, 0))

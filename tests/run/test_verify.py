@@ -102,6 +102,7 @@ def test_the_tolerance_is_relative():
     value = records.Value
     old = {"a": value(1e6, None), "b": value(None), "c": value(2.0)}
     assert differences(old, {"a": value(1e6 + 0.0005, None), "b": value(None), "c": value(2.0 + 1e-9)}, 1e-9) == []
+    assert differences({"a": value(4.00e-5)}, {"a": value(4.01e-5)}, 1e-6) and not differences({"a": value(0.0)}, {"a": value(1e-15)}, 1e-6)
     lines = differences(old, {"a": value(1e6 + 0.01, 1.0), "b": value(0.0), "c": value(None)}, 1e-9)
     assert [line.partition(" is ")[0] for line in lines] == ["column a: mean", "column a: low", "column b: mean", "column c: mean"]
 

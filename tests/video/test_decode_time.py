@@ -150,3 +150,12 @@ def test_avi_with_reordered_frames(tmp_path: Path, make_video: MakeVideo) -> Non
     got = list(source.frames())
     assert [frame.time for frame in got] == pytest.approx([n / 30 for n in range(30)])
     assert max(mean_difference(a.image, b) for a, b in zip(got, frames, strict=True)) < 4
+
+
+def test_a_tag_that_is_no_time_states_no_end(tmp_path: Path, make_video: MakeVideo) -> None:
+    """Matroska's tags are free text; the container's own duration counts then."""
+    path = make_video(tmp_path / "a.mkv", moving(10), fps=240)
+    data = path.read_bytes()
+    assert data.count(b"00:00:00.0") == 1
+    path.write_bytes(data.replace(b"00:00:00.0", b"0 seconds "))
+    assert VideoSource(path).length == 10
