@@ -35,6 +35,12 @@ class MethodCommand(click.Command):
             near = sorted({*(error.possibilities or ()), *get_close_matches(error.option_name, own)})
             raise click.NoSuchOption(error.option_name, possibilities=near, ctx=error.ctx) from None
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run, with the method that `--iterate` means."""
+        if ctx.params.pop("iterate", False):
+            ctx.params["method"] = _iterated(ctx.params["method"])
+        return super().invoke(ctx)
+
     def _own(self, args: list[str]) -> set[str]:
         """The options of the method that these arguments name, but those that the command has; only looked up where some are not its own.
 
@@ -50,6 +56,16 @@ class MethodCommand(click.Command):
 
         cls = method_class(named[-1])
         return {f"--{name}" for name in (*cls.options, *(cls.training.options if cls.training else ()))} - has
+
+
+def _iterated(name: str) -> str:
+    """The method that goes on from this one's own frames. Raises BlurbenchError where there is none."""
+    from blurbench.methods import method_class
+
+    cls = method_class(name)
+    if "frames" not in cls.variants:
+        raise BlurbenchError(f"--iterate was given, but no method goes on from the frames of {cls.card.id}; leave it out")
+    return cls.variants["frames"]
 
 
 def _spelt_out(args: list[str], own: set[str]) -> Iterator[str]:
@@ -108,6 +124,9 @@ options_option = click.option(
     metavar="KEY=VALUE",
     callback=_pairs,
     help="What the method takes besides (see `blurbench ls methods -v`); may be given several times.",
+)
+iterate_option = click.option(
+    "--iterate", is_flag=True, help="Average the method's own frames and take these apart again, for more frames (zhang2020)."
 )
 device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
 split_option = click.option("--split", default="test", show_default=True)

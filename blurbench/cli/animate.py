@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from blurbench.cli._options import MethodCommand, device_option, method_option, options_option, seed_option, weights_option
+from blurbench.cli._options import MethodCommand, device_option, iterate_option, method_option, options_option, seed_option, weights_option
 from blurbench.cli._terminal import progress, say
 
 
@@ -16,6 +16,7 @@ from blurbench.cli._terminal import progress, say
 @method_option
 @weights_option
 @options_option
+@iterate_option
 @click.option("--guidance", metavar="HINT", help="What moved where, or how many solutions to draw; see above.")
 @click.option("--dataset", help="Instead of IMAGE: a made data set, by name or folder, …")
 @click.option("--sample", help="… and the id of one of its samples, as VIDEO/00000.")

@@ -11,6 +11,7 @@ from blurbench.cli._options import (
     dataset_option,
     device_option,
     failures_option,
+    iterate_option,
     method_option,
     options_option,
     protocol_option,
@@ -26,6 +27,7 @@ from blurbench.cli._options import (
 @dataset_option
 @weights_option
 @options_option
+@iterate_option
 @split_option
 @protocol_option
 @runs_option

@@ -11,6 +11,7 @@ import click
 from blurbench.cli._options import (
     MethodCommand,
     device_option,
+    iterate_option,
     method_option,
     options_option,
     refuse,
@@ -26,6 +27,7 @@ from blurbench.cli._terminal import progress, say
 @method_option
 @weights_option
 @options_option
+@iterate_option
 @click.option("--dataset", help="Instead of images: a made data set. Writes predictions for `blurbench score`.")
 @split_option
 @click.option(

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from blurbench import weights
 from blurbench.cli import blurbench
 from blurbench.errors import BlurbenchError
-from blurbench.methods import load_method, method_class
+from blurbench.methods import load_method, method_class, remarks
 from blurbench.run import record
 from blurbench.run.predict import photograph
 from blurbench.running import predict
@@ -236,3 +237,20 @@ def test_an_option_that_would_do_nothing(arguments, told, toy):
     with pytest.raises(click.UsageError) as raised:
         blurbench_(*arguments, *method)
     assert raised.value.format_message() == told
+
+
+def test_iterate_takes_the_method_that_goes_on_from_its_own_frames(tmp_path):
+    write_rgb(tmp_path / "a.png", picture(16, 24))
+    done = command("predict", "--method", "zhang2020", "--iterate", "--frames", 9, "a.png", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0 and len(list((tmp_path / "out").rglob("*.png"))) == 9
+    done = command("predict", "--method", "nah2017", "--iterate", "a.png", "--out", "other", cwd=tmp_path)
+    assert (done.returncode, (tmp_path / "other").exists()) == (2, False)
+    assert "--iterate was given, but no method goes on from the frames of nah2017; leave it out" in done.stderr
+
+
+def test_weights_of_another_method_are_pointed_out():
+    """A file says as what it was trained; interfaces to the same networks share one."""
+    file = weights.shipped("zhang2020.safetensors")
+    (told,) = remarks(load_method("zhang2020-bgh", file))
+    assert told == f"{file} was trained as zhang2020, here it runs, and is recorded, as zhang2020-bgh"
+    assert remarks(load_method("zhang2020-iterated", file)) == []
