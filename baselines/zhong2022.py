@@ -285,12 +285,9 @@ class Zhong2022Video(Guided):
         from blurbench.synth.guidance import guidance
         from blurbench.video import flow as flows
 
-        height, width = blurry.shape[:2]
-        # DIS refuses pictures smaller than its patches.
-        border = [(0, max(0, 16 - height)), (0, max(0, 16 - width)), (0, 0)]
-        now, then = (np.pad(np.rint(image * 255).astype(np.uint8), border, mode="edge") for image in (blurry, before))
-        motion = -flows.load(self.flow).between(now, then)[None, :height, :width]
-        return guidance(motion, threshold=self.threshold, half=False)
+        now, then = (np.rint(image * 255).astype(np.uint8) for image in (blurry, before))
+        motion = -flows.load(self.flow).between(now, then)
+        return guidance(motion[None], threshold=self.threshold, half=False)
 
 
 class Zhong2022Annotated(Guided):

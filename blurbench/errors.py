@@ -6,6 +6,7 @@ The command line prints a `BlurbenchError` without a traceback and exits with 2.
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable
 
 
@@ -18,6 +19,11 @@ def did_you_mean(name: str, known: Iterable[str], besides: str = "") -> str:
     begun = [each for each in known if name and each.startswith(name)][:3]
     near = begun or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"did you mean {' or '.join(map(repr, near))}{besides}?" if near else ""
+
+
+def warn(text: str) -> None:
+    """What a user should know, where nobody else is told: as a Python warning."""
+    warnings.warn(text, stacklevel=3)
 
 
 class BlurbenchError(Exception):

@@ -161,8 +161,8 @@ class Method(ABC):
     device: str = "cpu"
     chosen: Mapping[str, str] = MappingProxyType({})
     """The options that it was loaded with."""
-    strange: str = ""
-    """What a user must know of weights that were trained as another method."""
+    given: Path | None = None
+    """The weights file or folder that it was loaded from."""
 
     @property
     def label(self) -> str:
@@ -246,7 +246,9 @@ def load_method(name: str, weights: Path | str | None = None, device: str = "cpu
     if given is not None:
         _require_learnt(cls, given, chosen)
     method = load(given, devices.check(device))
-    method.chosen, method.strange = chosen, _strange(cls, given)
+    if not isinstance(method, cls):
+        raise RecipeError(f"load of {cls.card.id} returned {method!r}, expected a {cls.__name__}; end it with `return cls(...)`")
+    method.chosen, method.given = chosen, given
     if method.weights:
         method.weights = replace(method.weights, origin=origin)
     elif given is not None:
@@ -266,32 +268,6 @@ def _require_learnt(cls: type[Method], given: Path, chosen: Mapping[str, str]) -
             if key in learnt and learnt[key] != chosen.get(key):
                 now = f"{key}={chosen[key]} was chosen" if key in chosen else "that was not chosen"
                 raise WeightsError(f"{path} was made with {key}={learnt[key]}, but {now}; give --{key} {learnt[key]}, or other weights")
-
-
-def _strange(cls: type[Method], given: Path | None) -> str:
-    """A remark on the first file that says it was trained as a method that shares no weights with this one; "" where none says so."""
-    for path in files.inside(given) if given else []:
-        trained = files.card(path).get("method", cls.card.id) if path.suffix == ".safetensors" else cls.card.id
-        if trained in METHODS.names() and not _family(METHODS.get(trained).card) & _family(cls.card):
-            return f"{path} was trained as {trained}, here it runs, and is recorded, as {cls.card.id}"
-    return ""
-
-
-def _family(card: MethodCard) -> set[str]:
-    """A method, and those that keep and ship its weights."""
-    return {card.id, card.keeper, card.shipper}
-
-
-def remarks(method: Method) -> list[str]:
-    """What a user must know of the weights: that another method's are used, or shipped ones where the authors released others."""
-    card = method.card
-    if method.strange:
-        return [method.strange]
-    if method.weights is None or method.weights.origin != "shipped" or not card.official:
-        return []
-    name, keeper = card.id, card.keeper
-    theirs = f"for the authors' give --weights, or run `blurbench convert-weights {keeper}` once ({card.released})"
-    return [f"{name} runs with the shipped weights of a small network, which say nothing of the authors' results; {theirs}"]
 
 
 def require_samples(method: Method, samples: int) -> None:

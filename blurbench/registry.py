@@ -91,9 +91,13 @@ class Registry:
             for other in _entry_points(self.group)[name][1:]:
                 yield Entry(name, _owner(other), f"the name {name!r} is taken by {origin}; register it under another")
 
-    def code(self, cls: type) -> str:
-        """SHA-256 (hex) of the code of a class that `get` gave: name and version of the distribution that registers it, and the source of
-        its module and of the modules in the same folder that this one takes anything from, and so on.
+    def is_own(self, name: str) -> bool:
+        """Whether blurbench itself registers the name."""
+        return name in (points := self._points()) and _owner(points[name]) == "blurbench"
+
+    def code(self, cls: Any) -> str:
+        """SHA-256 (hex) of the code of a class or function that `get` gave: name and version of the distribution that registers it, and
+        the source of its module and of the modules in the same folder that this one takes anything from, and so on.
         """
         root = cls.__module__.partition(".")[0]
         points = (point for point in self._points().values() if re.split(r"\W", point.value, maxsplit=1)[0] == root)

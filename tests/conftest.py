@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("blurbench", deadline=None)  # a busy machine is no mistake
+settings.load_profile("blurbench")
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("BLURBENCH_SHARED", ROOT.parent / "shared")).resolve()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from blurbench import methods
 from blurbench.errors import BlurbenchError, PredictionError, RecipeError, UnknownNameError, WeightsError
 from blurbench.methods import Capabilities, Method, MethodCard, check_id, load_method
+from blurbench.remarks import remarks
 from blurbench.running import failure, predict
 from blurbench.types import Sample
 from blurbench.weights import packed
@@ -56,12 +57,14 @@ def test_input_is_scaled_to_one_and_answer_recorded():
     assert answer.frames.shape == (1, 3, 4, 5, 3)
 
 
-@pytest.mark.parametrize("times", [[0.0, 0.0], [1.0, 0.0], [np.nan, 0.5]])
+@pytest.mark.parametrize("times", [[0.0, 0.0], [1.0, 0.0], [np.nan, 0.5], [0.0, 6.0]])
 def test_moments_of_motion_rise(times):
     def moving(blurry, request):
         return methods.Answer(copies(blurry, request), np.zeros((1, 2, *blurry.shape[:2], 2), np.float32), np.array(times))
 
-    with pytest.raises(PredictionError, match=r"answer returned motion_times \[.*\] for sample s, expected rising moments of the exposure"):
+    with pytest.raises(
+        PredictionError, match=r"answer returned motion_times \[.*\] for sample s, expected moments of the exposure, rising from 0 to 1"
+    ):
         predict(Answer(moving), make_sample())
 
 
@@ -338,3 +341,28 @@ def test_weights_made_with_an_option_are_not_taken_for_others(tmp_path):
         assert str(caught.value) == f"{path} was made with act=tanh, but {now}; give --act tanh, or other weights"
     path.write_bytes(packed({"x": torch.zeros(1)}, {"method": "act"}))
     assert load_method(name, path).label == "act"
+
+
+def test_a_network_that_still_learns_is_pointed_out():
+    method = Answer(copies)
+    method.network = torch.nn.Dropout()
+    assert remarks(method) == [
+        "answer.network has dropout or batch norm in training mode: its answers depend on chance and order; call .eval() in load"
+    ]
+    method.network.eval()
+    assert remarks(method) == []
+
+
+def test_load_returns_the_method(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from blurbench.methods import Capabilities, Method, MethodCard\n"
+        "class Mine(Method):\n"
+        "    card, capabilities = MethodCard(id='mine', title='t', paper='p', licence='l'), Capabilities()\n"
+        "    @classmethod\n"
+        "    def load(cls, weights=None, device='cpu'):\n"
+        "        cls()\n"
+        "    def predict(self, blurry, request):\n"
+        "        pass\n"
+    )
+    with pytest.raises(RecipeError, match=r"^load of mine returned None, expected a Mine; end it with `return cls\(\.\.\.\)`$"):
+        load_method(f"{tmp_path / 'mine.py'}:Mine")

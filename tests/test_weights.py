@@ -15,7 +15,8 @@ from torch import nn
 from blurbench.baselines._zhang2019_network import MultiPatch
 from blurbench.cli.ls import ls
 from blurbench.errors import WeightsError
-from blurbench.methods import MethodCard, load_method, remarks
+from blurbench.methods import MethodCard, load_method
+from blurbench.remarks import remarks
 from blurbench.weights import absent, card, describe, fit, found, identity, packed, place, read, shipped, shipped_file
 from tests.baselines.official import Bomb
 

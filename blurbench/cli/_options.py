@@ -21,7 +21,17 @@ class Group(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in (known := self.list_commands(ctx)):
             raise UnknownNameError("command", args[0], known, f"blurbench {self.name}" if ctx.parent else "")
-        return super().resolve_command(ctx, args)
+        name, command, left = super().resolve_command(ctx, args)
+        if command and (twice := _given_twice(command, left)):
+            raise click.UsageError(f"{twice} is given twice, of which one would count for nothing; keep one", ctx)
+        return name, command, left
+
+
+def _given_twice(command: click.Command, args: list[str]) -> str | None:
+    """The first option that takes one value and stands in the arguments more than once."""
+    single = {opt: each.opts[0] for each in command.params if not getattr(each, "multiple", False) for opt in each.opts if opt[:2] == "--"}
+    found = [single[name] for word in args if (name := word.partition("=")[0]) in single]
+    return next((option for option in found if found.count(option) > 1), None)
 
 
 class MethodCommand(click.Command):

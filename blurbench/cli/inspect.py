@@ -47,6 +47,7 @@ def inspect(dataset: str, out: str | None, split: str | None, samples: int, ids:
     _counts(data)
     _first_shard(data, chosen)
     charts = [chart for name in data.manifest.splits for chart in _blur_sizes(data, name, samples)]
+    _ghosts(data)
     _pictures(data, chosen, folder, charts)
 
 
@@ -55,6 +56,10 @@ def _counts(data: MadeDataSet) -> None:
     click.echo(f"{manifest.label} version {manifest.version}: {manifest.title}")
     footage = {"rendered": "built-in rendered footage", "released": "the pictures of a release"}.get(manifest.footage, manifest.footage)
     click.echo(f"made by blurbench {manifest.blurbench} from {footage}, transfer {manifest.transfer}")
+    if manifest.unfinished:
+        counts = " and ".join(f"{len(videos)} videos of {split}" for split, videos in manifest.unfinished.items())
+        first = next(iter(manifest.unfinished.values()))[0]
+        click.echo(f"unfinished: {counts} are planned and not made yet (first: {first}); repeat the command that made it, it goes on")
     rows = []
     for split, entries in manifest.splits.items():
         frames, unused = sum(e.frames for e in entries), sum(e.unused for e in entries)
@@ -91,6 +96,13 @@ def _blur_sizes(data: MadeDataSet, split: str, samples: int) -> list[U8]:
     heading = f"{split}, {len(found)} samples: pixels moved in the exposure"
     bars = [figures.bars(f"{heading}, {kind}", names, counts) for kind, counts in zip(("median", "largest"), tables, strict=True)]
     return [figures.beside(bars)]
+
+
+def _ghosts(data: MadeDataSet) -> None:
+    from blurbench.report.blur import ghosting
+
+    for split in data.manifest.splits:
+        click.echo(f"ghosting of {split}, steps between averaged frames: {ghosting(data, split)}")
 
 
 def _pictures(data: MadeDataSet, split: str, folder: Path, charts: list[U8]) -> None:

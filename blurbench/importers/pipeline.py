@@ -22,10 +22,12 @@ from blurbench.importers.layouts import Layout
 from blurbench.importers.read import read_sample
 from blurbench.importers.scan import MEND, Files, Problem, Video, missing, scan
 from blurbench.store import build
+from blurbench.store import manifest as manifests
 from blurbench.store.build import Made, Progress
+from blurbench.store.fingerprint import UNREADABLE, of_release
 from blurbench.store.manifest import Entry, Manifest
 from blurbench.store.reader import data_root
-from blurbench.store.shard import CODECS, Shard, ShardWriter
+from blurbench.store.shard import Shard, ShardWriter
 from blurbench.synth import recipe as recipes
 from blurbench.synth.recipe import Recipe
 from blurbench.types import U8
@@ -46,6 +48,11 @@ class Job:
     folder: Path
     codec: str
     skip_broken: bool
+
+    @property
+    def split(self) -> str:
+        """That of the video."""
+        return self.video.split
 
     @property
     def file(self) -> str:
@@ -71,14 +78,13 @@ def import_dataset(
 
     layout: its name. source: the folder. changes: `key=value` of the layout's options or its recipe's keys. splits: only these.
     skip_broken: what is missing, unpaired or unreadable is left out, counted and named in the manifest and shards; else it is an error.
-    The manifest appears when every video is finished. Raises BlurbenchError.
+    The manifest appears when every video is finished; one that is there meanwhile names the new ones as unfinished. Raises BlurbenchError.
     """
-    if codec not in CODECS:
-        raise RecipeError(f"codec is {codec!r}, expected one of {', '.join(CODECS)}")
+    build.check("import_dataset", changes, splits, codec, workers)
     form, root = layouts.find(layout), Path(source)
     options, recipe = _settings(form, changes)
     folder = Path(out) if out is not None else data_root() / form.id
-    videos = scan(root, form, options, recipe)
+    videos = scan(root, form, options, recipe, splits, note)
     lacking = missing(videos, recipe)
     if unknown := set(splits) - {video.split for video in videos}:
         raise UnknownNameError("split", min(unknown), {video.split for video in videos}, str(root))
@@ -89,6 +95,10 @@ def import_dataset(
     planned(jobs)
     broken: Counter[str] = Counter()
     with build.making(folder, _manifest(form, options, recipe, list(changes))) as manifest:
+        there = build.videos(jobs)
+        kept = [e.video for split, names in there.items() for e in manifest.splits.get(split, []) if e.video not in names]
+        build.tell_kept(folder, kept, note)
+        build.plan(folder, manifest, jobs, note)
         for made in build.run(jobs, make_shard, workers, progress, note):
             if made.entry.samples:
                 manifest.enter(made.split, made.entry)
@@ -96,23 +106,27 @@ def import_dataset(
                 manifest.drop(made.split, made.entry.video)
                 lacking.setdefault(made.split, []).append(made.entry.video)
                 broken.update(made.entry.left_out)
-        manifest.missing = {**{k: v for k, v in manifest.missing.items() if splits and k not in splits}, **lacking}
+        lacking = {split: [name for name in names if name not in kept] for split, names in lacking.items()}
+        others = {split: names for split, names in manifest.missing.items() if splits and split not in splits}
+        manifest.missing = others | {split: names for split, names in lacking.items() if names}
         if not manifest.splits:
+            (folder / manifests.NAME).unlink(missing_ok=True)  # of shards that are no more
             raise SourceError(f"{root} has no whole sample, {_reasons(broken, videos)}; mend that, or copy the release again")
         manifest.write(folder)
     _remark(form, manifest, note)
     return manifest
 
 
+@build.one_thread()
 def make_shard(job: Job, progress: Progress = lambda video, samples: None) -> Made:
     """Make one shard, or find it finished and intact. Raises SourceError; then, and when no sample is whole, nothing is left behind."""
-    cv2.setNumThreads(1)
     video = job.video
     hashes = _hashes(job)
     fingerprint = _fingerprint(job, hashes)
     path = job.folder / job.file
     with closing(Shard(path, video.id)) as old:
         if path.is_file() and old.intact(fingerprint):
+            progress(video.id, len(video.samples))
             return Made(video.split, _entry(job, len(old), fingerprint, old.file.attrs["content"], old.file.attrs["counts"]), False)
     problems = list(video.problems)
     with ShardWriter(path, job.codec) as writer:
@@ -122,6 +136,7 @@ def make_shard(job: Job, progress: Progress = lambda video, samples: None) -> Ma
             progress(video.id, 1)
         counts = json.dumps(_counts(video, writer.samples, problems))
         if not writer.samples:
+            path.unlink(missing_ok=True)  # of other files of this name
             return Made(video.split, _entry(job, 0, fingerprint, "", counts), True)
         content = writer.finish(
             {
@@ -223,8 +238,7 @@ def _fingerprint(job: Job, hashes: dict[str, str]) -> str:
     """SHA-256 of all that decides the stored values: contents and roles of the files, in order, and how they are read."""
     samples = job.video.samples
     files = [[sample.number, {role: [hashes[file] for file in names] for role, names in sample.roles.items()}] for sample in samples]
-    parts = {"import": IMPORT, "layout": job.layout.id, "rules": _rules(job.recipe), "files": files}
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return of_release(IMPORT, job.layout.id, _rules(job.recipe), files)
 
 
 def _samples(job: Job, hashes: dict[str, str], problems: list[Problem]) -> Any:
@@ -242,7 +256,7 @@ def _samples(job: Job, hashes: dict[str, str], problems: list[Problem]) -> Any:
         except SourceError as error:
             if not job.skip_broken:
                 raise SourceError(f"{error}; {MEND}") from error
-            problems.append(Problem(files.all()[0], "unreadable or of another size", str(error)))
+            problems.append(Problem(files.all()[0], UNREADABLE, str(error)))
             yield None
             continue
         shapes = shapes or {name: array.shape for name, array in sample.items()}

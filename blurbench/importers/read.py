@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from blurbench.errors import SourceError
 from blurbench.importers import unpickle
 from blurbench.importers.scan import Files
+from blurbench.synth.guidance import strangers
 from blurbench.types import F32
 from blurbench.video.images import read_rgb
 
@@ -45,10 +46,16 @@ def _halves(path: Path) -> dict[str, Array]:
 
 
 def guidance(path: Path, size: tuple[int, int], targets: int) -> Array:
-    """(h, w, 2) int8: four-quadrant motion guidance as released, x right, y down, at half resolution. Raises SourceError."""
+    """(h, w, 2) int8: four-quadrant motion guidance as released, x right, y down, at half resolution. Raises SourceError.
+
+    The authors' script leaves no vector on an axis, so that a file with one was made by another rule.
+    """
     array = _array(path)
-    if array.ndim != 3 or array.shape[2] != 2 or array.dtype.kind not in "if" or not np.isin(array, (-1, 0, 1)).all():
-        raise SourceError(f"{path} is {array.dtype} of shape {array.shape}, expected (h, w, 2) of values -1, 0 and 1")
+    if array.ndim != 3 or array.shape[2] != 2 or array.dtype.kind not in "if":
+        raise SourceError(f"{path} is {array.dtype} of shape {array.shape}, expected numbers of shape (h, w, 2)")
+    if (strange := strangers(array)).any():
+        x, y = array[strange][0].tolist()
+        raise SourceError(f"{path} holds the vector ({x:g}, {y:g}), expected (0, 0) or (±1, ±1) alone (without: --set guidance=none)")
     return array.astype(np.int8)
 
 

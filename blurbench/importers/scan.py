@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 from blurbench.errors import RecipeError, SourceError
 from blurbench.importers.layouts import Layout
+from blurbench.store.disk import looking
+from blurbench.synth import splits
 from blurbench.synth.recipe import Recipe
+from blurbench.video.discover import walk
 from blurbench.video.images import IMAGE_SUFFIXES
 
+_ALONE = "import it from a folder without listed ones"
 MEND = "copy it again, choose whole splits with --split, or leave such samples out with --skip-broken"
 
 
@@ -55,21 +58,34 @@ _Numbered = dict[int, dict[int, str]]  # number of the blurry picture -> number 
 _Tree = dict[tuple[str, str], dict[str, _Numbered]]  # (split, video) -> role -> files
 
 
-def scan(root: Path, layout: Layout, options: dict[str, str], recipe: Recipe) -> list[Video]:
-    """All videos below a folder, sorted. Raises SourceError when nothing is found, and when it would be a guess what belongs to what."""
+def scan(
+    root: Path,
+    layout: Layout,
+    options: dict[str, str],
+    recipe: Recipe,
+    chosen: Collection[str] = (),
+    note: splits.Note = lambda text: None,
+) -> list[Video]:
+    """All videos below a folder, sorted, but those that the recipe's lists leave out (`splits.place`, which tells `note`).
+
+    chosen: the splits that are wanted, of which alone lists are checked; empty: all. Raises SourceError when nothing is found, and when it
+    would be a guess what belongs to what; DataSetError for a folder that may not be looked into.
+    """
     if not root.is_dir():
         raise SourceError(f"{root} is missing or no folder, expected the folder of a release in layout {layout.id}; check the path")
-    tree, strays = _match(root, layout, options)
+    with looking(root):
+        tree, strays = _match(root, layout, options)
     inputs = [key for key, roles in tree.items() if roles.keys() & {"blurry", "pair"}]
     if not inputs:
         raise SourceError(f"{root} holds nothing in layout {layout.id}, expected {_shape(layout, options)}; give the folder above")
+    found = sorted(tree.items())
+    placed = splits.place(recipe, [(name, split or None) for (split, name), _ in found], note, chosen, _ALONE)
     videos = []
-    for (split, name), roles in sorted(tree.items()):
-        listed = recipe.split_of(name)
-        if split and listed not in (None, split):
-            raise SourceError(f"{name} lies in {split}/ of {root}, but the lists of {recipe.id!r} have it in {listed}; move it there")
-        video = Video(name, split or listed or "test")
-        video.problems += strays.pop((split, name), [])
+    for (key, roles), split in zip(found, placed, strict=True):
+        if split is None:
+            continue
+        video = Video(key[1], split)
+        video.problems += strays.pop(key, [])
         _Pairing(layout, options, recipe, roles, video).run()
         videos.append(video)
     return videos
@@ -113,11 +129,10 @@ def _match(root: Path, layout: Layout, options: dict[str, str]) -> tuple[_Tree, 
 
 
 def _files(root: Path) -> Iterator[str]:
-    """Paths below the root, with forward slashes, in a fixed order; hidden files are passed over."""
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        base = Path(folder).relative_to(root)
-        yield from ((base / name).as_posix() for name in sorted(names) if not name.startswith("."))
+    """Paths below the root, with forward slashes, in a fixed order; links are followed, hidden files are passed over."""
+    for folder, names in walk(root):
+        base = folder.relative_to(root)
+        yield from ((base / name).as_posix() for name in names)
 
 
 def _shape(layout: Layout, options: dict[str, str]) -> str:

@@ -15,7 +15,7 @@ from blurbench.errors import BlurbenchError, PredictionError, RecipeError, Unkno
 from blurbench.metrics import select
 from blurbench.metrics._metric import Better
 from blurbench.metrics.select import FrameRule, Quantise, Reduction, Region
-from blurbench.registry import PROTOCOLS
+from blurbench.registry import METRICS, PROTOCOLS
 from blurbench.strict import one_of, require, whole
 
 ClipDirection = Literal["as-is", "clip"]
@@ -92,8 +92,10 @@ class Protocol:
         return table
 
     def digest(self) -> str:
-        """SHA-256 of all that decides on numbers: everything but the words."""
+        """SHA-256 of all that decides on numbers: everything but the words, and the code of metrics that are not blurbench's own."""
         table = asdict(self)
+        if strange := {column.metric for column in self.columns if not METRICS.is_own(column.metric)}:
+            table["code"] = {name: METRICS.code(METRICS.get(name)) for name in strange}
         for words in (table, *table["columns"]):
             words.pop("title", None)
             words.pop("description")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -15,6 +16,7 @@ from blurbench.types import F64
 from blurbench.video.flow import Flow, load
 
 MODEL = "dis-medium"
+GHOSTS = 2.0  # pixels between two averaged frames above which the blur falls apart
 UNKNOWN = "not known: a sample has one target and no motion is stored"
 _EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, np.inf)
 
@@ -98,6 +100,19 @@ def summary(blurs: Sequence[Blur]) -> str:
     medians = np.array([b.median for b in blurs])
     sources = ", ".join(sorted({b.source for b in blurs}))
     return f"median {np.median(medians):.1f} px, largest {max(b.largest for b in blurs):.1f} px ({sources})"
+
+
+def ghosting(data: MadeDataSet, split: str) -> str:
+    """In words: how far things move between two averaged frames of the split's samples; above one or two pixels blur shows as ghosts."""
+    found = []
+    for shard in data.shards(split):
+        with closing(shard):
+            if "largest_step" not in shard.file:
+                return "not known: no largest_step is stored"
+            found.append(shard.file["largest_step"][:, 0])
+    steps = np.concatenate(found)
+    share = f"{(steps > GHOSTS).mean():.0%} of {len(steps)} samples above {GHOSTS:g} px"
+    return f"median {np.median(steps):.2f} px, largest {steps.max():.2f} px, {share}"
 
 
 def _blur(vectors: Any, span: float, source: str) -> Blur:

@@ -119,7 +119,7 @@ def _between(interval: Interval) -> str:
 
 
 def forest(found: Sequence[Difference], reference: str, column: Column, title: str) -> Files:
-    """Mean differences to a reference, sample by sample, with 95 % intervals over videos; right of the line is better."""
+    """Mean gains over a reference, sample by sample, with 95 % intervals over videos: positive is better, whichever way the column goes."""
     figure, axes = canvas(height=1.6 + 0.3 * len(found))
     for place, one in enumerate(reversed(found)):
         colour = {"better": look(2)[0], "worse": look(1)[0]}.get(one.verdict, FAINT)
@@ -134,9 +134,9 @@ def forest(found: Sequence[Difference], reference: str, column: Column, title: s
     axes.set_yticks(range(len(found)), [plain(one.label) for one in reversed(found)], fontsize=SIZE)
     axes.set_ylim(-0.7, len(found) - 0.3)
     unit = site_words.unit(column)
-    name_axes(axes, f"{column.name} beyond {reference}{f', {unit}' if unit else ''}; better to the right", "", title)
+    name_axes(axes, f"gain in {column.name} over {reference}{f', {unit}' if unit else ''}; better to the right", "", title)
     told = ", ".join(f"{one.label} {one.mean:+.4g} ({one.verdict})" for one in found)
-    return files(figure, f"Paired differences in {column.name} to {reference}, positive is better: {told}.")
+    return files(figure, f"Gain in {column.name} over {reference}, sample by sample, positive is better: {told}.")
 
 
 def quality(column: Column, name: str = "") -> str:

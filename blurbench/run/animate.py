@@ -16,6 +16,7 @@ from blurbench.errors import BlurbenchError, DataSetError, SourceError
 from blurbench.methods import Capabilities, Method
 from blurbench.metrics.psnr import psnr
 from blurbench.metrics.select import quantise, reversed_is_better
+from blurbench.remarks import remarks
 from blurbench.report import animation
 from blurbench.report.figures import solutions_sheet
 from blurbench.run.predict import FRAMES, photograph
@@ -123,7 +124,7 @@ def animate(
     rows |= {_title(number, solutions, cls.card.id, rows.get("truth")): shown for number, shown in enumerate(solutions)}
     sheet = out / f"{stem}-sheet.png"
     write_rgb(sheet, solutions_sheet(seen, rows, f"seed {seed}" if cls.capabilities.stochastic else ""))
-    notes = [*methods.remarks(runner), *_notes(method, cls, hint, frames, image is not None)]
+    notes = [*remarks(runner), *_notes(method, cls, hint, frames, image is not None)]
     return Animated(paths, sheet, notes, prediction)
 
 

@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from blurbench import methods
-from blurbench.errors import PredictionError
+from blurbench.errors import PredictionError, warn
 from blurbench.metrics import protocol as protocols
 from blurbench.metrics.protocol import Protocol
 from blurbench.metrics.score import score_all
+from blurbench.remarks import remarks
 from blurbench.run import results
-from blurbench.run.checks import slip
+from blurbench.run.checks import LOOKED_AT, Look
 from blurbench.run.journal import Outcome, journal, place
 from blurbench.run.measure import Meter
 from blurbench.run.predictions import Header, Predictions, Writer
@@ -45,7 +46,7 @@ def evaluate(
     workers: int | None = None,
     allow_failures: bool = False,
     progress: Progress = lambda done, total: None,
-    note: Callable[[str], None] = lambda text: None,
+    note: Callable[[str], None] = warn,
 ) -> list[RunRecord]:
     """Evaluate a method and write `<out>/<name>.json` and `<out>/<name>.parquet` for each protocol; several share one pass.
 
@@ -60,7 +61,7 @@ def evaluate(
     rules = [protocols.load(name) for name in names]
     data = open_dataset(dataset)
     runner = methods.load_method(method, weights, device, options)
-    for remark in methods.remarks(runner):
+    for remark in remarks(runner):
         note(remark)
     if seed and not runner.capabilities.stochastic:
         note(f"seed {seed} was given, but {runner.card.id} is deterministic; it runs with seed 0")
@@ -96,14 +97,22 @@ def evaluate(
 
 
 def _checked(note: Callable[[str], None], made: Predicted) -> Predicted:
-    """The same, after a look at the first prediction."""
-    looked = False
+    """The same; what a look at the first predictions shows is told."""
+    look: Look | None = Look()
     for sample, prediction in made:
-        if not looked and isinstance(prediction, Prediction):
-            looked = True
-            if warning := slip(prediction, sample):
-                note(warning)
+        if look and isinstance(prediction, Prediction):
+            look.add(prediction, sample)
+            if len(look.samples) == LOOKED_AT:
+                _tell(look, note)
+                look = None
         yield sample, prediction
+    if look:
+        _tell(look, note)
+
+
+def _tell(look: Look, note: Callable[[str], None]) -> None:
+    if warning := look.warning():
+        note(warning)
 
 
 def require_some(outcomes: Sequence[Outcome]) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from blurbench import methods, running
-from blurbench.errors import BlurbenchError, PredictionError, SourceError
+from blurbench.errors import BlurbenchError, PredictionError, SourceError, warn
 from blurbench.methods import Method
 from blurbench.metrics.select import quantise
+from blurbench.remarks import remarks
 from blurbench.store.disk import telling
 from blurbench.types import U8, Sample
 from blurbench.video.images import IMAGE_SUFFIXES, image_files, read_rgb, write_rgb
@@ -31,7 +32,7 @@ def predict_images(
     device: str = "cpu",
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
-    note: Callable[[str], None] = lambda text: None,
+    note: Callable[[str], None] = warn,
 ) -> list[Path]:
     """Run a method on images (files or folders of them) and write PNGs: `<stem>.png` for one frame, `<stem>/<frame>.png` for several.
 
@@ -60,7 +61,7 @@ def predict_images(
     with telling(out):
         for folder in {target.parent for target in every}:
             folder.mkdir(parents=True, exist_ok=True)
-    for remark in methods.remarks(runner):
+    for remark in remarks(runner):
         note(remark)
     if earlier := sum(target.is_file() for target in every):
         note(f"{earlier} earlier {'pictures' if earlier > 1 else 'picture'} in {out} {'are' if earlier > 1 else 'is'} replaced")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from blurbench import methods, running
-from blurbench.errors import PredictionError
+from blurbench.errors import PredictionError, warn
 from blurbench.methods import Method
 from blurbench.registry import METHODS
+from blurbench.remarks import remarks
 from blurbench.run.measure import Meter
 from blurbench.run.predictions import Header, Predictions, Store, Writer
 from blurbench.run.record import command_line, pairs
@@ -31,7 +31,7 @@ def predict_dataset(
     device: str = "cpu",
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
-    note: Callable[[str], None] = lambda text: None,
+    note: Callable[[str], None] = warn,
 ) -> Path:
     """Write the predictions of a method on a split to the folder `out`, to be scored anywhere; returns it.
 
@@ -41,7 +41,7 @@ def predict_dataset(
     """
     data = open_dataset(dataset)
     runner = methods.load_method(method, weights, device, options)
-    for remark in methods.remarks(runner):
+    for remark in remarks(runner):
         note(remark)
     methods.require_samples(runner, samples)
     given = {"method": method, "dataset": dataset, "weights": weights, "option": pairs(options)}
@@ -50,6 +50,8 @@ def predict_dataset(
     writer = Writer(Path(out), replace(header, store=store))
     meter = Meter(runner, writer.header.cost)
     total = data.count(split)
+    if there := sum(entry.samples for entry in data.entries(split) if writer.has(entry.video)):
+        note(f"{there} of {total} samples are in {out} already")
     for done, _ in enumerate(predict_all(runner, data, header, meter, writer, frozenset(), allow_failures=False), 1):
         progress(done, total)
     return Path(out)
@@ -93,20 +95,34 @@ def predict_all(
     use to anybody.
     """
     can = runner.capabilities
+    stored = Predictions(writer.folder) if writer else None
+
+    def predicted(sample: Sample) -> Prediction:
+        return meter.predict(sample, header.draws, header.seed)
+
     for shard in data.shards(header.split):
-        stored = writer is not None and writer.has(shard.video)
-        with writer.video(shard.video) if writer and not stored else nullcontext() as put:
-            for sample in shard.samples(can.before, can.after, () if put else skip):
-                try:
-                    made = Predictions(writer.folder).get(sample) if writer and stored else meter.predict(sample, header.draws, header.seed)
-                except Exception as error:  # a method's own code may raise anything
-                    if put or not allow_failures:
-                        raise
-                    yield sample, running.failure(runner, error)
-                    continue
-                if put:
-                    put(made)
-                yield sample, made
-            if writer and put:
-                writer.enter_cost(meter.facts())
+        if writer is None:
+            yield from _tried(runner, predicted, shard.samples(can.before, can.after, skip), allow_failures)
+        elif stored and writer.has(shard.video):
+            yield from _tried(runner, stored.get, shard.samples(can.before, can.after, skip), allow_failures)
+        else:
+            with writer.video(shard.video) as put:
+                for sample in shard.samples(can.before, can.after):
+                    put(made := predicted(sample))
+                    yield sample, made
+            writer.enter_cost(meter.facts())
         shard.close()
+
+
+def _tried(
+    runner: Method, get: Callable[[Sample], Prediction], samples: Iterable[Sample], allow_failures: bool
+) -> Iterator[tuple[Sample, Prediction | PredictionError]]:
+    """Each sample with what `get` gives for it, or, where failures are allowed, why it gives nothing."""
+    for sample in samples:
+        try:
+            made: Prediction | PredictionError = get(sample)
+        except Exception as error:  # a method's own code may raise anything
+            if not allow_failures:
+                raise
+            made = running.failure(runner, error)
+        yield sample, made

@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from blurbench import __version__, processes
-from blurbench.errors import PredictionError
+from blurbench.errors import PredictionError, warn
 from blurbench.methods import check_id
 from blurbench.metrics import protocol as protocols
 from blurbench.metrics.protocol import Protocol
 from blurbench.run import results
-from blurbench.run.checks import slip
+from blurbench.run.checks import LOOKED_AT, Look
 from blurbench.run.evaluate import DEFAULT_PROTOCOLS, Progress, outcome_of, require_some
 from blurbench.run.journal import Outcome, journal, place
 from blurbench.run.predictions import Header, Predictions
@@ -34,7 +35,7 @@ def score(
     workers: int = 1,
     allow_failures: bool = False,
     progress: Progress = lambda done, total: None,
-    note: Callable[[str], None] = lambda text: None,
+    note: Callable[[str], None] = warn,
 ) -> list[RunRecord]:
     """Score a folder of predictions (see `blurbench.run.predictions`) and write records and scores as `evaluate` does: the same numbers.
 
@@ -139,11 +140,12 @@ def _scoring(task: _Task, workers: int) -> Iterator[Callable[[Iterable[int]], It
 
 
 def _first_look(data: MadeDataSet, split: str, stored: Predictions) -> str | None:
-    """A warning about the first prediction that can be read; what cannot is told when it is scored."""
-    with suppress(StopIteration, PredictionError):
-        sample = next(data.samples(split))
-        return slip(stored.get(sample), sample)
-    return None
+    """A warning about the first predictions that can be read; what cannot is told when it is scored."""
+    look = Look()
+    for sample in islice(data.samples(split), LOOKED_AT):
+        with suppress(PredictionError):
+            look.add(stored.get(sample), sample)
+    return look.warning()
 
 
 def _key(digest: str, header: Header, rules: Sequence[Protocol]) -> dict[str, object]:

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import as_completed
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence, Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 from rich.filesize import decimal
 
 from blurbench import processes
-from blurbench.errors import DataSetError
+from blurbench.errors import DataSetError, RecipeError
 from blurbench.lock import held
 from blurbench.store import manifest as manifests
 from blurbench.store.disk import PART, looking, telling
 from blurbench.store.manifest import Entry, Manifest
-from blurbench.store.shard import Shard
+from blurbench.store.shard import CODECS, Shard
+from blurbench.strict import require, whole
 
 LOCK = ".lock"  # in a folder that is being made
+_EVERY = 0.2  # seconds between two looks at what the processes did
 
-J = TypeVar("J")
+
+class Unit(Protocol):
+    """What is made at once: a video of a split. file: its shard, relative to the folder, `split/video.h5`."""
+
+    @property
+    def split(self) -> str: ...
+
+    @property
+    def file(self) -> str: ...
+
+
+J = TypeVar("J", bound=Unit)
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,15 @@ class Made:
 
 Progress = Callable[[str, int], None]
 """Called with a video's id and how much of it was read since the last call."""
+
+
+def check(where: str, changes: object, splits: object, codec: object, workers: object) -> None:
+    """Raises RecipeError for settings of a run that are none. where: the function that they were given to."""
+    for name, value in (("changes", changes), ("splits", splits)):
+        require(where, name, value, not isinstance(value, str), f"a list of texts; give [{value!r}]")
+    if codec not in CODECS:
+        raise RecipeError(f"codec is {codec!r}, expected one of {', '.join(CODECS)}")
+    require(where, "workers", workers, whole(workers, 1), "a whole number of processes, at least 1")
 
 
 @contextmanager
@@ -82,12 +106,29 @@ def _begun(folder: Path, fresh: Manifest) -> Manifest:
             )
         return fresh
     old = manifests.read(folder)
-    if old.recipe != fresh.recipe or old.footage != fresh.footage:
+    there, here = ({"footage": each.footage, **each.recipe} for each in (old, fresh))
+    if told := difference(there, here):
         raise DataSetError(
-            f"{folder} already holds {old.label!r} version {old.version} made by another recipe or from other footage; "
+            f"{folder} already holds {old.label!r} version {old.version}, made otherwise ({told[0]}: {told[1]} there, {told[2]} here); "
             "give another --out, or delete the folder"
         )
     return old
+
+
+def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """The first key in which two nested tables differ, and both values as JSON, `nothing` where one has no such key; None if equal."""
+    first, second = dict(_flat(one)), dict(_flat(other))
+    pairs = ((key, first.get(key, "nothing"), second.get(key, "nothing")) for key in (*first, *second))
+    return next((pair for pair in pairs if pair[1] != pair[2]), None)
+
+
+def _flat(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """(key, value as JSON) of nested tables; an inner key as `outer.inner`."""
+    for key, value in table.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield before + key, json.dumps(value, sort_keys=True)
 
 
 def _strangers(folder: Path) -> Iterator[Path]:
@@ -114,13 +155,38 @@ def require_space(folder: Path, need: int) -> None:
         raise DataSetError(f"{folder} needs up to {decimal(need)}, {decimal(free)} are free; give another --out")
 
 
+def videos(jobs: Iterable[Unit]) -> dict[str, list[str]]:
+    """The videos of jobs, by split."""
+    found: dict[str, list[str]] = {}
+    for job in jobs:
+        found.setdefault(job.split, []).append(_video(job))
+    return found
+
+
+def plan(folder: Path, manifest: Manifest, jobs: Iterable[Unit], note: Callable[[str], None]) -> None:
+    """Name in the manifest what is about to be made, and write it where there is one: what a killed run leaves shows as unfinished.
+
+    note: told of videos that an earlier run planned and did not make, and that are no longer in the source.
+    """
+    given_up = [video for split, names in videos(jobs).items() for video in manifest.plan(split, names)]
+    if given_up:
+        note(f"note: the source lacks {len(given_up)} videos that an earlier run left unfinished (first: {given_up[0]}); they are left out")
+    if manifest.splits:
+        manifest.write(folder)
+
+
+def tell_kept(folder: Path, kept: Sequence[str], note: Callable[[str], None]) -> None:
+    """Say which videos of the folder the source lacks."""
+    if kept:
+        note(f"note: {folder} keeps {len(kept)} videos that the source lacks (first: {kept[0]}); to leave them out give another --out")
+
+
 def run(
     jobs: Sequence[J], make: Callable[[J, Progress], Made], workers: int, progress: Progress, note: Callable[[str], None]
 ) -> Iterator[Made]:
     """Make the jobs here, or in processes; with processes, in the order in which they are finished.
 
-    make: a function of a module, so that it can be sent to a process. progress: with processes, called once a finished job. note: told
-    how many were there already.
+    make: a function of a module, so that it can be sent to a process. note: told how many were there already.
     """
     there = 0
     for made in _made(jobs, make, workers, progress):
@@ -135,12 +201,46 @@ def _made(jobs: Sequence[J], make: Callable[[J, Progress], Made], workers: int, 
         for job in jobs:
             yield make(job, progress)
         return
-    with processes.pool(min(workers, len(jobs))) as pool:
-        for future in as_completed([pool.submit(make, job, _silent) for job in jobs]):
-            made = future.result()
-            progress(made.entry.video, made.entry.frames)
-            yield made
+    counts = get_context("spawn").RawArray("q", len(jobs))  # one number a job and no lock: a process killed in between leaves no harm
+    told = [0] * len(jobs)
+    with processes.pool(min(workers, len(jobs)), _count_in, counts) as pool:
+        pending = {pool.submit(_counted, make, job, number) for number, job in enumerate(jobs)}
+        while pending:
+            done, pending = wait(pending, _EVERY, FIRST_COMPLETED)
+            for number, count in enumerate(counts):
+                if count > told[number]:
+                    progress(_video(jobs[number]), count - told[number])
+                    told[number] = count
+            yield from (future.result() for future in done)
 
 
-def _silent(video: str, amount: int) -> None:
-    """A process has nobody to tell."""
+_counts: MutableSequence[int] = []  # in a worker process: how much was read of each job, seen by the process that started it
+
+
+def _count_in(counts: MutableSequence[int]) -> None:
+    global _counts
+    _counts = counts
+
+
+def _counted(make: Callable[[J, Progress], Made], job: J, number: int) -> Made:
+    def count(video: str, amount: int) -> None:
+        _counts[number] += amount
+
+    return make(job, count)
+
+
+def _video(job: Unit) -> str:
+    return Path(job.file).stem
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Meanwhile OpenCV works in one thread: videos are made side by side, where its own would only get in the way."""
+    import cv2  # not needed by who only reads
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)

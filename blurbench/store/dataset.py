@@ -35,6 +35,7 @@ class Box(NamedTuple):
 
 class BlurDataset(Dataset[dict[str, torch.Tensor]]):
     """Random crops of a split, indexed by *draw*: draw d is the same crop with the same augmentation whichever worker makes it.
+    Negative ones count from the end of the epoch, as in a list.
 
     Every epoch visits every sample once, in an order drawn from the seed. A draw gives `blurry` (3, c, c) and `sharp` (T, 3, c, c),
     float32 RGB in [0, 1], and of the `extras` asked for: `flow` (T-1, 2, c, c), `flow_first_last`, `motion` (2, c, c), float32 pixels,
@@ -44,7 +45,8 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
     With neighbours, N exposures of the video in all, there are besides `blurry_around` (N, 3, c, c) and `sharp_around` (N, T, 3, c, c): the
     same crop, changed alike, of the exposures before, the sample's own and those after, in order of time. Samples that lack one of
     them, at the ends of a video or beside exposures that became no sample, are left out. Time reversed, the same N come in reverse, and
-    the sample is the one that then stands at the sample's place.
+    the sample is the one that then stands at the sample's place. `flow` and `flow_first_last` of reversed time are approximate: negated,
+    on the grid that they had, see `blurbench.store.augment.reversed_time`.
     """
 
     def __init__(
@@ -62,10 +64,12 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
         """videos: only these. augmentation: what happens to each crop at random; none by default. before, after: neighbouring exposures.
 
         Raises DataSetError for an empty selection, a crop larger than the pictures, or a shard without the extras; UnknownNameError for an
-        extra that no data set has and for a video that the split lacks; RecipeError for a crop of nothing.
+        extra that no data set has and for a video that the split lacks; RecipeError for a crop of nothing and a negative number.
         """
         data = data if isinstance(data, MadeDataSet) else open_dataset(data)
         require("BlurDataset", "crop", crop, whole(crop, 1), "a number of pixels, at least 1")
+        for name, value in (("seed", seed), ("before", before), ("after", after)):
+            require("BlurDataset", name, value, whole(value, 0), "a whole number, at least 0")
         known = [entry.video for entry in data.entries(split)]
         if strange := sorted(set(videos or ()).difference(known)):
             raise UnknownNameError("video", strange[0], known, f"split {split!r} of {data.folder}")
@@ -98,11 +102,17 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
         return (self[draw] for draw in range(len(self)))
 
     def set_epoch(self, epoch: int) -> None:
-        """Let draws 0 to len - 1 be those of this epoch: for a sampler that asks for no others, as torch's own do. Call it before each."""
+        """Let draws 0 to len - 1 be those of this epoch: for a sampler that asks for no others, as torch's own do. Call it before each.
+
+        Raises RecipeError for a negative one.
+        """
+        require("set_epoch", "epoch", epoch, whole(epoch, 0), "a whole number, at least 0")
         self._first = epoch * len(self)
 
     def __getitem__(self, draw: int) -> dict[str, torch.Tensor]:
-        draw += self._first
+        if draw < -len(self):
+            raise IndexError(f"draw {draw} of {len(self)} samples, expected at least {-len(self)}")
+        draw += self._first + (len(self) if draw < 0 else 0)
         epoch, place = divmod(draw, len(self))
         shard, row, room = self._index[_order(self.seed, epoch, len(self))[place]]
         rng = np.random.default_rng([self.seed, 1, draw])

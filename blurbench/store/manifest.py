@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from blurbench.store.disk import looking, replacing
 
 FORMAT = 1
 NAME = "manifest.json"
+_AGAIN = "delete it and repeat the command that made the data set, finished shards are kept"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Manifest:
     """What `manifest.json` says. `footage`: "video", "rendered" or "released" (an import). `splits`: entries by split, sorted by video.
 
     `changes`: `key=value` for keys of the recipe that the user set otherwise. `missing`: videos that the recipe's lists name and no source
-    had. `empty`: videos of which the recipe left out every window, and why.
+    had. `empty`: by split, videos of which the recipe left out every window, and why. `unfinished`: by split, videos that a run planned and
+    that are not made yet; none in a finished data set.
     """
 
     dataset: str
@@ -55,16 +57,17 @@ class Manifest:
     splits: dict[str, list[Entry]] = field(default_factory=dict)
     changes: list[str] = field(default_factory=list)
     missing: dict[str, list[str]] = field(default_factory=dict)
-    empty: dict[str, str] = field(default_factory=dict)
+    empty: dict[str, dict[str, str]] = field(default_factory=dict)
+    unfinished: dict[str, list[str]] = field(default_factory=dict)
     format: int = FORMAT
 
     @property
     def label(self) -> str:
-        """The name to show: rendered footage, changed recipes and what was made again are never passed off as a paper's own data."""
+        """The name to show: rendered footage, changed recipes, what was made again and what is unfinished never pass as a paper's data."""
         # The recipe `rendered` says so by its name.
         suffix = "" if self.footage == "video" or self.footage == self.dataset else f"-{self.footage}"
-        name = self.dataset + suffix
-        return f"{name}[{','.join(sorted(self.changes))}]" if self.changes else name
+        changes = f"[{','.join(sorted(self.changes))}]" if self.changes else ""
+        return self.dataset + suffix + changes + ("-unfinished" if self.unfinished else "")
 
     def videos(self) -> set[str]:
         """The videos of all splits."""
@@ -78,21 +81,38 @@ class Manifest:
         """SHA-256 of the split's stored values."""
         return _combine(entry.video + entry.content for entry in self.splits[split])
 
+    def plan(self, split: str, videos: Collection[str]) -> list[str]:
+        """Name as unfinished what of a split is to be made and is not there. Returns what was so named before, and is planned no longer."""
+        there = {entry.video for entry in self.splits.get(split, [])} | self.empty.get(split, {}).keys()
+        before = self.unfinished.pop(split, [])
+        if lacking := sorted(set(videos) - there):
+            self.unfinished[split] = lacking
+        return [video for video in before if video not in videos]
+
     def enter(self, split: str, entry: Entry) -> None:
         """Add or replace a finished shard."""
-        self.empty.pop(entry.video, None)
+        self._settle(split, entry.video)
         others = [other for other in self.splits.get(split, []) if other.video != entry.video]
         self.splits[split] = sorted([*others, entry], key=lambda e: e.video)
 
     def drop(self, split: str, video: str) -> None:
-        """Take out what was made of a video before, if anything; a split without videos is none."""
+        """Take out a video of which nothing can be made, and what was made of it before; a split without videos is none."""
+        self._settle(split, video)
         others = [other for other in self.splits.pop(split, []) if other.video != video]
         self.splits |= {split: others} if others else {}
 
     def leave_out(self, split: str, video: str, reason: str) -> None:
         """Name a video of which nothing is left; what was made of it before goes."""
         self.drop(split, video)
-        self.empty[video] = reason
+        self.empty.setdefault(split, {})[video] = reason
+
+    def _settle(self, split: str, video: str) -> None:
+        """Forget that a video is empty or unfinished."""
+        if self.empty.get(split, {}).pop(video, None) and not self.empty[split]:
+            del self.empty[split]
+        if video in self.unfinished.get(split, []):
+            self.unfinished[split].remove(video)
+            self.unfinished = {name: videos for name, videos in self.unfinished.items() if videos}
 
     def write(self, folder: Path) -> None:
         """Write atomically. Raises DataSetError when it cannot be written."""
@@ -133,9 +153,10 @@ def parse(text: str, where: str) -> Manifest:
             raise DataSetError(f"{where} has format {table['format']}, this blurbench reads up to {FORMAT}; install a newer blurbench")
         table.pop("fingerprints", None), table.pop("contents", None)
         table["splits"] = {split: [Entry(**entry) for entry in entries] for split, entries in table["splits"].items()}
+        table["empty"] = {split: dict(reasons.items()) for split, reasons in table.get("empty", {}).items()}
         return Manifest(**table)
     except (KeyError, TypeError, AttributeError) as error:
-        raise DataSetError(f"{where} is not a manifest of blurbench: {error}; make the data set again") from error
+        raise DataSetError(f"{where} is not a manifest of this blurbench: {error}; {_AGAIN}") from error
 
 
 def write_json(path: Path, table: Mapping[str, Any]) -> None:
@@ -145,7 +166,7 @@ def write_json(path: Path, table: Mapping[str, Any]) -> None:
 
 
 def _damaged(where: str, error: Exception) -> DataSetError:
-    return DataSetError(f"{where} is damaged ({error}); delete it and repeat the command that made the data set, finished shards are kept")
+    return DataSetError(f"{where} is damaged ({error}); {_AGAIN}")
 
 
 def _combine(parts: Any) -> str:

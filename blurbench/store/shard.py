@@ -74,7 +74,7 @@ class ShardWriter:
     def __init__(self, path: Path, codec: str = "zstd") -> None:
         self.path = path
         self.samples = 0
-        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._kinds: dict[str, tuple[tuple[int, ...], str]] = {}
         self._options, self._compress = CODECS[codec]
         self._part = part_of(path)
         self._small: dict[str, list[Array]] = {}
@@ -93,8 +93,8 @@ class ShardWriter:
         return h5py.File(self._part, "w")
 
     def append(self, sample: Mapping[str, Array]) -> None:
-        """Add one sample. Raises DataSetError for one whose arrays have other names or shapes than those of the first."""
-        self._check({name: np.shape(array) for name, array in sample.items()})
+        """Add one sample. Raises DataSetError for one whose arrays have other names, shapes or types than those of the first."""
+        self._check({name: (np.shape(array), np.asarray(array).dtype.str) for name, array in sample.items()})
         for name in sorted(sample):
             array = np.ascontiguousarray(sample[name])
             self._digests.append(self._pool.submit(_digest, name, array))
@@ -129,14 +129,15 @@ class ShardWriter:
                 self._file.close()
         self._part.unlink(missing_ok=True)
 
-    def _check(self, shapes: dict[str, tuple[int, ...]]) -> None:
-        self._shapes = self._shapes or shapes
-        for name in sorted(shapes | self._shapes):
-            found, expected = (str(known.get(name, "none")) for known in (shapes, self._shapes))
+    def _check(self, kinds: dict[str, tuple[tuple[int, ...], str]]) -> None:
+        """Tiles are written as bytes: of another shape or type they would be read back as something else."""
+        self._kinds = self._kinds or kinds
+        for name in sorted(kinds | self._kinds):
+            found, expected = kinds.get(name), self._kinds.get(name)
             if found != expected:
                 raise DataSetError(
-                    f"{name!r} of sample {self.samples} for {self.path} has shape {found}, expected {expected} as in the first sample; "
-                    "give all samples of a video the same arrays"
+                    f"{name!r} of sample {self.samples} for {self.path} is {_kind(found)}, expected {_kind(expected)} "
+                    "as in the first sample; give all samples of a video the same arrays"
                 )
 
     def _create(self, name: str, array: Array) -> None:
@@ -310,3 +311,7 @@ def _digest(name: str, array: Array) -> bytes:
     digest = hashlib.sha256(f"{name} {array.dtype.str} {array.shape}".encode())
     digest.update(np.ascontiguousarray(array).data)
     return digest.digest()
+
+
+def _kind(found: tuple[tuple[int, ...], str] | None) -> str:
+    return "nothing" if found is None else f"{np.dtype(found[1])} of shape {found[0]}"

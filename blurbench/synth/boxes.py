@@ -46,8 +46,12 @@ def read_boxes(source: Source) -> dict[int, Box] | None:
     if (table := find(source)) is None:
         return None
     rows = csv.DictReader(io.StringIO(_text(table), newline=""))
-    if missing := set(_COLUMNS) - set(rows.fieldnames or ()):
-        raise SourceError(f"{table} lacks column {sorted(missing)[0]!r}, expected {', '.join(_COLUMNS)}")
+    names = rows.fieldnames or ()
+    if missing := [column for column in _COLUMNS if column not in names]:
+        raise SourceError(
+            f"{table} begins with {','.join(names)!r}, expected the names of its columns, of which {','.join(missing)} are missing; "
+            f"let its first line be {','.join(_COLUMNS)}"
+        )
     boxes: dict[int, Box] = {}
     for number, row in enumerate(rows, 2):
         frame, box = _parsed(row, f"{table}, line {number}")

@@ -60,11 +60,16 @@ def guidance(flows: NDArray[Any], aggregate: str = "max", threshold: float = 0.2
 
 def classes(field: I8) -> U8:
     """The class of each vector of guidance (..., 2): (...) uint8, 0 still, 1 to 4 the quadrants I to IV. Raises RecipeError for others."""
-    if field.shape[-1:] == (2,) and np.isin(field, (-1, 0, 1)).all():
-        found: U8 = _CLASS_OF[3 * (field[..., 0] + 1) + (field[..., 1] + 1)]
-        if (found < len(_VECTORS)).all():
-            return found
-    raise RecipeError(f"guidance of shape {field.shape} is none, expected (..., 2) of (0, 0) or (±1, ±1); make it by guidance()")
+    if field.shape[-1:] != (2,) or strangers(field).any():
+        raise RecipeError(f"guidance of shape {field.shape} is none, expected (..., 2) of (0, 0) or (±1, ±1); make it by guidance()")
+    found: U8 = _CLASS_OF[3 * (field[..., 0] + 1) + (field[..., 1] + 1)]
+    return found
+
+
+def strangers(field: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where a field (..., 2) of any numbers holds none of the five vectors of guidance: (...)."""
+    on_one_axis = (field[..., 0] == 0) != (field[..., 1] == 0)
+    return np.asarray(on_one_axis | ~np.isin(field, (-1, 0, 1)).all(axis=-1))
 
 
 def vectors(numbers: NDArray[Any]) -> I8:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from blurbench.synth.accumulate import Rounding
 from blurbench.synth.framing import framed_size, reframe
 from blurbench.synth.recipe import Recipe
 from blurbench.types import F32, F64, U8
-from blurbench.video.discover import SPLITS, Found, require_text
-from blurbench.video.images import IMAGE_SUFFIXES, image_files, natural_key, read_rgb
+from blurbench.video.discover import Found, require_text, split_folders, split_named, walk
+from blurbench.video.images import IMAGE_SUFFIXES, folder_name, image_files, read_rgb
 from blurbench.video.source import Frame, Source
 
 _BYTES_A_PIXEL = 3 + 3 + 2 * 4  # blurry, sharp, two fields of two float16
@@ -65,27 +65,28 @@ class PictureSource:
 
 
 def find_pictures(path: Path, fps: float) -> list[Found]:
-    """Every picture at a path, each a source of its own: a file, or a folder with all below it, perhaps in `train`, `val` and `test`.
+    """Every picture at a path, each a source of its own: a file, or a folder with all below it, perhaps in folders that stand for a split
+    (`discover.split_named`), as the path itself may.
 
     A picture's id is its place in the split without the suffix, folders joined by `-`. Raises SourceError when there is none, when two
-    would have one id, for pictures beside split folders, and for names that are not UTF-8.
+    would have one id, for pictures beside split folders, for names that are not UTF-8 and for links to nothing.
     """
     if not path.exists():
         raise SourceError(f"{path} is missing, expected a picture or a folder of pictures; check the path")
-    splits = [path / name for name in SPLITS if (path / name).is_dir()]
+    splits = split_folders(path) if path.is_dir() else {}
     if splits and (outside := _below(path, splits)):
-        beside = outside[0].relative_to(path).as_posix()
-        raise SourceError(f"{path} holds {splits[0].name}/ and beside it {beside}, expected all pictures in split folders; move it")
+        beside, first = outside[0].relative_to(path).as_posix(), next(iter(splits)).name
+        raise SourceError(f"{path} holds {first}/ and beside it {beside}, expected all pictures in split folders; move it")
     found: list[Found] = []
-    for folder in splits or [path]:
-        named: dict[str, Path] = {}
+    named: dict[tuple[str | None, str], Path] = {}
+    for folder, split in splits.items() or [(path, split_named(folder_name(path)))]:
         for file in [path] if path.is_file() else _below(folder):
             name = file.stem if file == path else "-".join(file.relative_to(folder).with_suffix("").parts)
             require_text(file, name)
-            if other := named.get(name):
+            if other := named.get((split, name)):
                 raise SourceError(f"{other} and {file} would both be called {name!r}, expected one picture of a name; rename one")
-            named[name] = file
-        found += [Found(PictureSource(file, name, fps), folder.name if splits else None) for name, file in named.items()]
+            named[split, name] = file
+            found.append(Found(PictureSource(file, name, fps), split))
     if not found:
         raise SourceError(f"{path} holds no picture, expected files with one of the suffixes {', '.join(IMAGE_SUFFIXES)}")
     return found
@@ -167,13 +168,10 @@ def estimate(sources: list[tuple[Source, str]], recipe: Recipe) -> int:
     return round(pixels * _BYTES_A_PIXEL * sum(counts) / sum(counts[::step]))
 
 
-def _below(folder: Path, skip: Sequence[Path] = ()) -> list[Path]:
+def _below(folder: Path, skip: Collection[Path] = ()) -> list[Path]:
     """The pictures in a folder and its folders but those to skip, in natural order; hidden ones are passed over."""
-    inside = image_files(folder)
-    folders = [entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".") and entry not in skip]
-    for entry in sorted(folders, key=lambda entry: (natural_key(entry.name), entry.name)):
-        inside += _below(entry)
-    return inside
+    places = [place for place, _ in walk(folder) if not any(place.is_relative_to(each) for each in skip)]
+    return [file for place in places for file in image_files(place)]
 
 
 def _codes(light: F32, rounding: Rounding) -> U8:

@@ -20,8 +20,9 @@ from blurbench.store.build import Made, Progress
 from blurbench.store.disk import looking
 from blurbench.store.manifest import Entry, Manifest
 from blurbench.store.reader import MadeDataSet, data_root
-from blurbench.store.shard import CODECS, Shard, ShardWriter
-from blurbench.synth import plan
+from blurbench.store.shard import Shard, ShardWriter
+from blurbench.strict import require, whole
+from blurbench.synth import checks, plan, remarks
 from blurbench.synth import recipe as recipes
 from blurbench.synth.expose import Samples
 from blurbench.synth.kernel_samples import KernelSamples
@@ -58,10 +59,10 @@ def make_dataset(
     seed: of all that is drawn, the built-in footage too; None for the recipe's own. workers: processes, each with one source at a time.
     weights: of the interpolation network, where not the fetched ones. `note` is told in one line what a user should know. Raises
     BlurbenchError (bad source, recipe, folder; a folder with built-in footage of another seed, size or length, with more clips, or that
-    another run is making); finished shards stay and are taken up by the next run.
+    another run is making); finished shards stay and are taken up by the next run, until which the manifest names the others as unfinished.
     """
-    if codec not in CODECS:
-        raise RecipeError(f"codec is {codec!r}, expected one of {', '.join(CODECS)}")
+    build.check("make_dataset", changes, splits, codec, workers)
+    require("make_dataset", "seed", seed, seed is None or whole(seed, 0), "a whole number, at least 0, or None for the recipe's own")
     chosen = recipes.load(recipe, changes, built_in=source is None)
     changed = recipes.differences(recipes.load(recipe, built_in=source is None), chosen)
     seed = chosen.seed if seed is None else seed
@@ -71,24 +72,27 @@ def make_dataset(
         found = plan.built_in(chosen, BuiltIn({**BUILT_IN_CLIPS, **(clips or {})}, size, seed, frames))
     else:
         with looking(Path(source)):
-            found = plan.from_path(chosen, Path(source), keep_variable_rate)
+            found = plan.from_path(chosen, Path(source), keep_variable_rate, splits, note)
     if unknown := set(splits) - {split for split, _ in found}:
         raise RecipeError(f"--split {sorted(unknown)[0]}: the source has only {', '.join(sorted({s for s, _ in found}))}")
     network = Path(weights) if weights else None
     jobs = [Job(s, split, chosen, folder, codec, network) for split, s in found if not splits or split in splits]
-    for remark in (*plan.unlike(jobs), *plan.unproven(jobs), *plan.shared(jobs), *plan.motionless(jobs), *plan.boxless(jobs)):
+    checks.check(jobs)
+    for remark in remarks.tell(jobs):
         note(f"note: {remark}")
     planned(jobs)
     with build.making(folder, _manifest(chosen, BUILT_IN if source is None else "video", changed)) as manifest:
         held = MadeDataSet(folder, manifest)
-        for remark in plan.packed_otherwise(held, codec):
+        for remark in remarks.tell_packed_otherwise(held, codec):
             note(f"note: {remark}")
         if source is None:
             plan.refuse_other_clips(held, jobs)
         else:
             kept = plan.not_in_source(folder, manifest, found, jobs)
             manifest.missing = plan.missing(chosen, {source.id for _, source in found} | manifest.videos())
-            _remark(folder, chosen, manifest, kept, note)
+            _tell_missing(chosen, manifest, note)
+            build.tell_kept(folder, kept, note)
+        build.plan(folder, manifest, jobs, note)
         _fill(folder, manifest, build.run(jobs, make_shard, workers, progress, note))
         _tell_empty(manifest, jobs, note)
     return manifest
@@ -113,18 +117,20 @@ def _fill(folder: Path, manifest: Manifest, finished: Iterator[Made]) -> None:
             (folder / manifests.NAME).unlink(missing_ok=True)  # it named what has given way to footage of which nothing is left
 
 
+@build.one_thread()
 def make_shard(job: Job, progress: Progress = lambda source, frames: None) -> Made:
     """Make one shard, or find it finished and intact; none where the recipe leaves out every window.
 
     Raises SourceError; then nothing is left behind.
     """
-    cv2.setNumThreads(1)  # sources run side by side; OpenCV's own threads would only get in the way
     interpolator = job.interpolator()
     fingerprint = job.fingerprint(interpolator)
     path = job.folder / job.file
     with closing(Shard(path, job.source.id)) as old:
         if path.is_file() and old.intact(fingerprint):
-            return Made(job.split, _entry(job, len(old), json.loads(old.file.attrs["counts"]), old.file.attrs), False)
+            counts = json.loads(old.file.attrs["counts"])
+            progress(job.source.id, counts["frames"])
+            return Made(job.split, _entry(job, len(old), counts, old.file.attrs), False)
     samples = _samples(job, interpolator, lambda: progress(job.source.id, 1))
     with ShardWriter(path, job.codec) as writer:
         try:
@@ -184,21 +190,20 @@ def _usable(recipe: Recipe, weights: Path | str | None, note: Callable[[str], No
 
 def _tell_empty(manifest: Manifest, jobs: list[Job], note: Callable[[str], None]) -> None:
     """Say which sources gave no sample. Raises EmptySourceError where none did."""
-    told = [manifest.empty[job.source.id] for job in jobs if job.source.id in manifest.empty]
+    reasons = [manifest.empty.get(job.split, {}).get(job.source.id, "") for job in jobs]
+    told = [reason for reason in reasons if reason]
     if told and not manifest.splits:
         raise EmptySourceError(told[0] if len(told) == 1 else f"none of {len(told)} sources gives a sample; {told[0]}")
     if told:
         note(f"note: {len(told)} of {len(jobs)} sources give no sample, the manifest names them; the first: {told[0]}")
 
 
-def _remark(folder: Path, recipe: Recipe, manifest: Manifest, kept: list[str], note: Callable[[str], None]) -> None:
-    """Say which videos the source lacks, and which the folder keeps nevertheless."""
+def _tell_missing(recipe: Recipe, manifest: Manifest, note: Callable[[str], None]) -> None:
+    """Say which videos of the recipe's lists the source lacks."""
     if lacking := manifest.missing:
         counts = ", ".join(f"{len(names)} of {len((recipe.split or {})[split])} {split}" for split, names in lacking.items())
         first = next(iter(lacking.values()))[0]
         note(f"note: the source lacks videos of the recipe's lists ({counts}; first: {first}); the manifest names them")
-    if kept:
-        note(f"note: {folder} keeps {len(kept)} videos that the source lacks (first: {kept[0]}); to leave them out give another --out")
 
 
 def _manifest(recipe: Recipe, footage: str, changes: list[str]) -> Manifest:

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from blurbench.errors import DataSetError, RecipeError, SourceError
+from blurbench.errors import DataSetError, RecipeError
+from blurbench.store.fingerprint import of_video
 from blurbench.store.manifest import Entry, Manifest
 from blurbench.store.reader import MadeDataSet
-from blurbench.synth import boxes
-from blurbench.synth.extras import between_targets, exact, flow_model, moves
+from blurbench.synth import boxes, splits
+from blurbench.synth.extras import between_targets, exact, flow_model
 from blurbench.synth.framing import framed_size
 from blurbench.synth.kernel_samples import estimate, find_pictures
 from blurbench.synth.recipe import Recipe
 from blurbench.video import flow, interpolate
-from blurbench.video.discover import find_sources
+from blurbench.video.discover import find_sources, not_taken
 from blurbench.video.render import RenderedSource
 from blurbench.video.source import Source
 
@@ -67,6 +63,17 @@ class Job:
         options = {"weights": self.weights} if self.weights and method == "rife" else {}
         return interpolate.load(method, **options)
 
+    @property
+    def flows(self) -> dict[str, str]:
+        """The flow models that measure something here, by the key of the recipe that names them."""
+        recipe, models = self.recipe, dict[str, str]()
+        if recipe.kernels.variant == "none":
+            if (model := flow_model(self.source, recipe)) != "none":
+                models["motion.flow"] = model
+            if recipe.gate.largest_step and exact(self.source, recipe) is None:
+                models["gate.flow"] = recipe.gate.flow
+        return models
+
     @cached_property
     def inputs(self) -> dict[str, str | None]:
         """What decides the stored values beside source, recipe and interpolator, JSON-ready; empty for most recipes.
@@ -74,24 +81,15 @@ class Job:
         `boxes`: SHA-256 of the file of a source's boxes, None without one. `motion.flow`, `gate.flow`: that of the weights of a flow model
         that has any: a name of the recipe does not say which they are. Raises as `flow.load`.
         """
-        recipe = self.recipe
-        found = {"boxes": boxes.fingerprint(self.source)} if recipe.boxes.width else {}
-        if recipe.kernels.variant == "none":
-            gated = recipe.gate.largest_step and exact(self.source, recipe) is None
-            models = {"motion.flow": flow_model(self.source, recipe), "gate.flow": recipe.gate.flow if gated else "none"}
-            weights = {key: flow.load(name).facts()["weights"] for key, name in models.items() if name != "none"}
-            found |= {key: digest for key, digest in weights.items() if digest}
-        return found
+        found = {"boxes": boxes.fingerprint(self.source)} if self.recipe.boxes.width else {}
+        weights = {key: flow.load(name).facts()["weights"] for key, name in self.flows.items()}
+        return found | {key: digest for key, digest in weights.items() if digest}
 
     def fingerprint(self, interpolator: interpolate.Interpolator) -> str:
         """SHA-256 of all that decides the stored values."""
-        parts = {"synthesis": SYNTHESIS, "source": self.source.fingerprint(), "recipe": self.recipe.processing()}
-        if self.recipe.kernels.variant != "none":
-            parts["maps"] = self.recipe.kernels.samples(self.split)
-        if self.inputs:
-            parts["inputs"] = self.inputs
-        parts["interpolation"] = {k: v for k, v in interpolator.facts().items() if k != "opencv"}
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        kernels = self.recipe.kernels
+        maps = kernels.samples(self.split) if kernels.variant != "none" else None
+        return of_video(SYNTHESIS, self.source.fingerprint(), self.recipe.processing(), interpolator.facts(), maps, self.inputs)
 
 
 def built_in(recipe: Recipe, wanted: BuiltIn) -> list[tuple[str, Source]]:
@@ -112,10 +110,11 @@ def built_in(recipe: Recipe, wanted: BuiltIn) -> list[tuple[str, Source]]:
     ]
 
 
-def from_path(recipe: Recipe, path: Path, keep_variable_rate: bool) -> list[tuple[str, Source]]:
-    """(split, source) below a path; the split is that of the folder, else that of the recipe's lists, else test.
+def from_path(recipe: Recipe, path: Path, keep_variable_rate: bool, chosen: Collection[str], note: splits.Note) -> list[tuple[str, Source]]:
+    """(split, source) below a path, as `splits.place` has it; chosen: the splits that are wanted, empty for all.
 
-    Raises RecipeError for the recipe of the built-in footage, whose name would pass other footage off as that.
+    `note` is told of what is left out. Raises SourceError as `find_sources`, `find_pictures` and `place`, and RecipeError for the recipe of
+    the built-in footage, whose name would pass other footage off as that.
     """
     if recipe.id == BUILT_IN:
         raise RecipeError(
@@ -125,11 +124,10 @@ def from_path(recipe: Recipe, path: Path, keep_variable_rate: bool) -> list[tupl
         found = find_pictures(path, recipe.fps)
     else:
         found = find_sources(path, fps=recipe.fps, keep_variable_rate=keep_variable_rate)
-    placed = [(one.split or recipe.split_of(one.source.id) or "test", one.source) for one in found]
-    for split, source in placed:
-        if (listed := recipe.split_of(source.id)) not in (None, split):
-            raise SourceError(f"{source.id} lies in {split}/, but the recipe {recipe.id!r} lists it in {listed}; move it there")
-    return placed
+    if others := not_taken(path):
+        note(f"note: {len(others)} files are of a kind that is not read (first: {others[0]}); convert them, e.g. to .mp4 or .png")
+    placed = splits.place(recipe, [(one.source.id, one.split) for one in found], note, chosen)
+    return [(split, one.source) for one, split in zip(found, placed, strict=True) if split]
 
 
 def refuse_other_clips(data: MadeDataSet, jobs: list[Job]) -> None:
@@ -180,82 +178,6 @@ def missing(recipe: Recipe, there: set[str]) -> dict[str, list[str]]:
     return {split: names for split, names in lists.items() if names}
 
 
-def unlike(jobs: list[Job]) -> Iterator[str]:
-    """What of the sources is not what the recipe is meant for: a line on rate and one on size, with how many differ, and the first.
-
-    Raises SourceError when the recipe's crop is larger than a picture.
-    """
-    recipe = jobs[0].recipe
-    if rates := [job.source for job in jobs if abs(job.source.fps / recipe.fps - 1) > 0.05]:
-        told = f"{len(rates)} of {len(jobs)} sources have another rate than the {recipe.fps:g} frames/s that the recipe is meant for"
-        yield f"{told} (first: {rates[0].id}, {rates[0].fps:g}); exposures are longer or shorter by that"
-    rule = recipe.frame
-    wanted = (rule.crop[1] or rule.height, rule.crop[0] or rule.width)
-    sizes = [(job.source.id, framed_size(job.source.size, rule)) for job in jobs if all(wanted)]
-    if others := [(name, size) for name, size in sizes if size != wanted]:
-        told = f"{len(others)} of {len(jobs)} sources give other pictures than the {_shown(wanted)} that the recipe is meant for"
-        yield f"{told} (first: {others[0][0]}, {_shown(others[0][1])}); frames are never enlarged"
-
-
-def unproven(jobs: list[Job]) -> Iterator[str]:
-    """A line where videos may have lost their ends without showing it."""
-    loose = [job.source.id for job in jobs if job.source.facts().get("end_checked") is False]
-    if loose:
-        yield f"{len(loose)} of {len(jobs)} sources do not state their end (first: {loose[0]}), where a lost tail does not show"
-
-
-def shared(jobs: list[Job]) -> Iterator[str]:
-    """A line for each video that is in two splits. Releases number theirs anew in each, so that equal names alone say nothing."""
-    by_name: dict[str, list[Job]] = {}
-    for job in jobs:
-        by_name.setdefault(job.source.id, []).append(job)
-    for name, group in by_name.items():
-        for one, other in itertools.combinations(group, 2):
-            if _begin_alike(one.source, other.source) and one.source.fingerprint() == other.source.fingerprint():
-                yield f"{name} is the same video in {one.split}/ and {other.split}/, which share it: leave it out of one of them"
-
-
-def _begin_alike(one: Source, other: Source) -> bool:
-    """Whether the first pictures are equal: all of many images are not read to find that they differ."""
-    if (one.size, one.length) != (other.size, other.length):
-        return False
-    ours, theirs = (next(iter(source.frames())).image for source in (one, other))
-    return np.array_equal(ours, theirs)
-
-
-def boxless(jobs: list[Job]) -> Iterator[str]:
-    """A line where the recipe crops to boxes, and sources have none."""
-    if jobs[0].recipe.boxes.width and (bare := [job.source.id for job in jobs if boxes.find(job.source) is None]):
-        yield f"{len(bare)} of {len(jobs)} sources have no boxes (first: no {bare[0]}.boxes.csv); their pictures stay whole"
-
-
-def packed_otherwise(data: MadeDataSet, codec: str) -> Iterator[str]:
-    """A line where finished videos of a folder, by the first of a split, are packed by another codec than new ones will be."""
-    for entries in data.manifest.splits.values():
-        with suppress(DataSetError, KeyError), closing(data.shard(entries[0], compare=False)) as shard:
-            if shard.codec != codec:
-                yield f"finished videos in {data.folder} keep their codec, {shard.codec}; for {codec} give another --out"
-                return
-
-
-def motionless(jobs: list[Job]) -> Iterator[str]:
-    """A line where the recipe asks for motion or guidance, and one target has none.
-
-    Raises RecipeError where it asks for guidance and nothing tells the motion.
-    """
-    source, recipe = jobs[0].source, jobs[0].recipe
-    asked = {"motion.flow": recipe.motion.flow, "guidance.aggregate": recipe.guidance.aggregate}
-    if not (keys := [key for key, value in asked.items() if value != "none"]):
-        return
-    if not moves(source, recipe):
-        yield f"window.targets is {recipe.window.targets!r}, one target a sample: nothing is stored for {' and '.join(keys)}"
-    elif recipe.motion.flow == "none" and between_targets(source, recipe) is None:
-        raise RecipeError(
-            f"guidance.aggregate is {recipe.guidance.aggregate!r}, but nothing tells how the targets of {source.id} move; "
-            "add --set motion.flow=dis-medium to measure it, or --set guidance.aggregate=none"
-        )
-
-
 def describe(jobs: list[Job]) -> dict[str, Any]:
     """What a run is about to do, for a dry run: sources a split and bytes of pixels before compression (None where lengths are unknown)."""
     plan: dict[str, Any] = {"splits": Counter(job.split for job in jobs)}
@@ -274,7 +196,7 @@ def _bytes(job: Job) -> int | None:
     stream = (length - 1) * recipe.interpolation.factor + 1
     windows = recipe.windows(job.source.id, stream)
     height, width = framed_size(job.source.size, recipe.frame)
-    if recipe.boxes.width:
+    if recipe.boxes.width and boxes.find(job.source):
         height, width = recipe.boxes.height, recipe.boxes.width
     count = windows.count(stream)
     targets = len(windows.window(0).targets)
@@ -294,10 +216,10 @@ def _footage(data: MadeDataSet, entries: list[Entry]) -> dict[str, Any]:
 
 def _option(key: str, value: Any) -> str:
     """A fact of built-in footage as the command line takes it."""
-    return f"--{key} {_shown(value) if key == 'size' else value}"
+    return f"--{key} {shown(value) if key == 'size' else value}"
 
 
-def _shown(size: Sequence[int]) -> str:
+def shown(size: Sequence[int]) -> str:
     """A (height, width) as people write it."""
     height, width = size
     return f"{width}x{height}"

@@ -29,7 +29,7 @@ _WORDS = ("title", "description", "citation", "licence")
 
 @dataclass(frozen=True)
 class Recipe:
-    """A data set's recipe. `split`: names of the source videos of each split; videos not named there go to `test`.
+    """A data set's recipe. `split`: names of the source videos of each split; for others see `blurbench.synth.splits.place`.
 
     `seed` decides what is drawn at random: window lengths, kernels.
     """
@@ -182,6 +182,8 @@ _TABLES: dict[str, type[Any]] = {
 
 def _build(table: dict[str, Any], where: str) -> Recipe:
     nested = {key: strict.build(_TABLES[key], table[key], f"[{key}] of {where}") for key in _TABLES if key in table}
+    if isinstance(power := table.get("transfer"), float | int):
+        raise RecipeError(f"{where}: transfer is {power}, expected a name; for a power law write gamma({power:g})")
     recipe = strict.build(Recipe, {**table, **nested}, where)
     _check(recipe, where)
     return recipe

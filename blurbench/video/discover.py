@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from blurbench.video.source import Source
 
 SPLITS = ("train", "val", "test")
 VIDEO_SUFFIXES = (".3gp", ".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ts", ".webm", ".wmv", ".y4m")
+_OTHER_KINDS = (  # of footage, which are not read
+    *(".264", ".265", ".360", ".asf", ".dv", ".f4v", ".flv", ".h264", ".hevc", ".insv", ".m2v", ".mjpeg", ".ogv", ".qt", ".r3d", ".vob"),
+    *(".dng", ".exr", ".heic", ".jp2", ".pgm", ".ppm", ".tga", ".webp"),
+)
+_SPLIT = re.compile(rf"({'|'.join(SPLITS)})(_orig(_part\d+)?)?")  # REDS has train_orig/, in parts train_orig_part0/ to 15/
 
 
 @dataclass(frozen=True)
@@ -26,10 +32,10 @@ class Found:
 
 def find_sources(path: Path, fps: float = 240, keep_variable_rate: bool = False) -> list[Found]:
     """All sources at a path: a video file, a folder of images, or a folder of videos and image folders, all of them perhaps below
-    `train`, `val` and `test`. In natural order within each split.
+    folders that stand for a split (`split_named`), as the path itself may. In natural order within each split.
 
     fps: rate of image folders, which state none. Raises SourceError when nothing is found, when two sources of a split share an id, when
-    it would be a guess what belongs to what, when footage lies deeper than that, and for names that are not UTF-8.
+    it would be a guess what belongs to what, when footage lies deeper than that, for names that are not UTF-8 and for links to nothing.
     """
     if not path.exists():
         raise SourceError(f"{path} is missing, expected a video file or a folder of videos or images; check the path")
@@ -53,29 +59,88 @@ def require_text(path: Path, name: str) -> None:
         raise SourceError(f"{str(path)!a} has a name that is not UTF-8, expected one that all systems can write; rename it") from error
 
 
+def split_named(folder: str) -> str | None:
+    """The split that a folder of this name stands for: `train`, or as REDS has it `train_orig` and `train_orig_part1`; None for others."""
+    match = _SPLIT.fullmatch(folder)
+    return match[1] if match else None
+
+
+def split_folders(folder: Path) -> dict[Path, str]:
+    """The folders directly in a folder that stand for a split, with that: first train, then val, then test."""
+    named = {entry: split for entry in folder.iterdir() if (split := split_named(entry.name)) and entry.is_dir()}
+    return dict(sorted(named.items(), key=lambda item: (SPLITS.index(item[1]), natural_key(item[0].name))))
+
+
+def walk(folder: Path, above: Sequence[Path] = ()) -> Iterator[tuple[Path, list[str]]]:
+    """A folder and those below it, each with the names of its files, in natural order; hidden ones are passed over.
+
+    Links are followed, but for those that lead back to a folder that they lie in, or to one of `above` (real paths). Raises SourceError for
+    a link to nothing whose name has no suffix: it may have been a folder.
+    """
+    real = folder.resolve()
+    if any(each.is_relative_to(real) for each in above):
+        return
+    with os.scandir(folder) as entries:
+        kinds = {entry.name: _is_folder(entry) for entry in entries if not _passed_over(entry.name)}
+    names = sorted(kinds, key=lambda name: (natural_key(name), name))
+    yield folder, [name for name in names if not kinds[name]]
+    for name in names:
+        if kinds[name]:
+            yield from walk(folder / name, (*above, real))
+
+
+def not_taken(path: Path) -> list[Path]:
+    """Files below a path of kinds of footage that are not read, such as GoPro's `.360`."""
+    below = walk(path) if path.is_dir() else ()
+    return [place / name for place, names in below for name in names if name.lower().endswith(_OTHER_KINDS)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    if not entry.is_symlink():
+        return entry.is_dir()
+    path = Path(entry)
+    if not path.suffix:
+        _require_target(path)
+    return path.is_dir()
+
+
+def _require_target(path: Path) -> None:
+    if path.is_symlink() and not path.exists():
+        raise SourceError(f"{path} is a link to {path.readlink()}, where nothing is; mend the link, or remove it")
+
+
 def _places(path: Path) -> Iterator[tuple[Path, str | None]]:
     if path.is_file():
         if path.suffix.lower() in IMAGE_SUFFIXES:
             raise SourceError(f"{path} is a single image, expected a video file or a folder; give the folder the image is in")
         yield path, None
         return
-    splits = [path / name for name in SPLITS if (path / name).is_dir()]
     named = "its train/, val/ or test/"
-    outside = _footage(path, named if splits else f"{path} or {named}", skip=splits)
+    splits = split_folders(path)
     if not splits:
-        yield from ((place, None) for place in outside)
+        split = split_named(folder_name(path))
+        yield from ((place, split) for place in _footage(path, f"{path} or {named}"))
         return
-    if outside:
-        raise SourceError(
-            f"{path} holds {splits[0].name}/ and beside it {outside[0].name}, expected all footage in split folders; move it into one"
-        )
-    for split in splits:
-        yield from ((place, split.name) for place in _footage(split, str(split)))
+    _refuse_beside(path, splits, named)
+    for folder, split in splits.items():
+        if parts := [part for part, its in split_folders(folder).items() if its == split != part.name]:  # REDS: train/train_orig/
+            _refuse_beside(folder, parts, " or ".join(f"{part}/" for part in parts))
+        for part in parts or [folder]:
+            yield from ((place, split) for place in _footage(part, str(part)))
 
 
-def _footage(folder: Path, expected: str, skip: Sequence[Path] = ()) -> list[Path]:
+def _refuse_beside(folder: Path, splits: Collection[Path], expected: str) -> None:
+    """Raises SourceError for footage in a folder that is in none of those that stand for a split."""
+    if outside := _footage(folder, expected, splits):
+        held = f"{folder} holds {next(iter(splits)).name}/ and beside it {outside[0].name}"
+        raise SourceError(f"{held}, expected all footage in split folders; move it into one")
+
+
+def _footage(folder: Path, expected: str, skip: Collection[Path] = ()) -> list[Path]:
     """Videos and image folders in a folder, in natural order; the folder itself if it is the image folder. expected: where all may lie."""
     entries = [entry for entry in folder.iterdir() if not _passed_over(entry.name) and entry not in skip]
+    for entry in entries:
+        _require_target(entry)
     inside = [entry for entry in entries if (image_files(entry) if entry.is_dir() else entry.suffix.lower() in VIDEO_SUFFIXES)]
     inside.sort(key=lambda entry: (natural_key(entry.name), entry.name))
     images = image_files(folder)
@@ -94,17 +159,10 @@ def _footage(folder: Path, expected: str, skip: Sequence[Path] = ()) -> list[Pat
 
 def _deeper(folders: list[Path], found: list[Path]) -> Iterator[Path]:
     """Images and videos in folders and all below them that belong to no source found."""
-    seen = {os.path.realpath(folder.parent) for folder in folders}  # links may go round
     for folder in folders:
-        for name, below, files in os.walk(folder, followlinks=True):
-            place, real = Path(name), os.path.realpath(name)
-            if real in seen:
-                below.clear()
-                continue
-            seen.add(real)
-            below[:] = sorted(each for each in below if not _passed_over(each))
+        for place, names in walk(folder, [folder.parent.resolve()]):
             suffixes = VIDEO_SUFFIXES if place in found else VIDEO_SUFFIXES + IMAGE_SUFFIXES
-            yield from (place / file for file in sorted(files) if not _passed_over(file) and file.lower().endswith(suffixes))
+            yield from (place / name for name in names if name.lower().endswith(suffixes))
 
 
 def _passed_over(name: str) -> bool:

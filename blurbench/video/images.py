@@ -60,14 +60,22 @@ def natural_key(name: str) -> tuple[tuple[str, int], ...]:
 def image_files(folder: Path) -> list[Path]:
     """The images directly in a folder, in natural order of their stems; hidden files and files of other kinds are passed over.
 
-    Raises SourceError when two of them tie, since their order would be a guess.
+    Raises SourceError when two of them tie, since their order would be a guess, and for a link to nothing.
     """
-    found = (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".") and p.is_file())
+    found = [p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".") and _is_file(p)]
     paths = sorted(found, key=lambda p: (natural_key(p.stem), p.name))
     for one, two in pairwise(paths):
         if natural_key(one.stem) == natural_key(two.stem):
             raise SourceError(f"{folder} holds {one.name} and {two.name}, expected one image a frame number; remove or rename one of them")
     return paths
+
+
+def _is_file(path: Path) -> bool:
+    if path.is_file():
+        return True
+    if path.is_dir():
+        return False
+    raise SourceError(f"{path} is a link to nothing or no plain file, expected an image; copy the image there, or remove it")
 
 
 class ImageFolderSource:
@@ -183,10 +191,14 @@ def _decode(data: bytes) -> np.ndarray[Any, Any] | None:
     # IMREAD_UNCHANGED shows alpha, but turns only a TIFF upright: a PNG stays as it is stored, a JPEG has no alpha and is read without.
     jpeg = data.startswith(b"\xff\xd8")
     flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH if jpeg else cv2.IMREAD_UNCHANGED
+    log = cv2.utils.logging
+    level = log.setLogLevel(log.LOG_LEVEL_SILENT)  # what it says of a broken picture, the caller says in our words
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:  # an empty file
         return None
+    finally:
+        log.setLogLevel(level)
 
 
 def _kind(image: np.ndarray[Any, Any]) -> str:

@@ -9,6 +9,7 @@ is read from a file.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 from abc import ABC, abstractmethod
@@ -151,11 +152,7 @@ def read_response(path: Path, order: str = "rgb", straight_from: int = 0) -> Res
     """
     if straight_from not in STRAIGHT:
         raise RecipeError(f"straight_from is {straight_from!r}, expected 0 or a code from 2 to 255")
-    try:
-        curve = np.asarray(np.load(path, allow_pickle=False), np.float64).squeeze()
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise RecipeError(f"camera response {path} cannot be read ({reason}), expected a .npy file of numbers") from error
+    curve = _load(path).squeeze()
     if curve.ndim == 1:
         curve = np.repeat(curve[:, None], 3, axis=1)
     if curve.shape != (256, 3) or not np.isfinite(curve).all():
@@ -167,6 +164,16 @@ def read_response(path: Path, order: str = "rgb", straight_from: int = 0) -> Res
         steps = np.arange(1, 256 - straight_from + 1)[:, None]
         curve = np.concatenate([curve[:straight_from], curve[straight_from - 1] + slope * steps])
     return response(curve)
+
+
+def _load(path: Path) -> F64:
+    """The numbers of a `.npy` file. Raises RecipeError."""
+    try:
+        return np.asarray(np.lib.format.read_array(io.BytesIO(path.read_bytes()), allow_pickle=False), np.float64)
+    except OSError as error:
+        raise RecipeError(f"camera response {path} cannot be read: {error.strerror or error}; check the path") from error
+    except (ValueError, TypeError) as error:
+        raise RecipeError(f"camera response {path} is no .npy file of numbers; give one of 256 codes, as numpy.save writes it") from error
 
 
 def parse(name: str | Transfer) -> Transfer:

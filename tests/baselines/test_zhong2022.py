@@ -251,7 +251,7 @@ def test_motion_is_measured_from_this_exposure_to_the_one_before(monkeypatch):
     monkeypatch.setattr("blurbench.video.flow.load", lambda name: Constant())
     now, before = np.full((8, 20, 3), 10 / 255, np.float32), np.full((8, 20, 3), 200 / 255, np.float32)
     guidance = Zhong2022Video.__new__(Zhong2022Video).measured(now, before)
-    assert seen == [(10, 200, (16, 20, 3))]
+    assert seen == [(10, 200, (8, 20, 3))]
     assert guidance.shape == (8, 20, 2)
     assert (guidance[:, :4] == 0).all()
     assert (guidance[:, 4:] == (1, -1)).all()

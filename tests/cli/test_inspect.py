@@ -57,6 +57,19 @@ def test_blur_is_measured_where_no_motion_is_stored(tmp_path):
     assert blur.blur(shard(tmp_path / "b.h5", sharp=sharp[:1], times=[0.5]), 0, load("dis-medium")) is None
 
 
+@pytest.mark.parametrize("stored", [True, False])
+def test_the_steps_between_averaged_frames(tmp_path, stored):
+    """2 px is not above 2 px."""
+    manifest = Manifest("test", 1, "test", "video", "pixel", {}, "0")
+    for name, step in (("a", 0.5), ("b", 2.0), ("c", 2.5), ("d", 1.0)):
+        one = shard(tmp_path / f"{name}.h5", **({"largest_step": np.array([step], np.float32)} if stored else {}))
+        manifest.enter("test", Entry(name, f"{name}.h5", 1, 0, 0, "f", str(one.file.attrs["content"])))
+        one.close()
+    manifest.write(tmp_path)
+    expected = "median 1.50 px, largest 2.50 px, 25% of 4 samples above 2 px" if stored else "not known: no largest_step is stored"
+    assert blur.ghosting(open_dataset(tmp_path), "test") == expected
+
+
 def test_histograms_count_each_sample_once():
     """The lower edge belongs to a bin; leading and trailing empty bins are left out."""
     values = [(1.0, 2.0), (1.999, 8.0), (2.0, 9.0), (3.9, 5000.0)]
@@ -152,6 +165,7 @@ def test_the_command(made, tmp_path, packed):
     assert done.returncode == 0, done.stderr
     assert "first shard, test/rendered-test-s0-0000.h5:" in done.stdout and "gamma(2.2)" in done.stdout
     assert "blur of test, pixels across the exposure, 8 of 8 samples: median" in done.stdout and "exact flow stored" in done.stdout
+    assert "ghosting of test, steps between averaged frames: median" in done.stdout
     assert sorted(path.name for path in out.iterdir()) == ["blur-size.png", "contact-sheet.png", "preview.png"]
     sheet = cv2.cvtColor(cv2.imread(str(out / "contact-sheet.png")), cv2.COLOR_BGR2RGB)
     last = list(open_dataset(place).samples("test"))[-1]

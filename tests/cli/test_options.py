@@ -10,7 +10,8 @@ from click.testing import CliRunner
 from blurbench import weights
 from blurbench.cli import blurbench
 from blurbench.errors import BlurbenchError
-from blurbench.methods import load_method, method_class, remarks
+from blurbench.methods import load_method, method_class
+from blurbench.remarks import remarks
 from blurbench.run import record
 from blurbench.run.predict import photograph
 from blurbench.running import predict
@@ -254,3 +255,10 @@ def test_weights_of_another_method_are_pointed_out():
     (told,) = remarks(load_method("zhang2020-bgh", file))
     assert told == f"{file} was trained as zhang2020, here it runs, and is recorded, as zhang2020-bgh"
     assert remarks(load_method("zhang2020-iterated", file)) == []
+
+
+def test_an_option_of_one_value_is_taken_once():
+    """The last would be taken, and what stands before it lost."""
+    done = CliRunner().invoke(blurbench, ["evaluate", "--method", "zhang2020", "--dataset", "d", "--method=copy-blur"])
+    assert isinstance(done.exception, SystemExit) and done.exit_code == 2
+    assert "--method is given twice, of which one would count for nothing; keep one" in done.output

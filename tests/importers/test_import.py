@@ -1,9 +1,11 @@
 """Importing: from a miniature tree of each released layout to a data set that reads like any other."""
 
 import hashlib
+import json
 import shutil
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 
@@ -13,6 +15,8 @@ from blurbench.importers.pipeline import import_dataset
 from blurbench.run.evaluate import evaluate
 from blurbench.store import manifest as manifests
 from blurbench.store.reader import open_dataset
+from blurbench.store.verify import fingerprint, verify
+from blurbench.synth.guidance import vectors
 from tests.importers import trees
 from tests.importers.trees import picture
 
@@ -74,7 +78,7 @@ def test_baistpp(tmp_path):
         assert all((sample.sharp[t] == picture(number, t, height=24, width=32)).all() for t in range(7))
         assert sample.extras["bbox"] == pytest.approx([2.5, 3, 20 + number / 100, 22])
         assert sample.extras["guidance"].dtype == np.int8
-        assert (sample.extras["guidance"] == np.random.default_rng(number).integers(-1, 2, (12, 16, 2))).all()
+        assert (sample.extras["guidance"] == vectors(np.random.default_rng(number).integers(0, 5, (12, 16)))).all()
         # Seven of 128 frames, evenly spread: 0, 21, 42, 64, 85, 106, 127.
         assert sample.times * 128 - 0.5 == pytest.approx([0, 21, 42, 64, 85, 106, 127])
 
@@ -100,7 +104,7 @@ def test_genblur(tmp_path):
     for number, sample in enumerate(rows(tmp_path / "out", "test")):
         assert (sample.sharp[6] == picture(number, 6)).all()
         rng = np.random.default_rng(number)
-        assert (sample.extras["guidance"] == rng.integers(-1, 2, (24, 32, 2))).all()
+        assert (sample.extras["guidance"] == vectors(rng.integers(0, 5, (24, 32)))).all()
         released = rng.normal(size=(24, 32, 12))
         assert sample.extras["flow_half"].shape == (6, 24, 32, 2)
         # Six (x, y) pairs along the channels: pair 4 is channels 8 and 9.
@@ -270,12 +274,88 @@ def test_a_video_without_a_whole_sample_is_missing(tmp_path):
     assert not (tmp_path / "none" / manifests.NAME).exists()
 
 
+def test_a_video_that_is_wholly_broken_takes_its_old_shard_along(tmp_path):
+    root, out = trees.gopro(tmp_path / "tree"), tmp_path / "out"
+    import_dataset("gopro-linear", root, out)
+    for path in (root / "test/GOPR0002_11_00/blur").iterdir():
+        path.write_bytes(b"")
+    manifest = import_dataset("gopro-linear", root, out, skip_broken=True)
+    assert manifest.missing == {"test": ["GOPR0002_11_00"]} and not (out / "test/GOPR0002_11_00.h5").exists()
+    assert all(finding.ok for finding in verify(out))
+    for path in (root / "train/GOPR0001_07_00/blur").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(SourceError, match="has no whole sample"):
+        import_dataset("gopro-linear", root, out, skip_broken=True)
+    assert not list(out.rglob("*.h5")) and not (out / manifests.NAME).exists()
+
+
+def test_videos_that_left_the_release_are_kept_and_said(tmp_path):
+    root, out, said = trees.gopro(tmp_path / "tree"), tmp_path / "out", []
+    trees.gopro(root, videos=[("test", "GOPR0003_11_00")])
+    import_dataset("gopro-linear", root, out)
+    shutil.rmtree(root / "test/GOPR0003_11_00")
+    manifest = import_dataset("gopro-linear", root, out, note=said.append)
+    assert [entry.video for entry in manifest.splits["test"]] == ["GOPR0002_11_00", "GOPR0003_11_00"] and manifest.missing == {}
+    kept = f"note: {out} keeps 1 videos that the source lacks (first: GOPR0003_11_00); to leave them out give another --out"
+    assert kept in said
+    said.clear()
+    import_dataset("gopro-linear", root, out, splits=("train",), note=said.append)
+    assert kept not in said
+
+
+WHOLE = ["window.skip_first=0", "window.skip_last=0"]
+
+
+@pytest.mark.parametrize(
+    ("layout", "tree", "changes"),
+    [
+        ("gopro-linear", trees.gopro, []),
+        ("gopro-align", lambda root: trees.aligned(root, video="GOPR0001_07_00"), ["transfer=pixel"]),
+        ("baistpp", lambda root: trees.baistpp(root, count=3, without=[1]), WHOLE),
+        ("genblur", lambda root: trees.genblur(root, video="IMG_9999"), []),
+        ("genblur", lambda root: trees.genblur(root, video="IMG_9999"), ["guidance=none"]),
+        ("reds", trees.reds, ["transfer=gamma(2.2)"]),
+        ("adobe240-bin", trees.adobe, ["window.targets=all"]),
+    ],
+)
+def test_the_fingerprint_follows_from_the_stored_hashes(tmp_path, layout, tree, changes):
+    manifest = import_dataset(layout, tree(tmp_path / "tree"), tmp_path / "out", changes=changes, skip_broken=True)
+    data = open_dataset(tmp_path / "out")
+    for split, entries in manifest.splits.items():
+        assert [fingerprint(data.shard(entry), split) for entry in entries] == [entry.fingerprint for entry in entries]
+    assert all(finding.ok for finding in verify(tmp_path / "out"))
+
+
+def test_forged_facts_of_a_release_are_found(tmp_path):
+    manifest = import_dataset("gopro-gamma", trees.gopro(tmp_path / "tree", numbers=[3]), tmp_path / "out")
+    path = tmp_path / "out" / manifest.splits["test"][0].file
+    with h5py.File(path, "r+") as file:
+        facts = json.loads(file.attrs["provenance"])
+        facts["layout"]["transfer"] = "pixel"
+        file.attrs["provenance"] = json.dumps(facts)
+    assert [finding.message for finding in verify(tmp_path / "out") if not finding.ok] == [
+        "fingerprint is not that of its provenance",
+        'recipe has transfer: "pixel", the manifest "gamma(2.2)"',
+        "transfer is 'gamma(2.2)', its recipe has 'pixel'",
+        "transfer by its recipe is 'pixel', the manifest has 'gamma(2.2)'",
+    ]
+
+
+def test_a_change_of_the_layout_that_is_not_named_is_found(tmp_path):
+    root = trees.genblur(tmp_path / "tree", video="IMG_9999")
+    manifest = import_dataset("genblur", root, tmp_path / "out", changes=["guidance=none", "transfer=pixel"])
+    manifest.changes = ["guidance=none"]
+    manifest.write(tmp_path / "out")
+    told = "changes name ['guidance'], its rules differ in 'transfer' as well"
+    assert [finding.message for finding in verify(tmp_path / "out") if not finding.ok] == [told]
+
+
 def test_a_missing_sequence_of_the_lists(tmp_path):
     root = trees.gopro(tmp_path / "tree", videos=[("test", "GOPR0384_11_00")])
     with pytest.raises(SourceError, match=r"lacks 10 of the 11 test videos, the first is GOPR0384_11_05"):
         import_dataset("gopro-linear", root, tmp_path / "out", splits=("test",))
     trees.gopro(root, videos=[("train", "GOPR0384_11_05")])
-    with pytest.raises(SourceError, match=r"GOPR0384_11_05 lies in train/ .* have it in test"):
+    with pytest.raises(SourceError, match=r"GOPR0384_11_05 lies in train/, but the lists of 'gopro-linear' have it in test"):
         import_dataset("gopro-linear", root, tmp_path / "out")
 
 
@@ -296,7 +376,9 @@ def test_a_wrong_number_of_targets(tmp_path, number, message):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.full((24, 32, 2), 3, np.int8), r"expected \(h, w, 2\) of values -1, 0 and 1"),
+        (np.full((24, 32, 3), 1, np.int8), r"is int8 of shape \(24, 32, 3\), expected numbers of shape \(h, w, 2\)"),
+        (np.full((24, 32, 2), (0, -1), np.int8), r"00000001_trend.npy holds the vector \(0, -1\), expected \(0, 0\) or .*guidance=none"),
+        (np.full((24, 32, 2), 0.5, np.float32), r"holds the vector \(0.5, 0.5\), expected"),
         (np.array([{"a": 1}], object), r"is no readable .npy file"),
     ],
 )

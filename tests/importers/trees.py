@@ -6,6 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from blurbench.synth.guidance import vectors
+
 HEIGHT, WIDTH = 48, 64
 
 
@@ -55,7 +57,7 @@ def baistpp(root: Path, video="gWA_sBM_c01_d26_mWA0_ch99_cropped_32X", count=84,
             write(folder / "sharp" / f"{number:08d}_{target:03d}.png", picture(seed, target, height=24, width=32))
         if number not in without:
             annotation(folder / "blur_anno" / f"{number:08d}.pkl", number, numpy_box)
-        field = np.random.default_rng(number).integers(-1, 2, (12, 16, 2)).astype(np.int8)
+        field = vectors(np.random.default_rng(number).integers(0, 5, (12, 16)))
         (folder / guidance).mkdir(exist_ok=True)
         np.save(folder / guidance / f"{number:08d}_trend.npy", field)
     return root
@@ -76,7 +78,7 @@ def genblur(root: Path, group="adobe", video="IMG_0015_32X_mp4", count=2):
             write(folder / "sharp" / f"{number:08d}_{target:03d}.png", picture(number, target))
         rng = np.random.default_rng(number)
         for name, array in (
-            ("trend+/{:08d}_trend.npy", rng.integers(-1, 2, (HEIGHT // 2, WIDTH // 2, 2)).astype(np.int8)),
+            ("trend+/{:08d}_trend.npy", vectors(rng.integers(0, 5, (HEIGHT // 2, WIDTH // 2)))),
             ("flow/{:08d}_flow.npy", rng.normal(size=(HEIGHT // 2, WIDTH // 2, 12)).astype(np.float32)),
         ):
             path = folder / name.format(number)

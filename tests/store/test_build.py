@@ -5,16 +5,20 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import asdict
+import time
+from collections import Counter
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
+import cv2
 import h5py
 import pytest
 
 from blurbench import lock
-from blurbench.errors import DataSetError
+from blurbench.errors import DataSetError, RecipeError
 from blurbench.store import build
-from blurbench.store.manifest import Manifest
+from blurbench.store.build import Made
+from blurbench.store.manifest import Entry, Manifest
 from blurbench.store.pack import pack
 from blurbench.store.reader import open_dataset
 from blurbench.store.verify import verify
@@ -162,6 +166,80 @@ def test_hidden_files_and_what_a_killed_first_run_left_are_no_other_files(tmp_pa
     assert asdict(make_dataset("gopro7", **made)) == asdict(whole)
     assert first.stat().st_mtime_ns == written
     assert not list(tmp_path.rglob("*.part")) and (tmp_path / ".git/config").exists()
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "says"),
+    [
+        ({"transfer": "pixel"}, {"transfer": "gamma(2.2)"}, 'transfer: "pixel" there, "gamma(2.2)" here'),
+        ({"a": 1, "b": {"x": 1, "y": [1]}}, {"a": 1, "b": {"x": 1, "y": [2]}}, "b.y: [1] there, [2] here"),
+        ({"a": 1}, {"a": 1, "b": {"x": None}}, "b.x: nothing there, null here"),
+    ],
+)
+def test_a_folder_made_otherwise_is_refused_and_the_first_difference_named(tmp_path, there, here, says):
+    replace(fresh(), recipe=there).write(tmp_path)
+    with pytest.raises(DataSetError) as told, build.making(tmp_path, replace(fresh(), recipe=here)):
+        pass
+    made = f"{tmp_path} already holds 'd' version 1, made otherwise ({says}); give another --out, or delete the folder"
+    assert str(told.value) == made
+    rendered = replace(fresh(), recipe=there, footage="rendered")
+    with pytest.raises(DataSetError, match=r'\(footage: "video" there, "rendered" here\)'), build.making(tmp_path, rendered):
+        pass
+
+
+def slowly(job, progress):
+    """Three frames, the last one after the others were told."""
+    cv2.setNumThreads(2)
+    with build.one_thread():
+        progress(job.file, cv2.getNumThreads() + 1)
+    time.sleep(1)
+    progress(job.file, 1)
+    return Made(job.split, Entry(job.file, job.file, 1, 3, 0, "f", "c"), True)
+
+
+def test_processes_tell_how_far_they_are(tmp_path):
+    jobs = [SimpleNamespace(split="test", file=f"test/{name}.h5") for name in ("a.b", "c")]
+    told = []
+    made = list(build.run(jobs, slowly, 2, lambda video, frames: told.append((video, frames)), lambda text: None))
+    assert sorted(told) == [("a.b", 1), ("a.b", 2), ("c", 1), ("c", 2)] and {one.entry.video for one in made} == {
+        "test/a.b.h5",
+        "test/c.h5",
+    }
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_frame_is_told_whether_it_is_made_or_was_there(tmp_path, workers):
+    for _ in range(2):
+        told = Counter()
+        made = {"out": tmp_path, "clips": {"train": 0, "test": 2}, "size": (32, 48), "frames": 14, "workers": workers}
+        make_dataset("gopro7", **made, progress=lambda video, frames, told=told: told.update({video: frames}))
+        assert told == {"rendered-test-s0-0000": 14, "rendered-test-s0-0001": 14}
+
+
+def test_opencv_has_its_threads_back(tmp_path):
+    before, during = cv2.getNumThreads(), set()
+    cv2.setNumThreads(2)
+    try:
+        made = {"clips": {"train": 0, "test": 1}, "size": (32, 48), "frames": 14}
+        make_dataset("gopro7", out=tmp_path, **made, progress=lambda video, frames: during.add(cv2.getNumThreads()))
+        assert cv2.getNumThreads() == 2 and during == {1}
+    finally:
+        cv2.setNumThreads(before)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"changes": "transfer=pixel"}, "make_dataset: changes is 'transfer=pixel', expected a list of texts; give ['transfer=pixel']"),
+        ({"splits": "test"}, "make_dataset: splits is 'test', expected a list of texts; give ['test']"),
+        ({"workers": 0}, "make_dataset: workers is 0, expected a whole number of processes, at least 1"),
+        ({"seed": -1}, "make_dataset: seed is -1, expected a whole number, at least 0, or None for the recipe's own"),
+    ],
+)
+def test_settings_that_are_none(tmp_path, settings, says):
+    with pytest.raises(RecipeError) as told:
+        make_dataset("gopro7", out=tmp_path / "data", **settings)
+    assert str(told.value) == says and not (tmp_path / "data").exists()
 
 
 def test_space_is_told_in_fitting_units(tmp_path, monkeypatch):

@@ -337,6 +337,20 @@ def test_going_through_it_ends_behind_the_first_epoch(tmp_path):
         assert all((each["blurry"] == crops[draw]["blurry"]).all() for draw, each in enumerate(seen))
 
 
+def test_negative_draws_count_from_the_end_of_the_epoch(tmp_path):
+    make(tmp_path)
+    crops = BlurDataset(tmp_path, "train", 32, seed=5)
+    whole = len(crops)
+    for epoch in (0, 2):
+        crops.set_epoch(epoch)
+        assert all(torch.equal(crops[-1][name], crops[whole - 1][name]) for name in ("blurry", "sharp"))
+        assert torch.equal(crops[-whole]["blurry"], crops[0]["blurry"])
+    with pytest.raises(IndexError, match=f"draw {-whole - 1} of {whole} samples, expected at least {-whole}"):
+        crops[-whole - 1]
+    with pytest.raises(BlurbenchError, match="set_epoch: epoch is -1, expected a whole number, at least 0"):
+        crops.set_epoch(-1)
+
+
 def test_an_epoch_for_samplers_that_know_of_none(tmp_path):
     """What torch's own ask for are always 0 to len - 1."""
     make(tmp_path)
@@ -352,6 +366,9 @@ def test_an_epoch_for_samplers_that_know_of_none(tmp_path):
     [
         ({"crop": 0}, "BlurDataset: crop is 0, expected a number of pixels, at least 1"),
         ({"crop": "32"}, "BlurDataset: crop is '32', expected a number of pixels, at least 1"),
+        ({"crop": 20, "seed": -1}, "BlurDataset: seed is -1, expected a whole number, at least 0"),
+        ({"crop": 20, "before": -1}, "BlurDataset: before is -1, expected a whole number, at least 0"),
+        ({"crop": 20, "after": 1.0}, "BlurDataset: after is 1.0, expected a whole number, at least 0"),
         ({"crop": 20, "videos": ["1"]}, "unknown video '1' in split 'train' of .*; known: 0"),
     ],
 )

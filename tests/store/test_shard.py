@@ -69,17 +69,21 @@ def test_a_changed_value_is_found(tmp_path):
     [
         (
             lambda item: {**item, "sharp": item["sharp"][:1]},
-            r"'sharp' of sample 1 for .*a\.h5 has shape \(1, 40, 50, 3\), expected \(2, 40, 50, 3\)",
+            r"'sharp' of sample 1 for .*a\.h5 is uint8 of shape \(1, 40, 50, 3\), expected uint8 of shape \(2, 40, 50, 3\)",
         ),
-        (lambda item: {**item, "times": np.zeros(3)}, r"'times' of sample 1 .* has shape \(3,\), expected \(2,\)"),
+        (
+            lambda item: {**item, "times": np.zeros(3)},
+            r"'times' of sample 1 .* is float64 of shape \(3,\), expected float64 of shape \(2,\)",
+        ),
         (
             lambda item: {name: item[name] for name in ("blurry", "sharp", "times")},
-            r"'flow' of sample 1 .* has shape none, expected \(1, 40",
+            r"'flow' of sample 1 .* is nothing, expected float16 of shape \(1, 40",
         ),
-        (lambda item: {**item, "bbox": np.zeros(4)}, r"'bbox' of sample 1 .* has shape \(4,\), expected none"),
+        (lambda item: {**item, "bbox": np.zeros(4)}, r"'bbox' of sample 1 .* is float64 of shape \(4,\), expected nothing"),
+        (lambda item: {**item, "flow": item["flow"].astype("f4")}, r"'flow' of sample 1 .* is float32 of shape .*, expected float16"),
     ],
 )
-def test_samples_of_other_shapes_are_refused(tmp_path, change, says):
+def test_samples_of_other_shapes_or_types_are_refused(tmp_path, change, says):
     first, second = samples(2, 40, 50)
     with pytest.raises(DataSetError, match=says), ShardWriter(tmp_path / "a.h5") as writer:
         writer.append(first)

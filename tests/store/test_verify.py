@@ -16,6 +16,7 @@ from blurbench.synth.pipeline import make_dataset
 
 SPOILED = "rendered-test-s0-0001"
 SHARD = f"test/{SPOILED}.h5"
+GOES_ON = "repeat the command that made it, it goes on"
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_the_fingerprint_follows_from_the_provenance(whole, tmp_path):
         data = open_dataset(folder)
         for split, entries in data.manifest.splits.items():
             for entry in entries:
-                assert fingerprint(data.shard(entry).provenance, split) == entry.fingerprint
+                assert fingerprint(data.shard(entry), split) == entry.fingerprint
         assert not wrong(folder)
 
 
@@ -73,10 +74,19 @@ def pixel(file):
     file["sharp"][0, 3, 5, 7, 1] ^= 1
 
 
-def provenance(file):
-    facts = json.loads(file.attrs["provenance"])
-    facts["recipe"]["window"]["stride"] += 1
-    file.attrs["provenance"] = json.dumps(facts)
+def facts(change):
+    """A way to spoil the provenance of a shard."""
+
+    def spoil(file):
+        table = json.loads(file.attrs["provenance"])
+        change(table)
+        file.attrs["provenance"] = json.dumps(table)
+
+    return edit(spoil)
+
+
+def provenance(table):
+    table["recipe"]["window"]["stride"] += 1
 
 
 def attribute(name, value):
@@ -92,7 +102,10 @@ def truncate(folder):
     ("spoil", "says"),
     [
         (edit(pixel), ["values are not those that were written"]),
-        (edit(provenance), ["fingerprint is not that of its provenance"]),
+        (facts(provenance), ["fingerprint is not that of its provenance", "recipe has window.stride: 1, the manifest 0"]),
+        (facts(lambda facts: facts["made_with"].clear()), ["provenance does not say all that went in ('synthesis' is missing)"]),
+        (facts(lambda facts: facts.pop("recipe")), ["provenance does not say all that went in ('recipe' is missing)"]),
+        (attribute("transfer", "pixel"), ["transfer is 'pixel', its recipe has 'gamma(2.2)'"]),
         (attribute("content", "0" * 64), ["content is 000000000000…, the manifest has", "values are not those"]),
         (attribute("fingerprint", "0" * 64), ["fingerprint is 000000000000…, the manifest has", "not that of its provenance"]),
         (attribute("samples", 1), ["samples is 1, the manifest has 4", "values are not those"]),
@@ -123,6 +136,31 @@ def test_a_changed_manifest_is_found(folder):
     assert found[0][3] == "not of its entries: content"
     assert found[1][3] == "not of its entries: fingerprint"
     assert "the manifest has ffffffffffff…" in found[2][3]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("footage", "video", ["footage is 'rendered', the manifest has 'video'"] * 3),
+        ("transfer", "pixel", ["transfer by its recipe is 'gamma(2.2)', the manifest has 'pixel'"] * 3),
+        ("changes", ["transfer=pixel"], ["changes are ['transfer=pixel'], its recipe differs from that of its name by []"]),
+        ("dataset", "gopro9", ["its name is 'gopro9' version 1, its recipe's 'gopro7' version 1"]),
+        ("recipe", {"id": "gopro7", "version": 1}, ["recipe has window.length: 7, the manifest nothing"] * 3),
+        ("unfinished", {"val": ["a", "b"]}, [f"2 videos are planned and not made yet (first: a); {GOES_ON}"]),
+    ],
+)
+def test_a_manifest_that_says_something_else_is_found(folder, key, value, says):
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    assert [finding[3] for finding in wrong(folder)] == says
+
+
+def test_a_change_that_is_not_named_is_found(tmp_path):
+    make_dataset("gopro7", out=tmp_path, clips={"train": 0, "test": 1}, size=(32, 48), frames=14, changes=["transfer=pixel"])
+    assert not wrong(tmp_path)
+    table = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps({**table, "changes": []}))
+    assert [finding[3] for finding in wrong(tmp_path)] == ["changes are [], its recipe differs from that of its name by ['transfer=pixel']"]
 
 
 def test_leftovers_and_strangers_are_found(folder):

@@ -102,7 +102,12 @@ def test_a_box_outside_the_picture_leaves_its_sample_out(tmp_path, row):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("frame,x_min,y_min,x_max\n1,2,3,4\n", "lacks column 'y_max'"),
+        (
+            "frame,x_min,y_min,x_max\n1,2,3,4\n",
+            "begins with 'frame,x_min,y_min,x_max', .* of which y_max are missing; let its first line be",
+        ),
+        ("3,1,2,30,40\n", "begins with '3,1,2,30,40', expected the names of its columns"),
+        ("", "begins with '', expected the names"),
         ("frame,x_min,y_min,x_max,y_max\n1,2,3,four,5\n", "line 2 is '1,2,3,four,5', expected five numbers"),
         ("frame,x_min,y_min,x_max,y_max\n1,2,nan,4,5\n", "line 2 is '1,2,nan,4,5', expected five numbers"),
         ("frame,x_min,y_min,x_max,y_max\n1,9,3,4,5\n", "is empty, expected x_min < x_max"),

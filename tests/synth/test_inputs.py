@@ -17,6 +17,7 @@ from blurbench.store.verify import verify
 from blurbench.synth import plan
 from blurbench.synth import recipe as recipes
 from blurbench.synth.pipeline import make_dataset
+from blurbench.video.images import ImageFolderSource
 from tests.synth.recipe_head import HEAD
 
 BOXES = "boxes.width=16", "boxes.height=8"
@@ -86,7 +87,18 @@ def test_boxes_that_the_recipe_does_not_want_change_nothing(source):
     before = make(source)
     assert "inputs" not in provenance(source)
     box(source, 5)
-    assert make(source, out="other") == before
+    said = []
+    assert make(source, out="other", said=said) == before
+    crops = "--set boxes.width=160 --set boxes.height=192 crops to them"
+    assert said == [f"note: 1 of 1 sources have boxes that are not used (first: clip.boxes.csv); {crops}"]
+
+
+def test_the_size_of_pictures_that_stay_whole_is_theirs(source):
+    recipe = recipes.load(str(source.parent / "mine.toml"), BOXES)
+    job = plan.Job(ImageFolderSource(source / "clip"), "test", recipe, source, "zstd")
+    assert plan.describe([job])["bytes"] == 2 * 80 * 96 * 3 * 4  # windows, rows, columns, channels, blurry and three targets
+    box(source, 5)
+    assert plan.describe([job])["bytes"] == 2 * 8 * 16 * 3 * 4
 
 
 def test_other_boxes_in_the_provenance_are_found(source):

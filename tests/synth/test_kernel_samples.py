@@ -147,6 +147,17 @@ def test_a_picture_too_small_for_its_blur(tmp_path):
         KernelSamples(source(tmp_path), recipe(tmp_path, keys), "train", lambda: None)
 
 
+def test_links_of_pictures(tmp_path):
+    (tmp_path / "city").mkdir()
+    write_rgb(tmp_path / "city/1.png", picture((32, 40)))
+    (tmp_path / "city/up").symlink_to(tmp_path)
+    (tmp_path / "more").symlink_to(tmp_path / "city")
+    assert [one.source.id for one in find_pictures(tmp_path, 240.0)] == ["city-1", "more-1"]
+    (tmp_path / "city/2.png").symlink_to("nowhere")
+    with pytest.raises(SourceError, match=r"city/2\.png is a link to nothing"):
+        find_pictures(tmp_path, 240.0)
+
+
 def test_pictures_are_found_in_folders_and_splits(tmp_path):
     for place in ("train/10.png", "train/2.png", "train/city/2.png", "train/.hidden/x.png", "test/10.png"):
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)

@@ -76,6 +76,7 @@ def test_words_do_not_change_what_is_made(tmp_path):
     ("line", "says"),
     [
         ('transfr = "pixel"', "did you mean 'transfer'"),
+        ("transfer = 2.2", "transfer is 2.2, expected a name; for a power law write gamma(2.2)"),
         ('transfer = "gama"', "expected pixel, linear, srgb or gamma"),
         ('rounding = "up"', "rounding is 'up', expected one of half-up, truncate"),
         ("gate = { quantile = 2.0 }", "gate.quantile is 2.0"),

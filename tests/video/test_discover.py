@@ -10,7 +10,7 @@ import pytest
 
 from blurbench.errors import SourceError
 from blurbench.video.decode import VideoSource
-from blurbench.video.discover import Found, find_sources
+from blurbench.video.discover import Found, find_sources, walk
 from blurbench.video.images import write_rgb
 from tests.video.conftest import MakeVideo
 from tests.video.folders import fill, noise, numbered
@@ -77,6 +77,45 @@ def test_splits(footage: Path) -> None:
     fill(footage.parent / "data" / "beside", ["1.png"])
     with pytest.raises(SourceError, match="beside it beside, expected all footage in split folders"):
         find_sources(footage.parent / "data")
+
+
+def test_folders_of_the_originals_of_reds(tmp_path: Path) -> None:
+    for place in ("train/train_orig/000", "train/train_orig/001", "val/val_orig/000"):
+        fill(tmp_path / "REDS" / place, ["1.png"])
+    both = [("000", "train"), ("001", "train")]
+    assert ids(find_sources(tmp_path / "REDS")) == [*both, ("000", "val")]
+    assert ids(find_sources(tmp_path / "REDS/train")) == ids(find_sources(tmp_path / "REDS/train/train_orig")) == both
+    for part in ("train_orig_part10", "train_orig_part2", "val_orig_part0"):
+        fill(tmp_path / "parts" / part / f"{part}-1", ["1.png"])
+    assert [one.split for one in find_sources(tmp_path / "parts")] == ["train", "train", "val"]
+    fill(tmp_path / "REDS/train/train_sharp/000", ["1.png"])
+    with pytest.raises(SourceError, match=r"train_sharp/000/1\.png would be left out, expected .* directly in .*REDS/train/train_orig/;"):
+        find_sources(tmp_path / "REDS")
+
+
+def test_a_clip_may_be_called_as_a_split(tmp_path: Path) -> None:
+    fill(tmp_path / "train" / "test", ["1.png"])
+    assert ids(find_sources(tmp_path)) == [("test", "train")]
+
+
+@pytest.mark.parametrize("name", ["clip3/3.png", "clip4", "clip4.mp4", "clip3.boxes.csv", "deeper/frames"])
+def test_a_link_to_nothing_is_not_passed_over(footage: Path, name: str) -> None:
+    (footage / "deeper").mkdir()
+    (footage / name).symlink_to("nowhere")
+    with pytest.raises(SourceError, match=rf"{re.escape(str(footage / name))} is a link to no"):
+        find_sources(footage)
+
+
+def test_links_are_followed_but_not_round(footage: Path) -> None:
+    (footage / "again").symlink_to(footage / "clip3")
+    for name, target in (("up", footage.parent), ("self", footage), ("beside", footage / "empty")):
+        (footage / "clip3" / name).symlink_to(target)
+    names = [(place.relative_to(footage).as_posix(), files) for place, files in walk(footage)]
+    kept = ["1.png", "2.png"]
+    assert names == [
+        *((".", ["clip2.mp4", "clip10.mkv", "readme.txt"]), ("again", kept), ("again/beside", [])),
+        *(("clip3", kept), ("clip3/beside", []), ("empty", [])),
+    ]
 
 
 def test_two_of_one_name(footage: Path) -> None:

@@ -118,6 +118,18 @@ def test_no_image_and_no_file(tmp_path: Path) -> None:
         read_rgb(tmp_path / "b.png")
 
 
+def test_a_broken_image_is_told_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """OpenCV says nothing beside."""
+    level = cv2.utils.logging.getLogLevel()
+    for suffix in (".png", ".tif", ".bmp"):
+        write_rgb(tmp_path / f"a{suffix}", noise(height=64, width=64))
+        data = (tmp_path / f"a{suffix}").read_bytes()
+        (tmp_path / f"a{suffix}").write_bytes(data[: len(data) // 2])
+        with pytest.raises(SourceError, match="is not a readable image"):
+            read_rgb(tmp_path / f"a{suffix}")
+    assert capfd.readouterr() == ("", "") and cv2.utils.logging.getLogLevel() == level
+
+
 def test_writing_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.png"
     write_rgb(path, noise(1))

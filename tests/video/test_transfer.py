@@ -69,7 +69,16 @@ def test_a_response_straight_from_no_code_is_refused(tmp_path, code):
         transfer.read_response(tmp_path / "crf.npy", straight_from=code)
 
 
-def test_a_file_that_is_no_response_is_refused(tmp_path):
-    (tmp_path / "crf.npy").write_text("nothing")
-    with pytest.raises(RecipeError, match="cannot be read"):
+@pytest.mark.parametrize("content", [b"", b"nothing", b"PK\x05\x06" + bytes(18)])
+def test_a_file_that_is_no_response_is_refused(tmp_path, content):
+    path = tmp_path / "crf.npy"
+    path.write_bytes(content)
+    with pytest.raises(RecipeError) as caught:
+        transfer.read_response(path)
+    assert str(caught.value) == f"camera response {path} is no .npy file of numbers; give one of 256 codes, as numpy.save writes it"
+
+
+def test_a_response_that_is_missing_is_named_once(tmp_path):
+    with pytest.raises(RecipeError) as caught:
         transfer.read_response(tmp_path / "crf.npy")
+    assert str(caught.value) == f"camera response {tmp_path / 'crf.npy'} cannot be read: No such file or directory; check the path"

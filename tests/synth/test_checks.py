@@ -1,0 +1,65 @@
+"""What is known to fail is told while planning, before anything is made."""
+
+import cv2
+import numpy as np
+import pytest
+
+from blurbench.errors import BlurbenchError
+from blurbench.synth.pipeline import make_dataset
+from tests.synth.recipe_head import HEAD
+
+AROUND = "for one window and what it skips around it"
+SHORT = "leave such sources out, give more frames or shorten window.length"
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Clips of 5, 3 and 4 frames, and a recipe of windows of 3."""
+    for name, frames in (("a", 5), ("b", 3), ("c", 4)):
+        (tmp_path / "source" / name).mkdir(parents=True)
+        for number in range(frames):
+            cv2.imwrite(str(tmp_path / "source" / name / f"{number}.png"), np.full((32, 48, 3), number, np.uint8))
+    (tmp_path / "mine.toml").write_text(HEAD + '[window]\nlength = 3\ntargets = "all"\n')
+    return tmp_path / "source"
+
+
+def plan(source, *changes, recipe="mine.toml", planned=lambda jobs: None):
+    recipe = str(source.parent / recipe) if recipe.endswith(".toml") else recipe
+    make_dataset(recipe, source, source.parent / "data", changes=changes, planned=planned)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (("window.length=4",), f"b has 3 frames, the recipe 'mine' needs 4 {AROUND}; {SHORT}"),
+        (("window.length=5",), f"b has 3 frames, the recipe 'mine' needs 5 {AROUND}, and 1 more of 3 sources are as short; {SHORT}"),
+        (("motion.flow=nope",), "unknown flow model 'nope'; known: dis-fast, dis-medium, dis-ultrafast, ptlflow:NAME"),
+        (
+            ("motion.flow=nope", "window.targets=centre"),
+            "unknown flow model 'nope'; known: dis-fast, dis-medium, dis-ultrafast, ptlflow:NAME",
+        ),
+        (("gate.flow=nope", "gate.largest_step=1"), "unknown flow model 'nope'; known: dis-fast, dis-medium, dis-ultrafast, ptlflow:NAME"),
+        (("transfer=response",), "recipe 'mine' needs a camera response: add --set response.file=FILE (.npy, 256 codes)"),
+    ],
+)
+def test_before_anything_is_made(source, changes, says):
+    with pytest.raises(BlurbenchError) as caught:
+        plan(source, *changes, planned=lambda jobs: pytest.fail("the plan was announced"))
+    assert str(caught.value) == says and not (source.parent / "data").exists()
+
+
+def test_boxes_that_cannot_be_read(source):
+    (source / "c.boxes.csv").write_text("1,2,3,4,5\n")
+    with pytest.raises(BlurbenchError, match=r"c\.boxes\.csv begins with '1,2,3,4,5'"):
+        plan(source, "boxes.width=4", "boxes.height=4", planned=lambda jobs: pytest.fail("the plan was announced"))
+
+
+def test_a_source_that_states_no_length_is_taken(source, monkeypatch):
+    monkeypatch.setattr("blurbench.video.images.ImageFolderSource.length", None)
+    told = []
+    with pytest.raises(BlurbenchError, match=r"^b has 3 frames"):
+        plan(source, "window.length=4", planned=told.append)
+    assert len(told[0]) == 3
+    with pytest.raises(BlurbenchError, match=r"^3 of 3 sources do not state their length \(first: a\), which window.skip_last needs"):
+        plan(source, "window.skip_last=1", planned=told.append)
+    assert len(told) == 1
