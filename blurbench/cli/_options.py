@@ -100,6 +100,21 @@ def once(option: str, texts: Iterable[str]) -> dict[str, str]:
     return values
 
 
+_FILES = (".png", ".pdf", ".svg", ".csv", ".json", ".md", ".tex", ".html")
+
+
+def _folder(context: click.Context, parameter: click.Parameter, given: str) -> Path:
+    """The folder of --out. Raises BlurbenchError for what is plainly meant as a file."""
+    if Path(given).suffix.lower() in _FILES and not Path(given).is_dir():
+        raise BlurbenchError(f"--out is {given!r}, which looks like a file, expected a folder; files in it have names of their own")
+    return Path(given)
+
+
+def out_option(default: str, help: str) -> Callable[[Any], Any]:
+    """--out, a folder."""
+    return click.option("--out", default=default, show_default=True, type=click.Path(), callback=_folder, help=help)
+
+
 def _keys_once(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
     once(parameter.opts[0], given)
     return given
@@ -147,7 +162,7 @@ protocol_option = click.option(
     show_default=True,
     help="How predictions are scored; may be given several times. See `blurbench ls protocols -v`.",
 )
-runs_option = click.option("--out", default="runs", show_default=True, type=click.Path(), help="Folder for run records and scores.")
+runs_option = out_option("runs", "Folder for run records and scores.")
 failures_option = click.option("--allow-failures", is_flag=True, help="Go on after a sample that fails; the record lists and counts it.")
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything random.")
 

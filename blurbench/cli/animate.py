@@ -7,7 +7,16 @@ from typing import Any
 
 import click
 
-from blurbench.cli._options import MethodCommand, device_option, iterate_option, method_option, options_option, seed_option, weights_option
+from blurbench.cli._options import (
+    MethodCommand,
+    device_option,
+    iterate_option,
+    method_option,
+    options_option,
+    out_option,
+    seed_option,
+    weights_option,
+)
 from blurbench.cli._terminal import progress, say
 
 
@@ -22,7 +31,7 @@ from blurbench.cli._terminal import progress, say
 @click.option("--sample", help="… and the id of one of its samples, as VIDEO/00000.")
 @click.option("--split", help="… and its split, where several have that id.")
 @click.option("--frames", type=click.IntRange(1), help="Frames to ask for, where the method lets one choose.  [default: 7]")
-@click.option("--out", default="animations", show_default=True, type=click.Path(path_type=Path), help="Folder for what is written.")
+@out_option("animations", "Folder for what is written.")
 @click.option("--format", default="webp", show_default=True, help="webp (every pixel exact), mp4 (small) or gif (256 colours).")
 @click.option("--fps", default=10.0, show_default=True, help="Frames shown a second.")
 @click.option("--bounce", is_flag=True, help="Run forward and back again, as one picture does not tell in which direction things moved.")

@@ -7,10 +7,9 @@ from typing import Any
 
 import click
 
-from blurbench.cli._options import Group, dataset_option, given, refuse, require_records_folder
+from blurbench.cli._options import Group, dataset_option, given, out_option, refuse, require_records_folder
 from blurbench.cli._terminal import say, table
 
-_OLD_NEW = "Folder of run records or CSVs, or one CSV."
 runs_option = click.option("--runs", default="runs", show_default=True, type=click.Path(), help="Folder of run records.")
 
 
@@ -30,7 +29,7 @@ def leaderboard() -> None:
 
 @leaderboard.command()
 @runs_option
-@click.option("--out", default="leaderboards", show_default=True, type=click.Path(), help="Folder for the boards.")
+@out_option("leaderboards", "Folder for the boards.")
 @click.option(
     "--format",
     "formats",
@@ -42,7 +41,7 @@ def leaderboard() -> None:
 @click.option("--dataset", help="For sample pages in the site: the made data set of the predictions.")
 @click.option("--predictions", multiple=True, type=click.Path(), help="For sample pages: a folder of stored predictions; several times.")
 @click.option("--sample", "samples", multiple=True, help="Also show this sample, by its id; several times.")
-def build(runs: str, out: str, formats: tuple[str, ...], intervals: bool, papers: bool, **shown: Any) -> None:
+def build(runs: str, out: Path, formats: tuple[str, ...], intervals: bool, papers: bool, **shown: Any) -> None:
     """Build the boards, a file for each data set and protocol.
 
     From all run records, and what papers printed. With --out also a site to look at: open its index.html, no server is needed. Best, median
@@ -71,7 +70,7 @@ def build(runs: str, out: str, formats: tuple[str, ...], intervals: bool, papers
         left_out.append(line.removeprefix("left out: "))
 
     tables = [name for name in formats if name != "html"] or ["csv"]
-    folder = Path(out) / "boards" if site else out
+    folder = out / "boards" if site else out
     written = build(runs, folder, formats=tables, intervals=intervals, alone=papers, tell=tell)
     for path, board in written:
         show_board(board)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from blurbench.cli._options import refuse, require_records_folder
+from blurbench.cli._options import out_option, refuse, require_records_folder
 from blurbench.cli._terminal import say
 
 _OF = {"reference": ("forest",), "dataset": ("blur-size", "best-of", "residual"), "predictions": ("best-of", "residual")}
@@ -16,7 +16,7 @@ _OF = {"reference": ("forest",), "dataset": ("blur-size", "best-of", "residual")
 @click.command()
 @click.argument("kind")
 @click.option("--runs", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder of run records.")
-@click.option("--out", default="plots", show_default=True, type=click.Path(path_type=Path), help="Folder for the figures.")
+@out_option("plots", "Folder for the figures, each as .png and .svg.")
 @click.option("--protocol", help="Only boards of this protocol.")
 @click.option("--column", help="Of the protocol.  [default: the one that ranks]")
 @click.option("--reference", help="forest: the method that the others are compared with.  [default: the best that is not trivial]")

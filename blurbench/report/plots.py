@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, MaxNLocator, NullFormatter
 
 from blurbench.metrics.protocol import Column
 from blurbench.metrics.statistics import Interval
@@ -26,6 +26,8 @@ def tradeoff(points: Sequence[Point], column: Column, cost: str, title: str, lin
     """
     figure, axes = canvas()
     axes.set_xscale("log")
+    # Within less than a decade there may be no power of ten to label.
+    axes.xaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(1.5, 0.5)))
     front = [point for point in points if point.front]
     axes.step([p.cost for p in front], [p.mean for p in front], where="post", color=FAINT, linewidth=1)
     for point in points:

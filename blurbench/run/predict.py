@@ -22,7 +22,7 @@ FRAMES = 7
 
 def predict_images(
     method: str,
-    inputs: Sequence[Path | str],
+    inputs: Path | str | Sequence[Path | str],
     out: Path | str,
     *,
     weights: Path | str | None = None,
@@ -34,8 +34,9 @@ def predict_images(
     progress: Callable[[int, int], None] = lambda done, total: None,
     note: Callable[[str], None] = warn,
 ) -> list[Path]:
-    """Run a method on images (files or folders of them) and write PNGs: `<stem>.png` for one frame, `<stem>/<frame>.png` for several.
+    """Run a method on images (files or folders of them, or one of either) and write PNGs.
 
+    `<stem>.png` for one frame, `<stem>/<frame>.png` for several.
     Of several samples the k-th, from 1, has `<stem>-<k>` in place of `<stem>`.
 
     options: of the method, see `methods.load_method`.
@@ -45,6 +46,7 @@ def predict_images(
     be written over, or a method that needs more than an image; BlurbenchError for a number of frames that the method does not give;
     DataSetError for a folder that cannot be made; PredictionError.
     """
+    inputs = [inputs] if isinstance(inputs, str | Path) else inputs
     runner = methods.load_method(method, weights, device, options)
     _require_plain(runner)
     methods.require_samples(runner, samples)

@@ -262,3 +262,10 @@ def test_an_option_of_one_value_is_taken_once():
     done = CliRunner().invoke(blurbench, ["evaluate", "--method", "zhang2020", "--dataset", "d", "--method=copy-blur"])
     assert isinstance(done.exception, SystemExit) and done.exit_code == 2
     assert "--method is given twice, of which one would count for nothing; keep one" in done.output
+
+
+@pytest.mark.parametrize("words", [["plot", "forest"], ["leaderboard"], ["evaluate", "--method", "copy-blur", "--dataset", "d"]])
+def test_out_is_a_folder(words):
+    done = CliRunner().invoke(blurbench, [*words, "--out", "fig.pdf"])
+    assert isinstance(done.exception, BlurbenchError)
+    assert str(done.exception) == "--out is 'fig.pdf', which looks like a file, expected a folder; files in it have names of their own"

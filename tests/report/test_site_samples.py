@@ -217,7 +217,7 @@ def test_missing_predictions_are_said_and_the_rest_is_shown(real, tmp_path):
 def test_view(real, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     id = open_dataset(real / "data").ids("test")[0]
-    runs = [word for name in ("copy-blur", "oracle-reversed") for word in ("--run", str(real / "p" / name))]
+    runs = [word for name in ("copy-blur", "oracle-reversed") for word in ("--predictions", str(real / "p" / name))]
     done = CliRunner().invoke(blurbench, ["view", str(real / "data"), id, *runs, "--format", "mp4", "--out", "seen"])
     assert done.exit_code == 0, done.output
     manifest = open_dataset(real / "data").manifest
