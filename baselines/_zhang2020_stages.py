@@ -20,6 +20,7 @@ What the paper leaves open is a key of `Setting`, with the choice and why. Besid
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Self
 
 import torch
@@ -30,40 +31,48 @@ from blurbench.baselines import _zhang2020_features as sight
 from blurbench.baselines import _zhang2020_losses as losses
 from blurbench.baselines._blocks import set_bias
 from blurbench.baselines._zhang2020_losses import FRAMES, TRIPLES, Features, FlowBetween, luminance
-from blurbench.train.losses import centre_loss, pair_loss
+from blurbench.errors import BrokenPluginError, WeightsError
+from blurbench.train.losses import centre, centre_loss, pair_loss, squared
 from blurbench.train.recipe import Batch, Networks, Player, Settings, Stage
 
 ENDS = (0, FRAMES // 2, FRAMES - 1)
 """Start, middle and end of what G makes of three frames."""
 
 
+PWCNET = "ptlflow:pwcnet"
+
+
 @dataclass(frozen=True)
 class Setting:
     """The numbers of a stage: the weights of its terms, and what else the paper leaves open. A term of weight 0 is not computed.
 
-    content: of Eq. 1's pixel term and of Eq. 2. perceptual: of Eq. 1's second term. adversarial, flow: alpha and beta of Eq. 5.
-    gram: of Eq. 7; cycle: of Eq. 8; neither weight is told: 1, as the content has in Eq. 5.
-    Of the others, 1 is yes and 0 is no. inputs: the nine triples of Eq. 7 are those of what G made first: each three frames are averaged, G
-    makes seven of them, and the first, middle and last of the seven are compared with the true three (Sec. 3.2: "use the corresponding
-    input three frames to constrain them"), nine passes of G; else only frames 1, 4 and 7 are averaged, and the nine triples of the seven
-    that G makes are compared with those of the true seven, one pass: also read in the text, and far cheaper. vgg19: Eq. 1 and 7 look at
-    features of VGG19, as in the paper, else at those of random filters. pwcnet: Eq. 4 takes flow by PWC-Net of ptlflow, else by OpenCV's
-    DIS.
+    content: of Eq. 1's pixel term. pairs: of Eq. 2's mean over pairs, 3 for the printed sum over three. perceptual: of Eq. 1's second
+    term. adversarial, flow: alpha and beta of Eq. 5. gram: of Eq. 7; cycle: of Eq. 8; neither weight is told: 1, as the content has in
+    Eq. 5.
+    Of the others, 1 is yes and 0 is no. squared: Eq. 1's pixel term is a mean squared error, as the text before it says ("both MSE and
+    perceptual loss"), else the mean absolute one, as its norm is printed without a square. inputs: the nine triples of Eq. 7 are those of
+    what G made first: each three frames are averaged, G makes seven of them, and the first, middle and last of the seven are compared with
+    the true three (Sec. 3.2: "use the corresponding input three frames to constrain them"), nine passes of G; else only frames 1, 4 and 7
+    are averaged, and the nine triples of the seven that G makes are compared with those of the true seven, one pass: also read in the
+    text, and far cheaper. vgg19: Eq. 1 and 7 look at features of VGG19, as in the paper, else at those of random filters. pwcnet: Eq. 4
+    takes flow by PWC-Net of ptlflow, else by OpenCV's DIS.
     """
 
     content: float = 1.0
+    pairs: float = 3.0
     perceptual: float = 1.0
     adversarial: float = 0.0005
     flow: float = 0.001
     gram: float = 0.0
     cycle: float = 0.0
+    squared: float = 1.0
     inputs: float = 1.0
     vgg19: float = 1.0
     pwcnet: float = 1.0
 
     def __post_init__(self) -> None:
         """Raises RecipeError for a switch that is neither 0 nor 1."""
-        for name in ("inputs", "vgg19", "pwcnet"):
+        for name in ("squared", "inputs", "vgg19", "pwcnet"):
             value = getattr(self, name)
             strict.require("settings of zhang2020", name, value, value in (0, 1), "1 (yes) or 0 (no)")
 
@@ -100,9 +109,9 @@ def greys(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     return luminance(batch["blurry"])[:, None], luminance(batch["sharp"])[:, :, None]
 
 
-def content_terms(made: torch.Tensor, target: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Eq. 1, pixel term, and Eq. 2."""
-    return {"centre": centre_loss(made, target), "pairs": pair_loss(made, target)}
+def squared_centre(made: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Mean squared error of the middle frame."""
+    return squared(centre(made), centre(target))
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,7 @@ class Objective:
         if setting.perceptual or setting.gram:
             features = sight.load_features("vgg19" if setting.vgg19 else "random", device)
         if setting.flow:
-            flow = sight.load_flow("ptlflow:pwcnet" if setting.pwcnet else "dis-medium")
+            flow = sight.load_flow(PWCNET if setting.pwcnet else "dis-medium")
         return cls(setting, features, flow)
 
     def terms(self, generator: nn.Module, discriminator: nn.Module, made: torch.Tensor, target: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -131,7 +140,9 @@ class Objective:
         weigh = self.setting
         terms: dict[str, torch.Tensor] = {}
         if weigh.content:
-            terms |= {name: weigh.content * value for name, value in content_terms(made, target).items()}
+            terms["centre"] = weigh.content * (squared_centre if weigh.squared else centre_loss)(made, target)
+        if weigh.pairs:
+            terms["pairs"] = weigh.pairs * pair_loss(made, target)
         if weigh.perceptual:
             assert self.features is not None
             terms["perceptual"] = weigh.perceptual * losses.perceptual_loss(made, target, self.features)
@@ -198,6 +209,27 @@ def generate(networks: Networks, batch: Batch, settings: Settings) -> dict[str, 
     return objective.terms(generator, networks["discriminator"], generator(blurry)[:, :, None].float(), target)
 
 
+def require_backbones(settings: Settings) -> None:
+    """Raises WeightsError naming those of VGG19 and PWC-Net that the terms look through and that are not here, and where they go."""
+    setting = Setting(**settings)
+    absent = []
+    vgg19 = Path(torch.hub.get_dir()) / "checkpoints" / sight.VGG19_FILE
+    if setting.vgg19 and (setting.perceptual or setting.gram) and not vgg19.is_file():
+        absent.append(f"{vgg19.name} is not in {vgg19.parent} (put it there: {sight.VGG19_URL})")
+    if setting.pwcnet and setting.flow:
+        try:
+            sight.load_flow(PWCNET)
+        except BrokenPluginError:
+            absent.append("PWC-Net needs ptlflow (pip install 'ptlflow>=0.4.2' 'opencv-python<5')")
+        except WeightsError as error:
+            absent.append(
+                f"the weights of PWC-Net, which ptlflow fetches, cannot be had ({' '.join(str(error.__cause__ or error).split())[:200]})"
+            )
+    if absent:
+        mend = "else train zhang2020, or take --recipe with a copy of zhang2020.toml that has vgg19 = 0 and pwcnet = 0"
+        raise WeightsError(f"zhang2020's losses look through networks of others: {'; '.join(absent)}; {mend}")
+
+
 def adversarial_stage() -> Stage:
     """Any of the three: their settings tell them apart. The discriminator begins anew with each."""
     return Stage(
@@ -205,13 +237,15 @@ def adversarial_stage() -> Stage:
         helpers={"discriminator": Discriminator},
         settings=SETTINGS,
         frames=(FRAMES,),
+        require=require_backbones,
     )
 
 
 def content(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
-    """The content losses alone (Eq. 1, pixel term, and Eq. 2)."""
+    """The content losses alone: of Eq. 1 the mean absolute error, of Eq. 2 the mean over pairs."""
     blurry, target = greys(batch)
-    return content_terms(networks["network"](blurry)[:, :, None].float(), target)
+    made = networks["network"](blurry)[:, :, None].float()
+    return {"centre": centre_loss(made, target), "pairs": pair_loss(made, target)}
 
 
 CONTENT = Stage(players=(Player(content),), frames=(FRAMES,))

@@ -35,8 +35,10 @@ The analysis of Figure 9, how much is added over how blurred a picture is, is `b
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import torch
 from torch import nn
@@ -162,6 +164,13 @@ class Noroozi2017(Method):
         return as_frames(self.network(as_batch(blurry, self.device))[-1].clamp_(0, 1))
 
 
+def _varying(made: Mapping[str, Any]) -> str:
+    """What a person should be told who trains DeblurNet^SI on data of this recipe."""
+    if (made.get("kernels") or {}).get("variant") == "uniform":
+        return ""
+    return "noroozi2017-si is to learn from pictures of one kernel each, as the recipe synthetic-uniform makes them; these are others"
+
+
 class Noroozi2017SI(Noroozi2017):
     """DeblurNet^SI: trained on pictures blurred by one kernel each."""
 
@@ -171,3 +180,4 @@ class Noroozi2017SI(Noroozi2017):
         training_data="pictures convolved with one kernel each, as the recipe `synthetic-uniform` makes them",
         weights="the authors never released theirs; train it",
     )
+    training = replace(Noroozi2017.training, doubt=_varying)

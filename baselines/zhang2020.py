@@ -15,12 +15,13 @@ left-right flips, and a learning rate falling from 1e-4 to 1e-5. What it leaves 
 - global skip: the network predicts what is added to the blurry luminance, so that an untrained network copies the blur;
 - initial weights: by He with a last layer of N(0, 0.01), because N(0, 0.01) throughout is too slow to learn from;
 - colour: luminance is BT.601 full-range; the change of luminance is added to R, G and B, i.e. chrominance is that of the blur;
-- norms of Eq. 1 and 2: absolute differences. Eq. 2 as printed is signed (unbounded below) and squares sums and differences; the
-  canonical form of `blurbench.train.losses.pair_loss` has neither;
-- the shipped weights: content losses (Eq. 1 without features, Eq. 2) alone, since VGG19 and PWC-Net cannot ship; batches of 16, 65 minutes
-  on two cores (8,159 steps), then 100 more (5,580) on more clips, each at a rate from 1e-3, because 1e-4 is too slow for that time; besides
-  flips, quarter turns, softening and less contrast. They sharpen most pictures a little, and lose against a copy of the blur on some fine
-  textures and where almost nothing moved.
+- norms: Eq. 1 is printed as a norm, the text calls it MSE: a key of the recipe says which, and the published recipe takes MSE. Eq. 2 as
+  printed is signed (unbounded below) and squares sums and differences; the canonical form of `blurbench.train.losses.pair_loss` has
+  neither, and is weighted by 3 for the printed sum over three pairs;
+- the shipped weights: content losses (Eq. 1 by absolute differences without features, Eq. 2 as a mean) alone, since VGG19 and PWC-Net
+  cannot ship; batches of 16, 65 minutes on two cores (8,159 steps), then 100 more (5,580) on more clips, each at a rate from 1e-3, because
+  1e-4 is too slow for that time; besides flips, quarter turns, softening and less contrast. They sharpen most pictures a little, and lose
+  against a copy of the blur on some fine textures and where almost nothing moved.
 """
 
 from __future__ import annotations

@@ -2,10 +2,44 @@
 
 from __future__ import annotations
 
+import math
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
 import click
 
 from blurbench.cli._options import MethodCommand, dataset_option, device_option, method_option, options_option, seed_option
 from blurbench.cli._terminal import progress, say
+
+_LINE_EVERY = 60.0  # seconds
+
+
+class _Lines:
+    """What is told on the way: a line at each twentieth of a stage, and where no terminal shows a bar one a minute."""
+
+    def __init__(self, crops: int | None, bar: bool, advance: Callable[[int], None]) -> None:
+        """crops: those to come, None where nobody knows."""
+        self.crops, self.bar, self.advance = crops, bar, advance
+        self.began = self.told = time.monotonic()
+        self.done, self.before, self.twentieth = 0, 0, -1
+
+    def __call__(self, spent: float, step: int, loss: float, crops: int) -> None:
+        """As `blurbench.train.trainer.Progress` says."""
+        self.advance(crops)
+        self.done += crops
+        now = time.monotonic()
+        if int(spent * 20) == self.twentieth and (self.bar or now - self.told < _LINE_EVERY):
+            return
+        speed = (self.done - self.before) / max(now - self.told, 1e-9)
+        left = f", {(now - self.began) / self.done * (self.crops - self.done) / 60:.0f} min left" if self.crops else ""
+        # A budget in minutes ends a little behind its time.
+        say(
+            f"{min(100, int(100 * spent)):3d} % of the stage, step {step}: loss {loss:.4f}"
+            + ("" if self.bar else f", {speed:.1f} samples/s{left}")
+        )
+        self.told, self.before, self.twentieth = now, self.done, int(spent * 20)
 
 
 @click.command(cls=MethodCommand)
@@ -24,6 +58,7 @@ from blurbench.cli._terminal import progress, say
 @click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="Processes that read crops, for each device.")
 @click.option("--save-every", type=click.FloatRange(min=0), default=5.0, show_default=True, help="Minutes between saved states.")
 @click.option("--start", type=click.Path(), help="Weights to begin with.")
+@click.option("--recipe", help="A recipe in place of the method's: a TOML file, or a name of docs/training.md.")
 @options_option
 @device_option
 @seed_option
@@ -41,6 +76,7 @@ def train(
     workers: int,
     save_every: float,
     start: str | None,
+    recipe: str | None,
     options: dict[str, str],
     device: str,
     seed: int,
@@ -53,17 +89,17 @@ def train(
     from blurbench.methods import method_class, of_load
     from blurbench.run.record import command_line, pairs
     from blurbench.train.trainer import train as run
+    from blurbench.train.turns import Diverged
 
-    done = -1
-    with progress(f"training {method}", None, "samples") as advance:
+    bars = ExitStack()
+    lines: list[_Lines] = []  # none where this process is another than the first of several devices: that alone tells
 
-        def tell(spent: float, step: int, loss: float, crops: int) -> None:
-            nonlocal done
-            advance(crops)
-            if int(spent * 20) != done:
-                done = int(spent * 20)
-                say(f"{5 * done:3d} % of the stage, step {step}: loss {loss:.4f}")
+    def begin(crops: int | None) -> None:
+        bar = sys.stderr.isatty()
+        lines.append(_Lines(crops, bar, bars.enter_context(progress(f"training {method}", crops if bar else None, "samples"))))
 
+    context = click.get_current_context()
+    try:
         result = run(
             method,
             dataset,
@@ -78,15 +114,29 @@ def train(
             precision=precision,
             size=size,
             start=start,
+            recipe=recipe,
             options=options,
             workers=workers,
             save_seconds=60 * save_every,
-            progress=tell,
+            begin=begin,
+            progress=lambda *step: lines[0](*step),
             note=say,
         )
-    say(f"{result.steps} steps in {result.seconds / 60:.1f} minutes, best validation {result.validation:.4f}; wrote {result.weights}")
+    except Diverged:  # which all devices find
+        if lines:
+            raise
+        context.exit(2)
+    except KeyboardInterrupt:
+        if lines:
+            say("stopped at once: the same command with --resume goes on from the state saved last")
+        context.exit(130)
+    finally:
+        bars.close()
+    if lines:
+        best = "no validation yet" if math.isnan(result.validation) else f"best validation {result.validation:.4f}"
+        say(f"{result.steps} steps in {result.seconds / 60:.1f} minutes, {best}; wrote {result.weights}")
+        chosen = pairs(of_load(method_class(method), options))
+        more = f"next: {command_line('evaluate', method=method, option=chosen, weights=result.weights, dataset=dataset)}"
+        say("stopped before the end: the same command with --resume goes on" if result.stopped else more)
     if result.stopped:
-        say("stopped before the end: the same command with --resume goes on")
-        click.get_current_context().exit(130)
-    chosen = pairs(of_load(method_class(method), options))
-    say(f"next: {command_line('evaluate', method=method, option=chosen, weights=result.weights, dataset=dataset)}")
+        context.exit(130)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import blurbench
-from blurbench.errors import RecipeError, SourceError, UnknownNameError
+from blurbench.errors import RecipeError, SourceError, UnknownNameError, warn
 from blurbench.importers import layouts
 from blurbench.importers.layouts import Layout
 from blurbench.importers.read import read_sample
@@ -72,7 +72,7 @@ def import_dataset(
     skip_broken: bool = False,
     progress: Progress = lambda video, samples: None,
     planned: Callable[[list[Job]], None] = lambda jobs: None,
-    note: Callable[[str], None] = lambda text: None,
+    note: Callable[[str], None] = warn,
 ) -> Manifest:
     """Import a release and return the manifest of the data set made from it.
 

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 
 import blurbench
-from blurbench.errors import EmptySourceError, RecipeError
+from blurbench.errors import EmptySourceError, RecipeError, warn
 from blurbench.store import build
 from blurbench.store import manifest as manifests
 from blurbench.store.build import Made, Progress
@@ -50,7 +50,7 @@ def make_dataset(
     weights: Path | str | None = None,
     progress: Progress = lambda source, frames: None,
     planned: Callable[[list[Job]], None] = lambda jobs: None,
-    note: Callable[[str], None] = lambda text: None,
+    note: Callable[[str], None] = warn,
 ) -> Manifest:
     """Make a data set and return its manifest.
 

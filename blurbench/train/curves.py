@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,18 +15,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 HEADER = ("stage", "step", "seconds", "rate", "term", "value")
-"""Of the CSV: one line a term. Terms are those of the losses, `total`, and `VALIDATION`."""
+"""Of the CSV: one line a term. Terms are those of the losses, a total for each player (`turns.TOTAL`), and `VALIDATION`."""
 VALIDATION = "validation"
 
 
 class Curves:
     """`losses.csv` in a folder, and beside it TensorBoard's events."""
 
-    def __init__(self, folder: Path, keep: Callable[[str, int, str], bool], note: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, keep: Callable[[str, int, str], bool], note: Callable[[str], None], done: int = 0) -> None:
         """keep: whether a line of an earlier run, by its stage, step and term, is from before the state that is resumed.
 
-        note: told where TensorBoard is not installed, and of a picture that could not be drawn. Raises DataSetError when the file cannot
-        be written.
+        done: the steps of all stages together before that state; TensorBoard forgets those behind. note: told where TensorBoard is not
+        installed, and of a picture that could not be drawn. Raises DataSetError when the file cannot be written.
         """
         self.path, self.note = folder / "losses.csv", note
         kept = [row for row in read(self.path) if keep(row[0], int(row[1]), row[4])]
@@ -37,18 +38,18 @@ class Curves:
         try:
             from torch.utils.tensorboard import SummaryWriter
 
-            self.board = SummaryWriter(str(folder / "tensorboard"))
+            self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1)
         except ImportError:
             note("tensorboard is not installed: loss curves go to CSV and PNG only; `pip install tensorboard` for both")
 
-    def add(self, stage: str, step: int, seconds: float, rate: float, terms: Mapping[str, float]) -> None:
-        """Raises DataSetError when it cannot be written."""
+    def add(self, stage: str, step: int, done: int, seconds: float, rate: float, terms: Mapping[str, float]) -> None:
+        """step: of the stage; done: of all stages together, which TensorBoard counts. Raises DataSetError when it cannot be written."""
         with telling(self.path):
             self.table.writerows([stage, step, f"{seconds:.1f}", f"{rate:.6g}", name, f"{value:.9g}"] for name, value in terms.items())
             self.file.flush()
         if self.board is not None:
             for name, value in terms.items():
-                self.board.add_scalar(f"{stage}/{name}", value, step)
+                self.board.add_scalar(f"{stage}/{name}", value, done)
 
     def close(self) -> None:
         """Flush everything, and draw the picture where matplotlib is installed; one that cannot be drawn is a note, never an error."""
@@ -72,7 +73,7 @@ def read(path: Path) -> list[list[str]]:
 
 def draw(rows: Sequence[Sequence[str]], path: Path) -> None:
     """A picture of the curves: a panel of the losses a stage, logarithmic, and below it one of the validation; nothing where there are none
-    or matplotlib is not installed.
+    or matplotlib is not installed. With losses of both signs the axis is linear below the least of the terms' typical sizes.
 
     The validation has an axis of its own, for it may be a score that grows. Values that are not finite are left out, and with them terms
     that have no others. Raises DataSetError when it cannot be written.
@@ -91,12 +92,22 @@ def draw(rows: Sequence[Sequence[str]], path: Path) -> None:
     for column, stage in zip(grid.T, stages, strict=True):
         losses = [row for row in drawn if row[0] == stage and row[4] != VALIDATION]
         _plot(column[0], losses)
-        column[0].set(title=stage, yscale="symlog" if any(float(row[5]) <= 0 for row in losses) else "log")
+        column[0].set_title(stage)
+        if any(float(row[5]) <= 0 for row in losses):
+            column[0].set_yscale("symlog", linthresh=_least(losses))
+        else:
+            column[0].set_yscale("log")
         for axes in column[1:]:
             _plot(axes, [row for row in drawn if row[0] == stage and row[4] == VALIDATION])
         column[-1].set(xlabel="step")
     with replacing(path) as part, part.open("wb") as file:
         figure.savefig(file, format="png", dpi=100)
+
+
+def _least(rows: Sequence[Sequence[str]]) -> float:
+    """The least median size of the terms, zeros aside: a single value near 0 would take up the picture."""
+    sizes = [[abs(float(row[5])) for row in rows if row[4] == term and float(row[5])] for term in {row[4] for row in rows}]
+    return min((statistics.median(each) for each in sizes if each), default=1.0)
 
 
 def _plot(axes: Axes, rows: Sequence[Sequence[str]]) -> None:

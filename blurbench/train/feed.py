@@ -45,7 +45,8 @@ def split_videos(data: MadeDataSet) -> tuple[frozenset[str], frozenset[str]]:
         raise DataSetError(f"{data.folder} has no training split (its splits: {have}); make it with training clips, e.g. --clips train=200")
     videos = [entry.video for entry in data.entries("train")]
     if len(videos) < 2:
-        raise RecipeError(f"{data.folder} has {len(videos)} training video, expected at least 2: one is kept for validation")
+        told = f"{data.folder} has {len(videos)} training video, expected at least 2: one is kept for validation"
+        raise RecipeError(f"{told}; make it of more videos (built-in footage: --clips train=200)")
     count = max(1, round(len(videos) * HELD_OUT))
     return frozenset(videos[:-count]), frozenset(videos[-count:])
 

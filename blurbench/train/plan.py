@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from blurbench.train import recipe
 from blurbench.train.budget import Budget
 from blurbench.train.feed import split_videos
 from blurbench.train.recipe import Recipe, Schedule, Training
+
+_WORKERS = 4
+"""The most processes that read crops, for each CPU."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,16 @@ class Plan:
         }
 
     def network(self) -> torch.nn.Module:
-        """A new network, from the seed, or the weights to start from. Raises WeightsError."""
+        """A new network, from the seed, or the weights to start from. Raises WeightsError, RecipeError for `[network]` of another."""
         torch.manual_seed(self.seed)
-        network = self.training.network(**self.recipe.network, **self.options)
+        try:
+            network = self.training.network(**self.recipe.network, **self.options)
+        except TypeError as error:
+            reason = str(error).rpartition("() ")[2]
+            if not self.recipe.network or "keyword argument" not in reason:
+                raise
+            told = f"{self.recipe.path}: network is {self.recipe.network}, but {self.cls.card.id} {reason}"
+            raise RecipeError(f"{told}; expected keyword arguments of its network, mend [network] or [small]") from error
         if self.start is not None:
             given = {key: value.float() for key, value in weights.read(self.start).items()}
             self._require_constants(network, given)
@@ -79,12 +90,29 @@ class Plan:
                 raise WeightsError(f"{told}; give weights of this method")
 
     def remarks(self) -> list[str]:
-        """What may be meant, and should be seen: a start that was trained with other options."""
+        """What may be meant, and should be seen: data of another kind, a start that was trained with other options."""
+        doubt = self.training.doubt(self.data.manifest.recipe)
+        doubts = [f"{self.data.folder}: {doubt}"] if doubt else []
         before = weights.learnt(self.start) if self.start else None
         if before is None or before == dict(self.options):
-            return []
+            return doubts
         told, now = (" ".join(pairs(options)) or "no options" for options in (before, self.options))
-        return [f"--start {self.start} was trained with {told}, this training has {now}"]
+        return [*doubts, f"--start {self.start} was trained with {told}, this training has {now}"]
+
+    def check_machine(self, devices: int, workers: int) -> None:
+        """Raises RecipeError for batches that so many devices cannot share evenly, and for more processes than this machine stands.
+
+        devices: on all machines; workers: processes on this one.
+        """
+        for schedule in (self.recipe.stages[name] for name in self.stages):
+            if schedule.batch % devices:
+                fit = ", ".join(str(count) for count in range(1, schedule.batch + 1) if schedule.batch % count == 0)
+                told = f"stage {schedule.name!r} has a batch of {schedule.batch}, which {devices} devices cannot share evenly"
+                raise RecipeError(f"{told}; expected one of {fit}, by --devices and --nodes")
+        cpus = os.cpu_count() or 1
+        if workers > _WORKERS * cpus:
+            told = f"--workers are {workers} on this machine of {cpus} CPUs, all devices together"
+            raise RecipeError(f"{told}; expected at most {_WORKERS} for each CPU, {_WORKERS * cpus}: give fewer")
 
 
 def planned(
@@ -97,8 +125,9 @@ def planned(
     size: str,
     start: Path | str | None,
     options: Mapping[str, str],
+    own: Path | str | None = None,
 ) -> Plan:
-    """The plan that `train` was asked for. Raises what `train` does for each that is wrong."""
+    """The plan that `train` was asked for. own: a recipe in place of the method's. Raises what `train` does for each that is wrong."""
     cls = method_class(method)
     training = cls.training
     if not isinstance(training, Training):
@@ -107,13 +136,16 @@ def planned(
     if precision not in ("float32", "bfloat16"):
         raise RecipeError(f"--precision is {precision!r}, expected float32 or bfloat16")
     Budget.parse(budget)
-    rules = recipe.find(training, size)
+    rules = recipe.find(training, size, own)
     chosen = _stages(cls, training, rules, stage, start)
     schedules = [rules.stages[name] for name in chosen]
     _check_multiple(cls, rules, schedules)
     data = open_dataset(dataset)
     split_videos(data)
     _check_pictures(cls, training, data, schedules)
+    for schedule in schedules:
+        if require_files := training.stages[schedule.name].require:
+            require_files(schedule.settings)
     return Plan(method, cls, training, rules, data, chosen, budget, seed, precision, size, Path(start) if start else None, options)
 
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from blurbench import strict
 from blurbench.errors import RecipeError
+from blurbench.registry import Registry
 from blurbench.store.augment import Augmentation
 from blurbench.strict import known_keys, one_of, require
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+RECIPES = Registry("training recipe", "blurbench.training", "blurbench.baselines", "training")
 
 Networks = Mapping[str, "nn.Module"]
 """The networks of a stage by name: `network`, the method's own, and the stage's `helpers`."""
@@ -59,7 +61,8 @@ class Stage:
     the stage begins, with the keyword arguments that the table `[small]` may have for each, and lie in its checkpoints; what no player
     trains is frozen. extras: what the losses need of a sample beside pictures. frames: how many target frames a sample may have; empty: any
     number. settings: names of the numbers that the losses take; the TOML gives each. prepare: called once, on the networks as the stage
-    before left them.
+    before left them. require: called before anything is begun; raises BlurbenchError where files of others that the losses look through are
+    missing, all in one line.
     """
 
     players: tuple[Player, ...]
@@ -68,6 +71,7 @@ class Stage:
     frames: Sequence[int] = ()
     settings: tuple[str, ...] = ()
     prepare: Callable[[Networks], None] | None = None
+    require: Callable[[Settings], None] | None = None
 
 
 def alone(loss: Loss, *trains: str) -> tuple[Player, ...]:
@@ -79,13 +83,14 @@ def alone(loss: Loss, *trains: str) -> tuple[Player, ...]:
 class Training:
     """How a method is trained, as far as it is code.
 
-    network: makes the method's network, whose state the method's `load` takes; gets `network` of the table `[small]` with `--size small`,
-    and the options chosen. What it makes without `requires_grad` nobody learns.
+    network: makes the method's network, whose state the method's `load` takes; gets the recipe's `[network]`, with `--size small` also
+    `network` of the table `[small]`, and the options chosen. What it makes without `requires_grad` nobody learns.
     stages: in the order of training. recipe: the TOML's name in `baselines/training`, or a path beside a method in a file of its own.
     before, after: how many neighbouring exposures of the same video the losses see besides. state: the tensors that go into the weights
     file; by default `state_dict`. options: those of the method's that decide on the network, each with the values that it may have. given:
     parts of the network that no stage trains and `--start` must bring, each with where it comes from; the rest of the network may be absent
-    there.
+    there. doubt: takes the manifest's recipe of the data set; what a person should be told who trains on data of another kind than this
+    method is to learn from, "" where there is nothing to tell.
     """
 
     network: Callable[..., nn.Module]
@@ -96,6 +101,7 @@ class Training:
     state: Callable[[nn.Module], dict[str, torch.Tensor]] | None = None
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
+    doubt: Callable[[Mapping[str, Any]], str] = lambda made: ""
 
     def exported(self, network: nn.Module) -> dict[str, torch.Tensor]:
         """What goes into a weights file."""
@@ -142,6 +148,7 @@ class Schedule:
     def __post_init__(self) -> None:
         """Raises RecipeError for a value out of range."""
         where = f"stage {self.name!r}"
+        require(where, "name", self.name, self.name not in _TAKEN, "another: the training keeps a file of this name")
         require(where, "steps", self.steps, self.steps >= 0, "at least 0")
         for key in ("batch", "crop", "validations"):
             require(where, key, getattr(self, key), getattr(self, key) >= 1, "at least 1")
@@ -168,6 +175,9 @@ class Schedule:
         require(where, "score", self.score, bool(self.score) == bool(self.protocol), "a column together with `protocol`")
 
 
+_TAKEN = ("state", "best", "candidate")
+"""Files in the folder of a training, beside one a stage."""
+
 Size = Literal["paper", "small"]
 
 
@@ -176,8 +186,8 @@ class Recipe:
     """A TOML file, read for one size of the network.
 
     source: where the numbers come from. network, helpers: keyword arguments of the network, and of the stages' helpers by name. With
-    `small` they are those of the table `[small]`, and the keys of its `[small.stage.NAME]` stand for those of the stage: a narrow network
-    learns in other steps than the paper's.
+    `small` those of the table `[small]` come on top, and the keys of its `[small.stage.NAME]` stand for those of the stage: a narrow
+    network learns in other steps than the paper's. own: whether it is another than the method's.
     """
 
     path: Path
@@ -185,34 +195,44 @@ class Recipe:
     stages: dict[str, Schedule]
     network: dict[str, Any]
     helpers: dict[str, dict[str, Any]]
+    own: bool = False
 
     @classmethod
-    def read(cls, path: Path, training: Training, size: str = "paper") -> Recipe:
+    def read(cls, path: Path, training: Training, size: str = "paper", own: bool = False) -> Recipe:
         """Raises RecipeError for keys, stages or settings that the method does not have, or that are missing, and for an unknown size."""
         table = strict.read(path)
-        known_keys(str(path), table, ("source", "stage", "small"))
+        known_keys(str(path), table, ("source", "network", "stage", "small"))
         require(str(path), "source", table.get("source"), isinstance(table.get("source"), str), "text: where the numbers come from")
         entries: Any = table.get("stage")
         tables = isinstance(entries, list) and bool(entries) and all(isinstance(entry, dict) for entry in entries)
         require(str(path), "stage", entries, tables, "[[stage]] tables")
         small = _small(table, size, path)
-        own = small.get("stage", {})
-        known_keys(f"{path}, small", own, [entry.get("name") for entry in entries], "stage")
-        stages = {entry.get("name"): _schedule({**entry, **own.get(entry.get("name"), {})}, path) for entry in entries}
+        changed = small.get("stage", {})
+        known_keys(f"{path}, small", changed, [entry.get("name") for entry in entries], "stage")
+        stages = {entry.get("name"): _schedule({**entry, **changed.get(entry.get("name"), {})}, path) for entry in entries}
         if list(stages) != list(training.stages):
             raise RecipeError(f"{path}: stages are {', '.join(map(str, stages))}, expected {', '.join(training.stages)}")
         for name, stage in training.stages.items():
             _names_match(f"{path}, stage {name!r}", stages[name].settings, stage.settings)
         helpers = small.get("helpers", {})
         known_keys(f"{path}, small", helpers, [name for stage in training.stages.values() for name in stage.helpers], "helper")
-        return cls(path, table["source"], stages, small.get("network", {}), helpers)
+        return cls(path, table["source"], stages, {**_network(table, str(path)), **_network(small, f"{path}, small")}, helpers, own)
 
 
-def find(training: Training, size: str = "paper") -> Recipe:
-    """The recipe of a method. Raises RecipeError."""
-    named = training.recipe
-    path = named if isinstance(named, Path) else Path(str(resources.files("blurbench.baselines"))) / "training" / f"{named}.toml"
-    return Recipe.read(path, training, size)
+def find(training: Training, size: str = "paper", own: Path | str | None = None) -> Recipe:
+    """The recipe of a method, or in its place one of one's own, by its path or its name in `baselines/training`.
+
+    Raises RecipeError, UnknownNameError for another name.
+    """
+    named = training.recipe if own is None else str(own)
+    return Recipe.read(named if isinstance(named, Path) else RECIPES.get(named), training, size, own is not None)
+
+
+def _network(table: dict[str, Any], where: str) -> dict[str, Any]:
+    """Keyword arguments of the network, in a recipe or its table `[small]`."""
+    arguments: dict[str, Any] = table.get("network", {})
+    require(where, "network", arguments, isinstance(arguments, dict), "a table of keyword arguments")
+    return arguments
 
 
 def _small(table: dict[str, Any], size: str, path: Path) -> dict[str, Any]:

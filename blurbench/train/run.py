@@ -22,8 +22,9 @@ from blurbench.train import checkpoint, validate
 from blurbench.train.budget import Budget
 from blurbench.train.curves import Curves
 from blurbench.train.feed import Batches, loader, split_videos
+from blurbench.train.leave import leave
 from blurbench.train.rates import Plateau
-from blurbench.train.turns import Diverged, Turns
+from blurbench.train.turns import TOTAL, Diverged, Turns
 
 if TYPE_CHECKING:
     from blurbench.train.checkpoint import Place
@@ -57,8 +58,15 @@ class Run:
     """All that the stages share. The state is only saved between steps, for within one it is of none."""
 
     def __init__(
-        self, plan: Plan, place: Place, fabric: Any, progress: Callable[[float, int, float, int], None], note: Callable[[str], None]
+        self,
+        plan: Plan,
+        place: Place,
+        fabric: Any,
+        network: nn.Module,
+        progress: Callable[[float, int, float, int], None],
+        note: Callable[[str], None],
     ) -> None:
+        """network: that of the plan."""
         self.plan, self.place, self.fabric, self.progress, self.note = plan, place, fabric, progress, note
         self.learn, self.held = split_videos(plan.data)
         can = plan.cls.capabilities
@@ -72,21 +80,18 @@ class Run:
         self.stopped = False
         self.validated_by = ""
         self.plateau = Plateau(0)
-        self.networks = nn.ModuleDict()
-        self.constants: frozenset[str] = frozenset()
+        # Layout as the convolutions of a CPU with AVX-512 want it.
+        self.networks = nn.ModuleDict({"network": network.to(memory_format=torch.channels_last)})  # type: ignore[call-overload]
+        # Asked before the first stage, for each stage freezes what it does not train.
+        self.constants = frozenset(name for name, value in self.networks.named_parameters() if not value.requires_grad)
         self.turns: Turns | None = None
         self.stage = plan.stages[0]
 
-    def all(self, budgets: list[Budget]) -> tuple[int, float, float]:
-        """Every stage from where the run stopped; returns steps, seconds and the best validation."""
+    def all(self, budgets: list[Budget]) -> None:
+        """Every stage from where the run stopped."""
         card = self.place.card()
         at = self.plan.stages.index(card["stage"]) if card else 0
         self._open_curves(card)
-        # Layout as the convolutions of a CPU with AVX-512 want it.
-        network = self.plan.network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.networks = nn.ModuleDict({"network": network})
-        # Asked before the first stage, for each stage freezes what it does not train.
-        self.constants = frozenset(name for name, value in self.networks.named_parameters() if not value.requires_grad)
         try:
             with _ctrl_c_sets(self.stop):
                 for number, (name, budget) in enumerate(zip(self.plan.stages, budgets, strict=True)):
@@ -96,7 +101,6 @@ class Run:
         finally:
             if self.curves:
                 self.curves.close()
-        return self.done, self.seconds, self.best
 
     def exported(self) -> dict[str, torch.Tensor]:
         """What goes into a weights file."""
@@ -122,11 +126,32 @@ class Run:
             if self.fabric.global_rank == 0:
                 self.place.best.unlink(missing_ok=True)
         try:
-            return self._loop(budget, began)
+            finished = self._loop(budget, began)
         except Diverged as error:
-            last = weights.card(self.place.state) if self.place.state.is_file() else None
-            kept = f"{self.place.state} stays as of step {last['step']} of stage {last['stage']!r}" if last else "no state was saved before"
-            raise Diverged(f"{error}; {kept}") from error
+            raise Diverged(f"{error}; {self._left()}; {self._mend()}") from error
+        # Without `best` it is kept already: the stage behind had begun, and removed that.
+        if finished and len(self.plan.stages) > 1 and self.fabric.global_rank == 0 and self.place.best.is_file():
+            leave(self, self.place.stage(name))
+        return finished
+
+    def _left(self) -> str:
+        """What there is after a step that came to nothing; the best weights so far are written."""
+        left = []
+        if self.place.best.is_file():
+            if self.fabric.global_rank == 0:
+                leave(self, self.place.out)
+            left.append(f"{self.place.out} holds the best weights before")
+        elif (at := self.plan.stages.index(self.stage)) and (kept := self.place.stage(self.plan.stages[at - 1])).is_file():
+            left.append(f"{kept} holds the best of the stage before")
+        if self.place.state.is_file():
+            last = weights.card(self.place.state)
+            left.append(f"{self.place.state} stays as of step {last['step']} of stage {last['stage']!r}")
+        return ", ".join(left) or "nothing was saved before"
+
+    def _mend(self) -> str:
+        other = " or with --precision float32" if self.plan.precision != "float32" else ""
+        lower = f"with a lower learning_rate in a copy of {self.plan.recipe.path} given by --recipe"
+        return f"train again into another --out, {lower}{other}"
 
     def _build(self, name: str) -> None:
         torch.manual_seed(self.plan.seed)
@@ -159,9 +184,10 @@ class Run:
             logged = self.step % _LOG_EVERY == 0 or due or self.step == 1
             if logged or math.isnan(smooth):  # the latter behind a resume, which adds no row
                 values = {key: float(value) for key, value in terms.items()}
-                smooth = sum(values.values()) if math.isnan(smooth) else 0.5 * smooth + 0.5 * sum(values.values())
+                if TOTAL in values:  # the last player need not act in every step
+                    smooth = values[TOTAL] if math.isnan(smooth) else 0.5 * smooth + 0.5 * values[TOTAL]
                 if logged:
-                    self._log(rate, {**values, "total": sum(values.values())})
+                    self._log(rate, values)
             self.owed = rate if due else None
             self._validate_owed(held, began)
             self.progress(now, self.step, smooth, schedule.batch)
@@ -267,8 +293,8 @@ class Run:
             here = (stages.index(stage), step) if stage in stages else (len(stages), 0)
             return here < at or (here == at and not (owed and term == "validation"))
 
-        self.curves = Curves(self.place.folder, known, self.note)
+        self.curves = Curves(self.place.folder, known, self.note, card["done"] if card else 0)
 
     def _log(self, rate: float, terms: Mapping[str, float]) -> None:
         if self.curves:
-            self.curves.add(self.stage, self.step, self.seconds, rate, terms)
+            self.curves.add(self.stage, self.step, self.done, self.seconds, rate, terms)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-import blurbench
 from blurbench import device as devices_
 from blurbench import weights
-from blurbench.errors import RecipeError
+from blurbench.errors import RecipeError, warn
 from blurbench.run.record import command_line, pairs
-from blurbench.train import checkpoint
 from blurbench.train.budget import Budget
-from blurbench.train.checkpoint import Place
+from blurbench.train.checkpoint import Place, resumable
+from blurbench.train.leave import leave
 from blurbench.train.plan import Plan, planned
 from blurbench.train.run import Run
 
@@ -26,8 +23,8 @@ Progress = Callable[[float, int, float, int], None]
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training run left: the weights file, the steps of its stages together, their seconds, the last stage's best validation, and
-    whether Ctrl-C ended it before its time.
+    """What a training run left: the weights file, the steps of its stages together, their seconds, the last stage's best validation (NaN
+    where none was made), and whether Ctrl-C ended it before its time.
     """
 
     weights: Path
@@ -52,86 +49,79 @@ def train(
     precision: str = "float32",
     size: str = "paper",
     start: Path | str | None = None,
+    recipe: Path | str | None = None,
     options: Mapping[str, str] | None = None,
     half: bool = True,
     workers: int = 1,
     save_seconds: float = 300.0,
+    begin: Callable[[int | None], None] = lambda crops: None,
     progress: Progress = lambda spent, step, loss, crops: None,
-    note: Callable[[str], None] = lambda text: None,
+    note: Callable[[str], None] = warn,
 ) -> Trained:
     """Train a method's stages, or one, and write its weights as safetensors (half precision unless `half` is False) with their history.
 
     The folder `<out>.training` beside it holds the state (written every `save_seconds`, at each validation and at the end of a stage), the
-    best weights by validation, and the loss curves. resume: go on from that state; on a CPU what comes out is bit for bit what an
-    undisturbed run gives, but for a budget in minutes. budget: steps or minutes for all stages together, in proportion to the recipe's.
-    devices, nodes: how many a machine, and how many machines. precision: float32 or bfloat16 (autocast). size: paper, or small. start:
-    weights to begin with. options: of the method, those that its training declares. Ctrl-C ends the training early, after the step and
-    validation under way, and keeps what was learned; a second one stops at once and leaves the state that was saved last. note: called
-    with remarks.
-    Raises RecipeError for a method without training, for a resume with other settings, for several nodes outside a job and for a
-    validation by a column that the method does not fill, WeightsError for `start`, and for an `out` that names no safetensors file,
-    DataSetError for a data set without a training split or crops larger than its pictures, and for an `out` that cannot be written, and
-    BlurbenchError when the loss is no longer finite.
+    best weights by validation, those of each finished stage where there are several, and the loss curves. resume: go on from that state; on
+    a CPU what comes out is bit for bit what an undisturbed run gives, but for a budget in minutes. budget: steps or minutes for all stages
+    together, in proportion to the recipe's. devices, nodes: how many a machine, and how many machines. precision: float32 or bfloat16
+    (autocast). size: paper, or small. start: weights to begin with. recipe: one in place of the method's, a TOML file or a name in
+    `baselines/training`. options: of the method, those that its training declares. Ctrl-C ends the training early, after the step and
+    validation under way, and keeps what was learned; a second one stops at once and leaves the state that was saved last.
+    begin: called before the first step with the crops still to come, None where the budget is in minutes. note: called with remarks. Of
+    several devices the first alone calls these and `progress`.
+    Raises RecipeError for a method without training, for a resume with other settings, for batches that cannot be shared, for several
+    nodes outside a job and for a validation by a column that the method does not fill, WeightsError for `start`, and for an `out` that
+    names no safetensors file, DataSetError for a data set without a training split or crops larger than its pictures, and for an `out` that
+    cannot be written, and Diverged when a loss or gradient is no longer finite.
     """
     weights.require_name(Path(out))
-    plan = planned(method, dataset, stage, budget, seed, precision, size, start, options or {})
-    place = Place(Path(out), resume, save_seconds, workers)
+    plan = planned(method, dataset, stage, budget, seed, precision, size, start, options or {}, recipe)
+    plan.check_machine(devices * nodes, devices * workers)
+    command = command_line(
+        "train",
+        method=method,
+        dataset=dataset,
+        stage=stage,
+        budget=budget,
+        seed=seed,
+        precision=precision,
+        size=size,
+        start=start,
+        recipe=recipe,
+        option=pairs(options),
+    )
+    place = Place(Path(out), resume, save_seconds, workers, command, half)
     place.check(plan.settings())
-    if resume and not place.state.is_file():
-        note(f"{place.folder} holds no training run to go on with: this one begins anew")
-    for remark in plan.remarks():
-        note(remark)
+    network = plan.network()  # here, for weights that do not fit are to be told before anything is launched
     fabric = launch(device, devices, nodes, precision, max(len(plan.training.stages[name].players) for name in plan.stages))
-    run = Run(plan, place, fabric, progress, note)
-    steps, seconds, validation = run.all(Budget.parse(budget).share([plan.recipe.stages[name] for name in plan.stages]))
-    if fabric.global_rank == 0:
-        command = command_line(
-            "train",
-            method=method,
-            dataset=dataset,
-            stage=stage,
-            budget=budget,
-            seed=seed,
-            precision=precision,
-            size=size,
-            start=start,
-            option=pairs(options),
-        )
-        card = {"command": command, **_card(plan, run, device, steps, seconds, validation)}
-        state = weights.read(place.best) if place.best.is_file() else run.exported()
-        checkpoint.put(
-            Path(out),
-            weights.packed({key: value.half() if half and value.is_floating_point() else value for key, value in state.items()}, card),
-        )
+    if fabric.global_rank:
+        begin = progress = note = _silent
+    for remark in (*place.remarks(), *plan.remarks()):
+        note(remark)
+    budgets = Budget.parse(budget).share([plan.recipe.stages[name] for name in plan.stages])
+    with resumable():
+        run = Run(plan, place, fabric, network, progress, note)
+        begin(_crops_left(plan, budgets, place.card()))
+        run.all(budgets)
+        if fabric.global_rank == 0:
+            leave(run, Path(out))
     fabric.barrier()
-    return Trained(Path(out), steps, seconds, validation, run.stopped)
+    return Trained(Path(out), run.done, run.seconds, run.best, run.stopped)
 
 
-def _card(plan: Plan, run: Run, device: str, steps: int, seconds: float, validation: float) -> dict[str, Any]:
-    """What a weights file says of its training, beside the command."""
-    machine = torch.cuda.get_device_name() if device.startswith("cuda") else "cpu"
-    stages = [plan.recipe.stages[name] for name in plan.stages]
-    return {
-        "method": plan.cls.card.id,
-        "dataset": plan.data.manifest.label,
-        "fingerprint": plan.data.manifest.fingerprint("train"),
-        "recipe": f"{plan.recipe.path.name}: {plan.recipe.source}",
-        **({"start": weights.identity(plan.start)} if plan.start else {}),
-        "network": plan.recipe.network,
-        "options": dict(plan.options),
-        # Switches of substitutes are among them, as `vgg19 = 0`.
-        "settings": {schedule.name: schedule.settings for schedule in stages if schedule.settings},
-        "steps": str(steps),
-        "minutes": f"{seconds / 60:.1f}",
-        "seed": str(plan.seed),
-        "precision": plan.precision,
-        "size": plan.size,
-        "validation": f"{validation:.6f}",
-        "validated_by": run.validated_by,
-        "machine": f"{run.fabric.world_size} x {machine}, {torch.get_num_threads()} threads",
-        "blurbench": blurbench.__version__,
-        "torch": torch.__version__,
-    }
+def _silent(*_: object) -> None:
+    """What the devices beside the first have to say."""
+
+
+def _crops_left(plan: Plan, budgets: Sequence[Budget], card: Mapping[str, Any] | None) -> int | None:
+    """The crops from the state of this card, or from the beginning, to the end; None where nobody knows how many steps that is."""
+    at = plan.stages.index(card["stage"]) if card else 0
+    crops = -card["step"] * plan.recipe.stages[card["stage"]].batch if card else 0
+    for name, budget in zip(plan.stages[at:], budgets[at:], strict=True):
+        if budget.steps is None:
+            return None
+        crops += budget.steps * plan.recipe.stages[name].batch
+    return crops
 
 
 def launch(device: str, devices: int, nodes: int, precision: str, players: int) -> Any:

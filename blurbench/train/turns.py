@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
+TOTAL = "total"
+"""The term that is the sum of what the last player minimises; those of the others are `total of NETWORK`."""
+
+
 class Diverged(BlurbenchError):
-    """The loss is no longer a finite number."""
+    """The loss, its gradient or what was learnt is no longer finite."""
 
 
 class Losses(nn.Module):
@@ -71,10 +75,10 @@ class Turns:
         return float(self.optimisers[-1].param_groups[0]["lr"])
 
     def step(self, batch: Batch, step: int) -> dict[str, torch.Tensor]:
-        """Every player's turn, in order; returns the terms of all, detached.
+        """Every player's turn, in order; returns the terms of all and the total of each player, detached.
 
-        Raises Diverged before weights are touched by NaN. The players before have had their turn then, and buffers have moved: what the
-        networks hold is of no step.
+        Raises Diverged, on all devices alike, before weights are touched by NaN. The players before have had their turn then, and buffers
+        have moved: what the networks hold is of no step.
         """
         seen: dict[str, torch.Tensor] = {}
         for number, (player, each) in enumerate(zip(self.stage.players, self.optimisers, strict=True)):
@@ -83,15 +87,25 @@ class Turns:
             self._only(number)
             terms = self.module(batch, number)
             total = torch.stack([term.float() for term in terms.values()]).sum()
-            self._require_finite(total, step)
+            # All devices must stop at the same step; a NaN of one is one of the mean.
+            self._require_finite("loss", cast(torch.Tensor, self.fabric.all_reduce(total.detach())), step)
             each.zero_grad(set_to_none=True)
             self.fabric.backward(total)
+            # Devices have the mean of their gradients by now. That of a finite loss need not be finite, as at a root of 0.
+            norm = nn.utils.get_total_norm([value.grad for value in self.learnt[number].values() if value.grad is not None])
+            self._require_finite("norm of the gradient", norm, step)
             if self.schedule.clip:
-                nn.utils.clip_grad_norm_(self.learnt[number].values(), self.schedule.clip)
+                nn.utils.clip_grads_with_norm_(self.learnt[number].values(), self.schedule.clip, norm)
             each.step()
             seen |= {name: term.detach() for name, term in terms.items()}
+            seen[self._total(number)] = total.detach()
         self._only(None)
         return seen
+
+    def _total(self, player: int) -> str:
+        """The name of a player's total."""
+        last = player == len(self.stage.players) - 1
+        return TOTAL if last else f"{TOTAL} of {', '.join(self.stage.players[player].trains)}"
 
     def _only(self, player: int | None) -> None:
         """Let only this player's parameters get gradients; None: those of all."""
@@ -101,10 +115,7 @@ class Turns:
             for value in parameters.values():
                 value.requires_grad_(player is None or number == player)
 
-    def _require_finite(self, total: torch.Tensor, step: int) -> None:
-        # All devices must stop at the same step; a NaN of one is one of the mean.
-        value = float(cast(torch.Tensor, self.fabric.all_reduce(total.detach())))
-        if not math.isfinite(value):
-            raise Diverged(
-                f"the loss is {value} at step {step + 1}, expected a finite number; lower the learning rate or use --precision float32"
-            )
+    def _require_finite(self, what: str, value: torch.Tensor, step: int) -> None:
+        """Raises Diverged."""
+        if not math.isfinite(number := float(value)):
+            raise Diverged(f"the {what} is {number} at step {step + 1} of stage {self.schedule.name!r}, expected a finite number")

@@ -31,7 +31,7 @@ def objective(setting):
         (replace(LIGHT, gram=1, inputs=1), "centre pairs perceptual adversarial flow gram", 9),
         (replace(LIGHT, gram=1, cycle=1), "centre pairs perceptual adversarial flow gram cycle", 2),
         (replace(LIGHT, gram=1, cycle=1, inputs=1), "centre pairs perceptual adversarial flow gram cycle", 10),
-        (replace(LIGHT, content=0, perceptual=0, adversarial=0, flow=0, cycle=1), "cycle", 2),
+        (replace(LIGHT, content=0, pairs=0, perceptual=0, adversarial=0, flow=0, cycle=1), "cycle", 2),
     ],
 )
 def test_terms_and_passes_of_the_stages(setting, names, passes):
@@ -41,12 +41,21 @@ def test_terms_and_passes_of_the_stages(setting, names, passes):
     assert all(value.ndim == 0 and value.isfinite() for value in terms.values())
 
 
+def test_the_pixel_term_of_the_centre():
+    """The mean squared error of the text, or the absolute one of the printed norm."""
+    made, target = small_frames(1, 32), small_frames(1, 32, seed=1)
+    difference = (made[:, 3] - target[:, 3]).double()
+    for squared, expected in ((1, difference.square().mean()), (0, difference.abs().mean())):
+        terms = objective(replace(LIGHT, squared=squared)).terms(Counting(), Discriminator(), made, target)
+        assert terms["centre"].item() == pytest.approx(float(expected), rel=1e-5)
+
+
 def test_terms_are_weighted():
     made, target, judge = small_frames(1, 32), small_frames(1, 32, seed=1), Discriminator()
-    one = Setting(1, 1, 1, 1, 1, 1, 0, 0, 0)
+    one = Setting(1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0)
     plain = objective(one).terms(Counting(), judge, made, target)
-    heavy = objective(Setting(2, 3, 4, 5, 6, 7, 0, 0, 0)).terms(Counting(), judge, made, target)
-    factors = {"centre": 2, "pairs": 2, "perceptual": 3, "adversarial": 4, "flow": 5, "gram": 6, "cycle": 7}
+    heavy = objective(Setting(2, 8, 3, 4, 5, 6, 7, 0, 0, 0, 0)).terms(Counting(), judge, made, target)
+    factors = {"centre": 2, "pairs": 8, "perceptual": 3, "adversarial": 4, "flow": 5, "gram": 6, "cycle": 7}
     assert plain.keys() == factors.keys()
     for name, factor in factors.items():
         assert heavy[name].item() == pytest.approx(factor * plain[name].item(), rel=1e-5)
@@ -64,7 +73,7 @@ def test_gram_term_is_zero_for_the_truth(inputs):
         asked.append(triple)
         return target[:, list(np.repeat(triple, (1, 4, 2)) if inputs else range(7)), 0]
 
-    setting = replace(LIGHT, content=0, perceptual=0, adversarial=0, flow=0, gram=1, inputs=inputs)
+    setting = replace(LIGHT, content=0, pairs=0, perceptual=0, adversarial=0, flow=0, gram=1, inputs=inputs)
     terms = objective(setting).terms(knowing, Discriminator(), target, target)
     assert len(asked) == (9 if inputs else 1) and terms["gram"] == 0
     asked.clear()
@@ -75,7 +84,7 @@ def test_gram_term_is_zero_for_the_truth(inputs):
 def test_gram_term_is_the_sum_over_nine_triples():
     target, generator, features = small_frames(1, 16, seed=1), Counting(), sight.load_features("random")
     first = small_frames(1, 16)
-    setting = replace(LIGHT, content=0, perceptual=0, adversarial=0, flow=0, gram=1)
+    setting = replace(LIGHT, content=0, pairs=0, perceptual=0, adversarial=0, flow=0, gram=1)
     second = generator(first[:, [0, 3, 6]].mean(dim=1))[:, :, None]
     total = 0.0
     for triple in TRIPLES:
@@ -91,7 +100,7 @@ def test_gram_term_is_the_sum_over_nine_triples():
 def test_what_a_stage_is_given_is_a_constant():
     """Gram and cycle terms change the generator by their last pass, not what went before."""
     made, target = small_frames(1, 16).requires_grad_(), small_frames(1, 16, seed=1)
-    setting = replace(LIGHT, content=0, perceptual=0, adversarial=0, flow=0, gram=1, cycle=1)
+    setting = replace(LIGHT, content=0, pairs=0, perceptual=0, adversarial=0, flow=0, gram=1, cycle=1)
     generator = Counting()
     terms = objective(setting).terms(generator, Discriminator(), made, target)
     sum(terms.values()).backward()
@@ -164,10 +173,11 @@ def test_recipes_have_the_numbers_of_the_paper():
     for name, added in (("b", (0, 0)), ("bg", (1, 0)), ("bgh", (1, 1))):
         plan, light = paper.stages[name], shipped.stages[name]
         setting = Setting(**plan.settings)
+        assert (setting.squared, setting.pairs) == (1, 3)
         assert (plan.batch, plan.crop, plan.final_learning_rate, plan.augmentation.flip) == (4, 128, 1e-5, 0.5)
         assert (setting.adversarial, setting.flow, setting.gram, setting.cycle) == (0.0005, 0.001, *added)
         assert (setting.inputs, setting.vgg19, setting.pwcnet) == (1, 1, 1)
-        assert Setting(**light.settings) == replace(setting, gram=100 * setting.gram, inputs=0, vgg19=0, pwcnet=0)
+        assert Setting(**light.settings) == replace(setting, pairs=1, gram=100 * setting.gram, squared=0, inputs=0, vgg19=0, pwcnet=0)
     assert paper.stages["b"].learning_rate == 1e-4
     with pytest.raises(RecipeError, match=r"settings of zhang2020: vgg19 is 0.5, expected 1 \(yes\) or 0 \(no\)"):
         Setting(vgg19=0.5)

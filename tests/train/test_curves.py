@@ -1,5 +1,8 @@
 """The table and the picture of loss curves."""
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 
 from blurbench.train import curves
@@ -55,6 +58,39 @@ def test_a_score_in_validation_has_a_panel_of_its_own(tmp_path, monkeypatch):
     assert len(figures[1].axes) == 1
 
 
+def test_small_losses_of_both_signs_can_be_read(tmp_path, monkeypatch):
+    """The linear part ends at the least of the terms' medians: a value of 1e-9 by chance does not take up the picture."""
+    from matplotlib.figure import Figure
+
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, file, **_: figures.append(self))
+    terms = {"flow": [2e-4, 1e-9, 4e-4], "adversarial": [-3e-3, -3e-3, -4e-3], "centre": [0.1, 0.2, 0.0]}
+    draw([row(step, term, value) for term, values in terms.items() for step, value in enumerate(values, 1)], tmp_path / "losses.png")
+    axis = figures[0].axes[0].yaxis.get_transform()
+    assert (figures[0].axes[0].get_yscale(), axis.linthresh) == ("symlog", 2e-4)
+
+
+def test_tensorboard_forgets_what_was_behind_the_state(tmp_path, monkeypatch):
+    """Steps are those of all stages there: it forgets by number, whatever the stage."""
+    asked, added = [], []
+
+    class SummaryWriter:
+        def __init__(self, folder, purge_step):
+            asked.append((folder, purge_step))
+
+        def add_scalar(self, *values):
+            added.append(values)
+
+        def close(self):
+            pass
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=SummaryWriter))
+    table = Curves(tmp_path, lambda stage, step, term: True, lambda text: None, done=35)
+    table.add("second", 6, 36, 0.0, 1e-3, {"total": 0.5})
+    table.close()
+    assert asked == [(str(tmp_path / "tensorboard"), 36)] and added == [("second/total", 0.5, 36)]
+
+
 def test_a_picture_that_cannot_be_drawn_is_a_note(tmp_path, monkeypatch):
     def broken(rows, path):
         raise ValueError("no font")
@@ -62,7 +98,7 @@ def test_a_picture_that_cannot_be_drawn_is_a_note(tmp_path, monkeypatch):
     notes = []
     monkeypatch.setattr(curves, "draw", broken)
     table = Curves(tmp_path, lambda stage, step, term: True, notes.append)
-    table.add("only", 1, 0.0, 1e-3, {"total": 0.5})
+    table.add("only", 1, 1, 0.0, 1e-3, {"total": 0.5})
     table.close()
     assert notes[-1] == f"{tmp_path}/losses.png was not drawn (ValueError: no font); the curves are in {tmp_path}/losses.csv"
     assert read(tmp_path / "losses.csv") == [row(1, "total", 0.5)]
@@ -71,6 +107,6 @@ def test_a_picture_that_cannot_be_drawn_is_a_note(tmp_path, monkeypatch):
 def test_what_is_kept_of_an_earlier_run(tmp_path):
     for kept in (lambda stage, step, term: True, lambda stage, step, term: step == 1 and term != "validation"):
         table = Curves(tmp_path, kept, lambda text: None)
-        table.add("only", 1, 0.0, 1e-3, {"total": 0.5, "validation": 0.25})
+        table.add("only", 1, 1, 0.0, 1e-3, {"total": 0.5, "validation": 0.25})
         table.close()
     assert [(line[1], line[4]) for line in read(tmp_path / "losses.csv")] == [("1", "total"), ("1", "total"), ("1", "validation")]

@@ -6,12 +6,14 @@ import pytest
 import torch
 
 from blurbench import weights
-from blurbench.errors import BlurbenchError, DataSetError, RecipeError, WeightsError
+from blurbench.baselines import _zhang2020_features
+from blurbench.errors import BlurbenchError, BrokenPluginError, DataSetError, RecipeError, WeightsError
 from blurbench.methods import method_class
 from blurbench.store.reader import open_dataset
 from blurbench.synth.pipeline import make_dataset
 from blurbench.train import recipe
 from blurbench.train.feed import split_videos
+from blurbench.train.plan import planned
 from blurbench.train.recipe import Schedule, Stage, alone
 from blurbench.train.trainer import launch, train
 from blurbench.train.turns import Turns
@@ -117,6 +119,28 @@ def test_a_start_with_other_options_is_told(data, tmp_path, monkeypatch, before)
     told = [line for line in said if line.startswith("--start")]
     expected = f"--start {start} was trained with no options, this training has constraint=bi-linear"
     assert told == ([] if before else [expected])
+
+
+def test_networks_of_others_are_asked_for_before_the_first_step_and_together(data, tmp_path, monkeypatch):
+    def absent(name):
+        raise BrokenPluginError("no ptlflow")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(_zhang2020_features, "load_flow", absent)
+    shrunk(method_class("zhang2020-bgh"), tmp_path, monkeypatch, crop=32)
+    told = rf"vgg19-dcbb9e9d\.pth is not in {tmp_path}/hub/checkpoints \(put it there: .*pth\); PWC-Net needs ptlflow \(pip .*vgg19 = 0"
+    with pytest.raises(WeightsError, match=told):
+        train("zhang2020-bgh", data, tmp_path / "w.safetensors", budget="3")
+    assert not (tmp_path / "w.training").exists()
+
+
+def test_data_of_another_kind_are_told(data, tmp_path, monkeypatch):
+    for name in ("noroozi2017", "noroozi2017-si"):
+        shrunk(method_class(name), tmp_path, monkeypatch, crop=32)
+    told = {name: planned(name, data, None, None, 0, "float32", "paper", None, {}).remarks() for name in ("noroozi2017", "noroozi2017-si")}
+    expected = f"{data}: noroozi2017-si is to learn from pictures of one kernel each, as the recipe synthetic-uniform makes them; these"
+    assert told["noroozi2017"] == [] and [remark.startswith(expected) for remark in told["noroozi2017-si"]] == [True]
+    assert method_class("noroozi2017-si").training.doubt({"kernels": {"variant": "uniform"}}) == ""
 
 
 def test_a_helper_begins_anew_with_each_stage(data, tmp_path):

@@ -76,6 +76,21 @@ def test_a_small_network_has_its_own_steps():
     assert small.stages["second"] == dataclasses.replace(paper.stages["second"], crop=24)
 
 
+def test_a_network_of_ones_own_and_what_a_small_one_adds(tmp_path):
+    text = Path(Tiny.training.recipe).read_text()
+    (tmp_path / "mine.toml").write_text(text.replace("[small]", "[network]\nwidth = 8\ndepth = 3\n\n[small]"))
+    paper, small = (recipe.find(Tiny.training, size, tmp_path / "mine.toml") for size in ("paper", "small"))
+    assert (paper.network, small.network, paper.own) == ({"width": 8, "depth": 3}, {"width": 2, "depth": 3}, True)
+    assert not recipe.find(Tiny.training).own
+
+
+def test_the_numbers_of_b_aist():
+    """1e-4, 400 epochs, 2 on each of 4 GPUs; the rest is as for GenBlur."""
+    training = METHODS.get("zhong2022-annotated").training
+    genblur, baistpp = (recipe.find(training, "paper", name).stages["decomposer"] for name in ("zhong2022", "zhong2022-baistpp"))
+    assert baistpp == dataclasses.replace(genblur, learning_rate=1e-4, steps=400 * 4800 // 8, batch=8, crop=192)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
@@ -99,6 +114,8 @@ def test_a_wrong_small_table(tmp_path, old, new, told):
     ("old", "new", "told"),
     [
         ("batch = 4", "batches = 4", "unknown key 'batches'"),
+        ("[small]", "network = 3\n[small]", "network is 3, expected a table of keyword arguments"),
+        ('name = "second"', 'name = "state"', "name is 'state', expected another: the training keeps a file of this name"),
         ('name = "second"', 'name = "third"', "stages are first, third, expected first, second"),
         ("noise = 0.1", "", "the setting 'noise' is missing"),
         ("noise = 0.1", "noise = 0.1, nose = 1", "unknown setting 'nose'"),

@@ -84,7 +84,7 @@ def test_what_a_run_leaves(data, undisturbed):
     folder = undisturbed.weights.with_suffix(".training")
     assert {path.name for path in folder.iterdir()} >= {"state.safetensors", "best.safetensors", "losses.csv"}
     card = weights.card(undisturbed.weights)
-    assert (card["steps"], card["seed"], card["validated_by"]) == ("40", "3", "loss")
+    assert (card["steps"], card["seed"], card["validated_by"], card["stage"]) == ("40", "3", "loss", "second") and "numbers" not in card
     assert "--budget 40" in card["command"] and card["fingerprint"]
     assert card["recipe"] == "tiny.toml: none: for tests" and card["network"] == {} and card["settings"] == {"first": {"noise": 0.1}}
     with (folder / "losses.csv").open() as file:
@@ -100,6 +100,44 @@ def test_what_a_run_leaves(data, undisturbed):
     for row, again in itertools.pairwise(rows):
         if row["term"] == "squared" and again["term"] == "total":
             assert row["value"] == again["value"]
+
+
+def test_each_stage_leaves_its_best_weights(undisturbed):
+    stages = {name: undisturbed.weights.with_suffix(".training") / f"{name}.safetensors" for name in ("first", "second")}
+    cards = {name: weights.card(path) for name, path in stages.items()}
+    assert [(card["method"], card["stage"], card["steps"]) for card in cards.values()] == [
+        ("tiny", "first", "30"),
+        ("tiny", "second", "40"),
+    ]
+    assert cards["second"] == weights.card(undisturbed.weights) and cards["first"]["validated_by"] == "blurbench-1 psnr-centre"
+    first, second = (weights.read(path) for path in stages.values())
+    assert same(second, weights.read(undisturbed.weights)) and not same(first, second)
+
+
+def test_a_resume_in_the_second_stage_keeps_the_weights_of_the_first(data, undisturbed, tmp_path):
+    out, first = tmp_path / "w.safetensors", tmp_path / "w.training/first.safetensors"
+    process = start(data, out, perishes=31)  # before anything of the second stage was saved
+    process.communicate(timeout=120)
+    kept = weights.read(first)
+    assert weights.card(out.with_suffix(".training") / "state.safetensors")["stage"] == "first"
+    train(TINY, data, out, budget="40", seed=3, workers=0, half=False, resume=True)
+    assert same(kept, {key: value.half() for key, value in weights.read(undisturbed.weights.with_suffix(".training") / first.name).items()})
+    assert same(weights.read(first), kept) and same(state_of(out), state_of(undisturbed.weights))
+
+
+def test_a_recipe_of_ones_own(data, tmp_path):
+    mine, out = tmp_path / "mine.toml", tmp_path / "w.safetensors"
+    text = (HERE / "tiny.toml").read_text()
+    mine.write_text(text.replace("[small]", "[network]\nwidth = 3\n\n[small]").replace("learning_rate = 1e-3", "learning_rate = 2e-3"))
+    given = {"budget": "4", "workers": 0, "recipe": mine}
+    train(TINY, data, out, **given)
+    card = weights.card(out)
+    assert card["recipe"] == "mine.toml: none: for tests" and f"--recipe {mine}" in card["command"] and card["network"] == {"width": 3}
+    assert card["numbers"]["second"]["learning_rate"] == 2e-3 and weights.read(out)["enter.bias"].shape == (3,)
+    mine.write_text(mine.read_text().replace("2e-3", "3e-3"))
+    told = r"recipe\.second\.learning_rate = 0\.002, now it is 0\.003; .*: give by --recipe a file with the numbers of then, or train"
+    with pytest.raises(RecipeError, match=told):
+        train(TINY, data, out, **given, resume=True)
 
 
 def test_training_lowers_the_loss(data, tmp_path):
@@ -170,6 +208,17 @@ def test_rivals_leave_each_other_alone(data, tmp_path):
     assert torch.equal(states[1]["networks.idle.weight"], torch.ones(3)) and int(states[1]["networks.idle.num_batches_tracked"]) == 0
 
 
+def test_each_player_has_a_total(data, tmp_path):
+    told = []
+    tell = {"progress": lambda spent, step, loss, crops: told.append(loss)}
+    train(RIVALS, data, tmp_path / "w.safetensors", budget="2", workers=0, **tell)
+    values = {(row[1], row[3]): float(row[4]) for row in without_seconds(tmp_path / "w.safetensors")[1:]}
+    assert values["1", "total of judge"] == values["1", "judge"] and values["1", "total"] == values["1", "deceive"]
+    # The judge has no turn in the second step. What is told is smoothed, the generator's alone.
+    assert ("2", "total of judge") not in values
+    assert told == pytest.approx([values["1", "total"], (values["1", "total"] + values["2", "total"]) / 2])
+
+
 def test_small_helpers(data, tmp_path):
     paper, small = (
         state_of(train(RIVALS, data, tmp_path / f"{size}.safetensors", budget="1", size=size, workers=0).weights) for size in SIZES
@@ -187,7 +236,8 @@ def test_a_full_disk_leaves_the_state_before(data, tmp_path, monkeypatch):
 
     monkeypatch.setattr(disk, "finish", full)
     network = torch.nn.ModuleDict({"network": Network()})
-    with pytest.raises(DataSetError, match="the disk or quota is full"):
+    told = r"full \(No space left on device\); make room and repeat the command with --resume, the state saved last is kept$"
+    with pytest.raises(DataSetError, match=told), checkpoint.resumable():
         checkpoint.write(out.with_suffix(".training") / "state.safetensors", network, [], {})
     assert (out.with_suffix(".training") / "state.safetensors").read_bytes() == before
     assert not list(out.with_suffix(".training").glob(".*.part"))
@@ -202,7 +252,13 @@ def test_a_full_disk_leaves_the_state_before(data, tmp_path, monkeypatch):
         (["--stage", "second"], "goes on from weights of stage 'first'"),
         (["--precision", "half"], "--precision is 'half'"),
         (["--start", "nope.safetensors"], "--start nope.safetensors does not exist, expected a weights file"),
-        (["--devices", "3", "--device", "cuda:1"], "cuda:1"),
+        (["--devices", "2", "--device", "cuda:1"], "cuda:1"),
+        (["--devices", "3"], "stage 'first' has a batch of 4, which 3 devices cannot share evenly; expected one of 1, 2, 4, by --devices"),
+        (["--devices", "2", "--workers", "9999"], "--workers are 19998 on this machine of "),
+        (["--devices", "2", "--start", "other.safetensors"], "other.safetensors is not a checkpoint of Network: unknown key 'width'"),
+        (["--recipe", "nope.toml"], "nope.toml does not exist, expected a training recipe: its name, or a path to its TOML file (.toml)"),
+        (["--recipe", "zhong2022"], "zhong2022.toml: stages are decomposer, expected first, second"),
+        (["--recipe", "widht.toml"], "widht.toml: network is {'widht': 2}, but tiny got an unexpected keyword argument 'widht'; expected"),
         (["--nodes", "2"], "--nodes is 2, but this is no job of Slurm, LSF or torchrun; start the command by one of them on each machine"),
         (["--out", "w.txt"], "--out is w.txt, expected the name of a file that ends in .safetensors"),
         (["--out", "there.safetensors"], "--out is there.safetensors, expected the name of a file that ends in .safetensors"),
@@ -213,14 +269,17 @@ def test_mistakes_are_one_line(data, tmp_path, monkeypatch, capsys, words, told)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "w.txt").touch()
     (tmp_path / "there.safetensors").mkdir()
+    (tmp_path / "other.safetensors").write_bytes(weights.packed({**Network().state_dict(), "width": torch.ones(1)}, {}))
+    (tmp_path / "widht.toml").write_text("network.widht = 2\n" + (HERE / "tiny.toml").read_text())
     monkeypatch.setattr(Turns, "step", lambda *_: pytest.fail("it was told after the training had begun"))
     out = tmp_path / "w.safetensors"
-    monkeypatch.setattr(sys, "argv", ["blurbench", "train", "--method", TINY, "--dataset", str(data), "--out", str(out), *words])
+    place = [] if "--out" in words else ["--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["blurbench", "train", "--method", TINY, "--dataset", str(data), *place, *words])
     with pytest.raises(SystemExit, match="2"):
         main()
     error = capsys.readouterr().err.strip().splitlines()
     assert error[-1].startswith("error: ") and told in error[-1] and len(error) <= 2
-    assert not out.exists()
+    assert not out.exists() and not out.with_suffix(".training").exists()
 
 
 def test_nodes_in_a_job_of_torchrun(monkeypatch):

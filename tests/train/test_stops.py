@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from blurbench import weights
-from blurbench.errors import BlurbenchError, RecipeError
-from blurbench.train import trainer, turns, validate
-from tests.train.test_runs import base, same, start, state_of, without_seconds
+from blurbench.errors import RecipeError
+from blurbench.train import checkpoint, trainer, turns, validate
+from blurbench.train.turns import Diverged
+from tests.train.test_runs import TINY, base, same, start, state_of, without_seconds
 from tests.train.tiny import HERE
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -122,7 +123,7 @@ def test_a_validation_that_was_cut_short_is_made_up(data, undisturbed, tmp_path)
 
 
 def test_a_validation_that_was_noted_but_not_saved_is_noted_once(data, undisturbed, tmp_path, monkeypatch):
-    out, saves, write = tmp_path / "w.safetensors", itertools.count(1), trainer.checkpoint.write
+    out, saves, write = tmp_path / "w.safetensors", itertools.count(1), checkpoint.write
 
     def perishing(*arguments):
         if next(saves) == 2:
@@ -130,7 +131,7 @@ def test_a_validation_that_was_noted_but_not_saved_is_noted_once(data, undisturb
         write(*arguments)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(trainer.checkpoint, "write", perishing)
+        patch.setattr(checkpoint, "write", perishing)
         train(RIVALS, data, out)
     assert without_seconds(out)[-1][1:4:2] == ["6", "validation"] and card_of(out)["owed"] == 1e-3
     resumes_as(undisturbed, data, out)
@@ -184,25 +185,70 @@ def test_another_thread_and_another_handler_are_left_alone(data, tmp_path):
     assert (tmp_path / "a.safetensors").is_file()
 
 
-def test_nan_of_a_later_player_leaves_the_state_that_was_saved(data, undisturbed, tmp_path):
+def not_a_number(terms):
+    return {name: term * float("nan") for name, term in terms.items()}
+
+
+def rough(terms):
+    """The gradient of a root is infinite at 0."""
+    return {name: term + (0 * term).sqrt() for name, term in terms.items()}
+
+
+@pytest.mark.parametrize(("what", "told"), [(not_a_number, "the loss is nan"), (rough, "the norm of the gradient is nan")])
+def test_nan_of_a_later_player_leaves_the_state_that_was_saved(data, undisturbed, tmp_path, what, told):
     out = tmp_path / "w.safetensors"
-    told = re.escape(f"{out.with_suffix('.training')}/state.safetensors stays as of step 4 of stage 'rivals'")
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        pytest.raises(BlurbenchError, match=f"the loss is nan at step 5, expected a finite .*{told}$"),
-    ):
-        disturb(patch, lambda terms: {name: term * float("nan") for name, term in terms.items()})
+    told = (
+        f"{told} at step 5 of stage 'rivals', expected a finite number; {out.with_suffix('.training')}/state.safetensors stays as of step 4"
+    )
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Diverged, match=re.escape(told)):
+        disturb(patch, what)
         train(RIVALS, data, out, save_seconds=0)
     state = state_of(out)
     assert card_of(out)["step"] == 4 and (float(state["optimisers.0.0.step"]), float(state["optimisers.1.0.step"])) == (2, 4)
+    assert not out.exists()
     resumes_as(undisturbed, data, out)
 
 
 def test_nan_before_anything_was_saved(data, tmp_path):
     out = tmp_path / "w.safetensors"
-    with pytest.raises(BlurbenchError, match=r"the loss is nan at step 2, expected a finite number; .*; no state was saved before$"):
+    told = (
+        "the loss is nan at step 2 of stage 'only', expected a finite number; nothing was saved before; train again into another --out, "
+        f"with a lower learning_rate in a copy of {HERE / 'exploding.toml'} given by --recipe"
+    )
+    with pytest.raises(Diverged, match=f"^{re.escape(told)}$"):
         train(EXPLODING, data, out)
     assert not (out.with_suffix(".training") / "state.safetensors").exists()
+
+
+def test_nan_after_a_validation_leaves_the_best_weights(data, tmp_path):
+    out = tmp_path / "w.safetensors"
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Diverged) as error:
+        disturb(patch, not_a_number, number=9)
+        train(RIVALS, data, out, half=False, precision="bfloat16")
+    assert f"; {out} holds the best weights before, {out.with_suffix('.training')}/state.safetensors stays as of step 6" in str(error.value)
+    assert str(error.value).endswith("rivals.toml given by --recipe or with --precision float32")
+    assert same(weights.read(out), weights.read(out.with_suffix(".training") / "best.safetensors"))
+    assert (weights.card(out)["steps"], weights.card(out)["stage"]) == ("8", "rivals")
+
+
+def test_nan_before_the_first_validation_of_a_later_stage(data, tmp_path):
+    out = tmp_path / "w.safetensors"
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Diverged) as error:
+        disturb(patch, not_a_number, player=0, number=10)
+        train(TINY, data, out)
+    folder = out.with_suffix(".training")
+    told = f"step 1 of stage 'second', expected a finite number; {folder}/first.safetensors holds the best of the stage before, {folder}/"
+    assert told in str(error.value) and weights.card(folder / "first.safetensors")["steps"] == "9" and not out.exists()
+
+
+def test_a_state_that_is_not_finite_is_not_written(tmp_path):
+    network = torch.nn.ModuleDict({"judge": torch.nn.BatchNorm2d(3)})
+    network["judge"].running_var.fill_(float("inf"))
+    with pytest.raises(
+        Diverged, match=r"^networks\.judge\.running_var is not finite after step 3 of stage 'only', expected finite numbers$"
+    ):
+        checkpoint.write(tmp_path / "state.safetensors", network, [], {"step": 3, "stage": "only"})
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_empty_column_is_told_at_the_first_validation(data, tmp_path):
