@@ -83,7 +83,7 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
         self._index: list[tuple[Shard, int, Box]] = []
         self._open: dict[Shard, dict[str, Tiles]] = {}
         self._process = os.getpid()
-        self._first = 0
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # seen by workers that outlive an epoch
         for shard in data.shards(split):
             if videos is None or shard.video in videos:
                 self._check(shard)
@@ -102,17 +102,18 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
         return (self[draw] for draw in range(len(self)))
 
     def set_epoch(self, epoch: int) -> None:
-        """Let draws 0 to len - 1 be those of this epoch: for a sampler that asks for no others, as torch's own do. Call it before each.
+        """Let draws 0 to len - 1 be those of this epoch: for a sampler that asks for no others, as torch's own do. Call it before each;
+        workers that stay alive hear of it too.
 
         Raises RecipeError for a negative one.
         """
         require("set_epoch", "epoch", epoch, whole(epoch, 0), "a whole number, at least 0")
-        self._first = epoch * len(self)
+        self._epoch.fill_(epoch)
 
     def __getitem__(self, draw: int) -> dict[str, torch.Tensor]:
         if draw < -len(self):
             raise IndexError(f"draw {draw} of {len(self)} samples, expected at least {-len(self)}")
-        draw += self._first + (len(self) if draw < 0 else 0)
+        draw += int(self._epoch) * len(self) + (len(self) if draw < 0 else 0)
         epoch, place = divmod(draw, len(self))
         shard, row, room = self._index[_order(self.seed, epoch, len(self))[place]]
         rng = np.random.default_rng([self.seed, 1, draw])

@@ -361,6 +361,17 @@ def test_an_epoch_for_samplers_that_know_of_none(tmp_path):
     assert torch.equal(pickle.loads(pickle.dumps(again))[1]["blurry"], again[1]["blurry"])
 
 
+@pytest.mark.parametrize("way", ["fork", "spawn"])
+def test_workers_that_stay_alive_hear_of_the_epoch(tmp_path, way):
+    make(tmp_path)
+    crops = BlurDataset(tmp_path, "train", 20)
+    loader = torch.utils.data.DataLoader(crops, num_workers=1, persistent_workers=True, multiprocessing_context=way)
+    for epoch in range(2):
+        crops.set_epoch(epoch)
+        for draw, batch in enumerate(loader):
+            assert torch.equal(batch["blurry"][0], BlurDataset(tmp_path, "train", 20)[epoch * len(crops) + draw]["blurry"])
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
