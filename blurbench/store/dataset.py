@@ -83,7 +83,7 @@ class BlurDataset(Dataset[dict[str, torch.Tensor]]):
         self._index: list[tuple[Shard, int, Box]] = []
         self._open: dict[Shard, dict[str, Tiles]] = {}
         self._process = os.getpid()
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # seen by workers that outlive an epoch
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]  # workers that stay alive see it
         for shard in data.shards(split):
             if videos is None or shard.video in videos:
                 self._check(shard)

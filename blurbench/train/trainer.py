@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,16 +142,32 @@ def launch(device: str, devices: int, nodes: int, precision: str, players: int) 
         raise RecipeError(f"--device {device} names one device, but --devices is {devices}; give --device {kind}")
     # A player's turn leaves the others' parameters without gradient.
     strategy = DDPStrategy(find_unused_parameters=players > 1) if several else None
-    fabric = Fabric(
-        accelerator=kind,
-        devices=[int(index)] if index else devices,
-        num_nodes=nodes,
-        strategy=strategy or "auto",
-        precision="bf16-mixed" if precision == "bfloat16" else "32-true",
-    )
+    with _fitting(devices, nodes):
+        fabric = Fabric(
+            accelerator=kind,
+            devices=[int(index)] if index else devices,
+            num_nodes=nodes,
+            strategy=strategy or "auto",
+            precision="bf16-mixed" if precision == "bfloat16" else "32-true",
+        )
     # Fabric's own environment stands for none; in it the other machines would be waited for without end.
     if nodes > 1 and strategy and isinstance(strategy.cluster_environment, LightningEnvironment):
         told = f"--nodes is {nodes}, but this is no job of Slurm, LSF or torchrun"
         raise RecipeError(f"{told}; start the command by one of them on each machine, or leave out --nodes")
-    fabric.launch()
+    with _fitting(devices, nodes):
+        fabric.launch()
     return fabric
+
+
+@contextmanager
+def _fitting(devices: int, nodes: int) -> Iterator[None]:
+    """Raises RecipeError in the place of Lightning's own errors about a job of Slurm of another shape."""
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        if "SLURM_NTASKS" not in os.environ:
+            raise
+        told = f"--devices {devices} --nodes {nodes} does not fit this job of Slurm ({str(error).splitlines()[0].strip()[:200]})"
+        raise RecipeError(
+            f"{told}; ask Slurm for --nodes={nodes} --ntasks-per-node={devices}, not for --ntasks, and start by srun"
+        ) from error

@@ -212,3 +212,17 @@ def test_a_number_of_a_cpu(data, tmp_path):
 def test_nobody_learns_from_what_validates(data):
     learnt, held = split_videos(open_dataset(data))
     assert learnt and held and not set(learnt) & set(held)
+
+
+@pytest.mark.parametrize(
+    ("shape", "devices", "nodes"),
+    [({"NTASKS": "4"}, 1, 1), ({"NTASKS": "1", "NTASKS_PER_NODE": "1"}, 2, 1), ({"NTASKS": "1", "NTASKS_PER_NODE": "1"}, 1, 2)],
+)
+def test_a_job_of_slurm_of_another_shape(monkeypatch, shape, devices, nodes):
+    """Lightning's errors name options that are not ours."""
+    job = {"JOB_NAME": "train", "JOB_ID": "1", "NNODES": "1", "NODEID": "0", "PROCID": "0", "LOCALID": "0", "NODELIST": "localhost"}
+    for name, value in (job | shape).items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    told = rf"^--devices {devices} --nodes {nodes} does not fit this job of Slurm \(.*\); ask Slurm for --nodes={nodes} --ntasks-per-node="
+    with pytest.raises(RecipeError, match=told):
+        launch("cpu", devices, nodes, "float32", 1)
