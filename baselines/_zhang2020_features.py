@@ -102,9 +102,14 @@ def load_features(name: str, device: torch.device | str = "cpu") -> Features:
     return network.to(device).eval().requires_grad_(False)
 
 
+def vgg19_file() -> Path:
+    """Where torchvision keeps its weights of VGG19."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / VGG19_FILE
+
+
 def _vgg19() -> Vgg19:
     """With the weights of torchvision's file. Raises WeightsError."""
-    path = Path(torch.hub.get_dir()) / "checkpoints" / VGG19_FILE
+    path = vgg19_file()
     if not path.is_file():
         mend = f"put it there ({VGG19_URL}), or train zhang2020, whose recipe does without (vgg19 = 0)"
         raise WeightsError(f"{VGG19_FILE} is not in {path.parent}; {mend}")

@@ -20,7 +20,6 @@ What the paper leaves open is a key of `Setting`, with the choice and why. Besid
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Self
 
 import torch
@@ -213,7 +212,7 @@ def require_backbones(settings: Settings) -> None:
     """Raises WeightsError naming those of VGG19 and PWC-Net that the terms look through and that are not here, and where they go."""
     setting = Setting(**settings)
     absent = []
-    vgg19 = Path(torch.hub.get_dir()) / "checkpoints" / sight.VGG19_FILE
+    vgg19 = sight.vgg19_file()
     if setting.vgg19 and (setting.perceptual or setting.gram) and not vgg19.is_file():
         absent.append(f"{vgg19.name} is not in {vgg19.parent} (put it there: {sight.VGG19_URL})")
     if setting.pwcnet and setting.flow:

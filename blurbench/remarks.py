@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from blurbench import weights as files
+from blurbench.errors import WeightsError
 from blurbench.methods import Method, MethodCard
 from blurbench.registry import METHODS
 
@@ -35,7 +36,10 @@ def _strange(method: Method) -> str:
     """Of the first file that says it was trained as a method that shares no weights with this one; "" where none says so."""
     card = method.card
     for path in files.inside(method.given) if method.given else []:
-        trained = files.card(path).get("method", card.id) if path.suffix == ".safetensors" else card.id
+        try:
+            trained = files.card(path).get("method", card.id) if path.suffix == ".safetensors" else card.id
+        except WeightsError:
+            continue  # of no use to the method, which has loaded without it
         if trained in METHODS.names() and not _family(METHODS.get(trained).card) & _family(card):
             return f"{path} was trained as {trained}, here it runs, and is recorded, as {card.id}"
     return ""

@@ -151,7 +151,7 @@ options_option = click.option(
     help="What the method takes besides (see `blurbench ls methods -v`); may be given several times.",
 )
 iterate_option = click.option(
-    "--iterate", is_flag=True, help="Average the method's own frames and take these apart again, for more frames (zhang2020)."
+    "--iterate", is_flag=True, help="Average the method's own frames and take these apart again, for more than it gives at once."
 )
 device_option = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …")
 split_option = click.option("--split", default="test", show_default=True)

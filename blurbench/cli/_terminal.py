@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 _GAP = 3  # between the columns of a table
-_LINE_EVERY = 60.0  # seconds
+LINE_EVERY = 60.0  # seconds
 
 
 def say(text: str) -> None:
@@ -61,7 +61,7 @@ def _lines(title: str, total: int | None, unit: str) -> Callable[[int], None]:
     def advance(amount: int) -> None:
         nonlocal told, done
         done, now = done + amount, time.monotonic()
-        if total and done and now - told >= _LINE_EVERY:
+        if total and done and now - told >= LINE_EVERY:
             told = now
             left = (now - began) / done * (total - done) / 60
             say(f"{title}: {done:,} of {total:,} {unit}, {left:.0f} min left")

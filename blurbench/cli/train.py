@@ -11,9 +11,7 @@ from contextlib import ExitStack
 import click
 
 from blurbench.cli._options import MethodCommand, dataset_option, device_option, method_option, options_option, seed_option
-from blurbench.cli._terminal import progress, say
-
-_LINE_EVERY = 60.0  # seconds
+from blurbench.cli._terminal import LINE_EVERY, progress, say
 
 
 class _Lines:
@@ -30,7 +28,7 @@ class _Lines:
         self.advance(crops)
         self.done += crops
         now = time.monotonic()
-        if int(spent * 20) == self.twentieth and (self.bar or now - self.told < _LINE_EVERY):
+        if int(spent * 20) == self.twentieth and (self.bar or now - self.told < LINE_EVERY):
             return
         speed = (self.done - self.before) / max(now - self.told, 1e-9)
         left = f", {(now - self.began) / self.done * (self.crops - self.done) / 60:.0f} min left" if self.crops else ""

@@ -1,6 +1,7 @@
 """`--option KEY=VALUE`: to the method, into the record and into names; mistakes are one line."""
 
 import re
+import shutil
 
 import click
 import numpy as np
@@ -255,6 +256,19 @@ def test_weights_of_another_method_are_pointed_out():
     (told,) = remarks(load_method("zhang2020-bgh", file))
     assert told == f"{file} was trained as zhang2020, here it runs, and is recorded, as zhang2020-bgh"
     assert remarks(load_method("zhang2020-iterated", file)) == []
+
+
+def test_a_damaged_file_beside_the_weights_is_no_matter(tmp_path):
+    """A method that takes a folder takes what it needs of it."""
+    shutil.copy(weights.shipped("zhang2021.safetensors"), tmp_path / "latest_net_offset.safetensors")
+    (tmp_path / "notes.safetensors").write_bytes(b"no header")
+    method = load_method("copy-blur")
+    method.given = tmp_path
+    assert remarks(method) == [
+        f"{tmp_path / 'latest_net_offset.safetensors'} was trained as zhang2021, here it runs, and is recorded, as copy-blur"
+    ]
+    (tmp_path / "latest_net_offset.safetensors").rename(tmp_path / "z.pth")
+    assert remarks(method) == []
 
 
 def test_an_option_of_one_value_is_taken_once():
