@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, MaxNLocator
 
 from blurbench.metrics.protocol import Column
 from blurbench.metrics.statistics import Interval
@@ -215,7 +215,6 @@ def _notes(axes: Axes, points: Sequence[Point], lines: Sequence[tuple[str, float
     notes = [f"{text} {value:.4g}" for text, value in lines if (text, value) not in shown]
     told = [f"outside: {', '.join(notes)}"] if notes else []
     told += [f"{len(points) - labelled} more methods without a label"] if len(points) > labelled else []
-    axes.xaxis.set_minor_formatter(NullFormatter())
     if told:
         axes.annotate(
             plain("; ".join(told)),

@@ -44,7 +44,7 @@ def canvas(width: float = 7.2, height: float = 4.4) -> tuple[Figure, Axes]:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=SIZE)
+    axes.tick_params(which="both", labelsize=SIZE)
     axes.grid(color="#e3e3e3", linewidth=0.6)
     axes.set_axisbelow(True)
     return figure, axes

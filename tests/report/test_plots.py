@@ -242,6 +242,17 @@ def test_of_many_methods_the_best_have_labels(column, left_out, monkeypatch):
     assert "6 more methods without a label" in labels
 
 
+def test_an_axis_without_a_power_of_ten_has_numbers(monkeypatch):
+    """Between 2 and 3 million parameters."""
+    drawn = []
+    keep = plots_style.files
+    monkeypatch.setattr(plots, "files", lambda figure, alt: drawn.append(figure) or keep(figure, alt))
+    plots.tradeoff([Point("a", 1.9e6, 25.0, None, None, True), Point("b", 3.05e6, 24.0, None, None, False)], PSNR, "parameters", "title")
+    axis = drawn[0].axes[0].xaxis
+    shown = {tick.get_loc(): tick.label1.get_text() for tick in axis.get_minor_ticks()}
+    assert {place for place, text in shown.items() if text} >= {2e6, 3e6} and r"2\times10^{6}" in shown[2e6].replace(" ", "")
+
+
 def test_colours_are_told_apart_by_the_colour_blind():
     """Okabe and Ito's colours stay apart when red and green receptors are lost (Viénot et al. 1999), in the linear light of the screen."""
     rgb = np.array([[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for colour in plots_style.COLOURS])
