@@ -31,6 +31,8 @@ def run_make(name: str, source: str | None, out: str | None, *, dry_run: bool = 
     def planned(jobs: list[Job]) -> None:
         if source is None:
             say("no source given: using the built-in rendered footage (synthetic clips; results are labelled “rendered”)")
+            if own := options.get("photographs"):
+                say(f"training clips show the photographs of {own} beside those of scikit-image; test clips never do")
         _announce(jobs, folder)
         if dry_run:
             raise _DryRunError

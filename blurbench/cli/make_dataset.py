@@ -18,6 +18,7 @@ from blurbench.cli._options import changes_option, once, refuse
 @click.option("--clips", multiple=True, metavar="SPLIT=N", help="Built-in footage: how many clips of a split, e.g. train=400.")
 @click.option("--size", default="320x192", show_default=True, metavar="WxH", help="Built-in footage: size of the frames.")
 @click.option("--frames", type=click.IntRange(min=1), help="Built-in footage: frames a clip.  [default: enough for four windows]")
+@click.option("--photographs", type=click.Path(), metavar="DIR", help="Built-in footage: paint training clips with these, too.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random.  [default: the recipe's own, mostly 0]")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes; each works on one source at a time.")
 @click.option("--codec", default="zstd", show_default=True, help="zstd (small and fast), or gzip (every HDF5 reader opens it).")
@@ -37,6 +38,7 @@ def make_dataset(
     clips: tuple[str, ...],
     size: str,
     frames: int | None,
+    photographs: str | None,
     seed: int | None,
     workers: int,
     codec: str,
@@ -53,7 +55,7 @@ def make_dataset(
     if source is None:
         refuse("is for --source, not for the built-in footage; leave it out", "keep_variable_rate")
     else:
-        refuse("is for the built-in footage, not for --source; leave it out", "clips", "size", "frames")
+        refuse("is for the built-in footage, not for --source; leave it out", "clips", "size", "frames", "photographs")
     run_make(
         recipe,
         source,
@@ -64,6 +66,7 @@ def make_dataset(
         clips=_clips(clips),
         size=_size(size),
         frames=frames,
+        photographs=photographs,
         seed=seed,
         workers=workers,
         codec=codec,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from blurbench.synth.accumulate import Rounding
 from blurbench.synth.framing import framed_size, reframe
 from blurbench.synth.recipe import Recipe
 from blurbench.types import F32, F64, U8
-from blurbench.video.discover import Found, require_text, split_folders, split_named, walk
-from blurbench.video.images import IMAGE_SUFFIXES, folder_name, image_files, read_rgb
+from blurbench.video.discover import Found, pictures_below, require_text, split_folders, split_named
+from blurbench.video.images import IMAGE_SUFFIXES, folder_name, read_rgb
 from blurbench.video.source import Frame, Source
 
 _BYTES_A_PIXEL = 3 + 3 + 2 * 4  # blurry, sharp, two fields of two float16
@@ -74,13 +74,13 @@ def find_pictures(path: Path, fps: float) -> list[Found]:
     if not path.exists():
         raise SourceError(f"{path} is missing, expected a picture or a folder of pictures; check the path")
     splits = split_folders(path) if path.is_dir() else {}
-    if splits and (outside := _below(path, splits)):
+    if splits and (outside := pictures_below(path, splits)):
         beside, first = outside[0].relative_to(path).as_posix(), next(iter(splits)).name
         raise SourceError(f"{path} holds {first}/ and beside it {beside}, expected all pictures in split folders; move it")
     found: list[Found] = []
     named: dict[tuple[str | None, str], Path] = {}
     for folder, split in splits.items() or [(path, split_named(folder_name(path)))]:
-        for file in [path] if path.is_file() else _below(folder):
+        for file in [path] if path.is_file() else pictures_below(folder):
             name = file.stem if file == path else "-".join(file.relative_to(folder).with_suffix("").parts)
             require_text(file, name)
             if other := named.get((split, name)):
@@ -166,12 +166,6 @@ def estimate(sources: list[tuple[Source, str]], recipe: Recipe) -> int:
     sizes = [framed_size(source.size, recipe.frame) for source, _ in sources[::step]]
     pixels = sum(height * width * count for (height, width), count in zip(sizes, counts[::step], strict=True))
     return round(pixels * _BYTES_A_PIXEL * sum(counts) / sum(counts[::step]))
-
-
-def _below(folder: Path, skip: Collection[Path] = ()) -> list[Path]:
-    """The pictures in a folder and its folders but those to skip, in natural order; hidden ones are passed over."""
-    places = [place for place, _ in walk(folder) if not any(place.is_relative_to(each) for each in skip)]
-    return [file for place in places for file in image_files(place)]
 
 
 def _codes(light: F32, rounding: Rounding) -> U8:

@@ -43,6 +43,7 @@ def make_dataset(
     clips: dict[str, int] | None = None,
     size: tuple[int, int] = (192, 320),
     frames: int | None = None,
+    photographs: Path | str | None = None,
     seed: int | None = None,
     workers: int = 1,
     codec: str = "zstd",
@@ -55,7 +56,8 @@ def make_dataset(
     """Make a data set and return its manifest.
 
     recipe: name or TOML file. source: a video, an image folder, or a folder of either; None for the built-in rendered footage, of which
-    `clips` of `frames` are made a split at `size` (height, width). changes: `key=value` for keys of the recipe. splits: only these.
+    `clips` of `frames` are made a split at `size` (height, width); photographs: a folder of some that training clips may show beside those
+    of scikit-image. changes: `key=value` for keys of the recipe. splits: only these.
     seed: of all that is drawn, the built-in footage too; None for the recipe's own. workers: processes, each with one source at a time.
     weights: of the interpolation network, where not the fetched ones. `note` is told in one line what a user should know. Raises
     BlurbenchError (bad source, recipe, folder; a folder with built-in footage of another seed, size or length, with more clips, or that
@@ -69,7 +71,8 @@ def make_dataset(
     chosen = _usable(replace(chosen, seed=seed) if chosen.random else chosen, weights, note)
     folder = Path(out) if out is not None else data_root() / chosen.id
     if source is None:
-        found = plan.built_in(chosen, BuiltIn({**BUILT_IN_CLIPS, **(clips or {})}, size, seed, frames))
+        shown = Path(photographs) if photographs is not None else None
+        found = plan.built_in(chosen, BuiltIn({**BUILT_IN_CLIPS, **(clips or {})}, size, seed, frames, shown))
     else:
         with looking(Path(source)):
             found = plan.from_path(chosen, Path(source), keep_variable_rate, splits, note)

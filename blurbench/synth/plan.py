@@ -21,6 +21,7 @@ from blurbench.synth.kernel_samples import estimate, find_pictures
 from blurbench.synth.recipe import Recipe
 from blurbench.video import flow, interpolate
 from blurbench.video.discover import find_sources, not_taken
+from blurbench.video.photographs import Folder
 from blurbench.video.render import RenderedSource
 from blurbench.video.source import Source
 
@@ -33,12 +34,14 @@ _ALIKE = ("seed", "size", "frames")  # in all built-in footage of a data set
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """The rendered footage wanted: clips a split, (height, width), seed, and frames a clip (None: enough for a few windows)."""
+    """The rendered footage wanted: clips a split, (height, width), seed, frames a clip (None: enough for a few windows), and a folder of
+    photographs for training clips, beside the bundled ones."""
 
     clips: dict[str, int]
     size: tuple[int, int] = (192, 320)
     seed: int = 0
     frames: int | None = None
+    photographs: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -95,16 +98,20 @@ class Job:
 def built_in(recipe: Recipe, wanted: BuiltIn) -> list[tuple[str, Source]]:
     """(split, source) of rendered clips, at the recipe's rate.
 
-    Raises RecipeError for a recipe that blurs pictures, not video, and when no clip is wanted.
+    Raises RecipeError for a recipe that blurs pictures, not video, when no clip is wanted, and for photographs without training clips;
+    SourceError as `Folder.open`.
     """
     if recipe.kernels.variant != "none":
         raise RecipeError(f"recipe {recipe.id!r} blurs pictures; give their folder with --source")
     if not any(count > 0 for count in wanted.clips.values()):
         asked = ", ".join(f"{split}={count}" for split, count in wanted.clips.items())
         raise RecipeError(f"--clips is {asked}, expected at least one clip; give e.g. --clips test={BUILT_IN_CLIPS['test']}")
+    if wanted.photographs and not wanted.clips.get("train"):
+        raise RecipeError("--photographs is for training clips, but none are asked for; give e.g. --clips train=900, or leave it out")
     frames = recipe.frames_for(WINDOWS_A_CLIP) if wanted.frames is None else wanted.frames
+    folders = {"train": Folder.open(wanted.photographs)} if wanted.photographs else {}
     return [
-        (split, RenderedSource(split, number, frames, wanted.size, wanted.seed, recipe.fps))
+        (split, RenderedSource(split, number, frames, wanted.size, wanted.seed, recipe.fps, folders.get(split)))
         for split, count in wanted.clips.items()
         for number in range(count)
     ]
@@ -133,7 +140,8 @@ def from_path(recipe: Recipe, path: Path, keep_variable_rate: bool, chosen: Coll
 def refuse_other_clips(data: MadeDataSet, jobs: list[Job]) -> None:
     """For a folder that built-in footage goes into, where the clips of all splits are alike.
 
-    Raises DataSetError when it holds clips of another seed, size or length, or in a split of the jobs clips that are not among them.
+    Raises DataSetError when it holds clips of another seed, size or length, or in a split of the jobs clips that are not among them or show
+    other photographs.
     """
     wanted = jobs[0].source.facts()
     for split, entries in data.manifest.splits.items():
@@ -144,13 +152,27 @@ def refuse_other_clips(data: MadeDataSet, jobs: list[Job]) -> None:
                     f"{data.folder} holds clips of {_option(key, found)}, asked for are clips of {_option(key, wanted[key])}; "
                     "give another --out, or delete the folder"
                 )
-        asked = {job.source.id for job in jobs if job.split == split}
+        asked = {job.source.id: job for job in jobs if job.split == split}
+        _refuse_other_photographs(data.folder, split, there, list(asked.values()))
         more = [entry.video for entry in entries if entry.video not in asked]
         if asked and more:
             raise DataSetError(
                 f"{data.folder} holds {len(more)} clips of {split} beyond the {len(asked)} asked for (first: {more[0]}); "
                 f"ask for as many with --clips {split}=N, leave them alone with --clips {split}=0, or give another --out"
             )
+
+
+def _refuse_other_photographs(folder: Path, split: str, there: dict[str, Any], jobs: list[Job]) -> None:
+    """Raises DataSetError. there: facts of a clip of the split, empty where none is."""
+    found, asked = ((facts.get("photographs") or {}) for facts in (there, jobs[0].source.facts() if jobs else {}))
+    if jobs and there and found.get("sha256") != asked.get("sha256"):
+        held, wanted = (
+            f"with --photographs {each['folder']} ({each['files']} files)" if each else "without --photographs" for each in (found, asked)
+        )
+        raise DataSetError(
+            f"{folder} holds clips of {split} made {held}, asked for are clips made {wanted}; give the same --photographs, "
+            f"leave them alone with --clips {split}=0, or give another --out"
+        )
 
 
 def not_in_source(folder: Path, manifest: Manifest, sources: list[tuple[str, Source]], jobs: list[Job]) -> list[str]:

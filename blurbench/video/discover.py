@@ -89,6 +89,12 @@ def walk(folder: Path, above: Sequence[Path] = ()) -> Iterator[tuple[Path, list[
             yield from walk(folder / name, (*above, real))
 
 
+def pictures_below(folder: Path, skip: Collection[Path] = ()) -> list[Path]:
+    """The pictures in a folder and its folders without those to skip, in natural order; hidden ones are passed over."""
+    places = [place for place, _ in walk(folder) if not any(place.is_relative_to(each) for each in skip)]
+    return [file for place in places for file in image_files(place)]
+
+
 def not_taken(path: Path) -> list[Path]:
     """Files below a path of kinds of footage that are not read, such as GoPro's `.360`."""
     below = walk(path) if path.is_dir() else ()

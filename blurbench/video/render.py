@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blurbench.types import F32, F64
+from blurbench.video.photographs import Folder, Photographs
 from blurbench.video.source import Frame
 from blurbench.video.textures import surface
 from blurbench.video.transfer import gamma
@@ -79,12 +80,25 @@ class Plane:
 class RenderedSource:
     """One rendered clip; a `Source` with exact motion."""
 
-    def __init__(self, split: str, number: int, frames: int, size: tuple[int, int] = (192, 320), seed: int = 0, fps: float = FPS) -> None:
-        """`split` decides which photographs may appear; `number` and `seed` decide everything else but the rate. size: (height, width)."""
+    def __init__(
+        self,
+        split: str,
+        number: int,
+        frames: int,
+        size: tuple[int, int] = (192, 320),
+        seed: int = 0,
+        fps: float = FPS,
+        folder: Folder | None = None,
+    ) -> None:
+        """`split` and `folder` decide which photographs may appear; `number` and `seed` everything else but the rate.
+
+        size: (height, width).
+        """
         self.id = f"rendered-{split}-s{seed}-{number:04d}"
         self.fps = fps
         self.size = size
         self.length = frames
+        self.photographs = Photographs(split, folder)
         self._key = (split, number, seed)
         self._scene: tuple[Motion, list[Plane]] | None = None
         self._owners: dict[int, NDArray[np.int8]] = {}
@@ -92,6 +106,7 @@ class RenderedSource:
     def facts(self) -> dict[str, Any]:
         """Provenance, JSON-ready."""
         split, number, seed = self._key
+        folder = self.photographs.folder
         return {
             "kind": "rendered",
             "renderer": VERSION,
@@ -102,11 +117,13 @@ class RenderedSource:
             "size": list(self.size),
             "frames": self.length,
             "transfer": TRANSFER.name,
+            **({"photographs": folder.facts()} if folder else {}),
         }
 
     def fingerprint(self) -> str:
-        """SHA-256 of what determines the pixels: renderer version, clip, size, frame count, rate."""
-        return hashlib.sha256(repr(("rendered", VERSION, self._key, self.size, self.length, self.fps)).encode()).hexdigest()
+        """SHA-256 of what determines the pixels: renderer version, clip, size, frame count, rate, photographs beside the bundled ones."""
+        own = (self.photographs.folder.sha256,) if self.photographs.folder else ()
+        return hashlib.sha256(repr(("rendered", VERSION, self._key, self.size, self.length, self.fps, *own)).encode()).hexdigest()
 
     def frames(self) -> Iterator[Frame]:
         """Render the frames in order."""
@@ -145,7 +162,7 @@ class RenderedSource:
         if self._scene is None:
             split, number, seed = self._key
             rng = np.random.default_rng([seed, number, *split.encode()])
-            self._scene = _scene(split, self.size, rng)
+            self._scene = _scene(self.photographs, self.size, rng)
         return self._scene
 
     def _render(self, index: int) -> tuple[F64, NDArray[np.int8]]:
@@ -166,16 +183,16 @@ class RenderedSource:
         return np.clip(frame, 0, 1), owner
 
 
-def _scene(split: str, size: tuple[int, int], rng: np.random.Generator) -> tuple[Motion, list[Plane]]:
+def _scene(photographs: Photographs, size: tuple[int, int], rng: np.random.Generator) -> tuple[Motion, list[Plane]]:
     """Background, cut-outs and camera of one clip."""
     height, width = size
     margin = max(size) // 5
     camera = Motion.random(speed=_log_uniform(*_SPEEDS, rng), turn=rng.uniform(0, 0.012), zoom=rng.uniform(0, 0.01), rng=rng)
-    background = surface(split, (height + 2 * margin, width + 2 * margin), rng)
+    background = surface(photographs, (height + 2 * margin, width + 2 * margin), rng)
     planes = [Plane(_spline(background), ((width - 1) / 2, (height - 1) / 2), None)]
     for _ in range(int(rng.integers(1, 4))):
         side = (int(rng.uniform(0.3, 0.6) * height), int(rng.uniform(0.2, 0.45) * width))
-        texture = np.dstack([surface(split, side, rng), _cut_out(side, rng)])
+        texture = np.dstack([surface(photographs, side, rng), _cut_out(side, rng)])
         origin = (rng.uniform(0.1, 0.9) * width, rng.uniform(0.15, 0.85) * height)
         own = Motion.random(speed=_log_uniform(*_SPEEDS, rng), turn=rng.uniform(0, 0.05), zoom=rng.uniform(0, 0.02), rng=rng)
         planes.append(Plane(_spline(texture), origin, own))

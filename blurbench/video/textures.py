@@ -1,64 +1,42 @@
-"""What rendered footage is painted with: photographs bundled in scikit-image, and dead leaves.
+"""What rendered footage is painted with: photographs, and dead leaves.
 
-Photographs are few, and a network trained on a few photographs alone learns those photographs. So most surfaces are dead-leaves images
-(Lee, Mumford & Huang, IJCV 2001): occluding shapes whose sizes follow r^-3, which gives them the 1/f^2 power spectrum and the edges of
-natural images. Half of the larger leaves are filled with a piece of a photograph, and edges are as soft as a lens leaves them, from
-crisp to two pixels wide: a network that has seen crisp edges only takes softness for motion. Everything is augmented in colour,
-contrast and channel order.
+The bundled photographs are few, and a network trained on a few photographs alone learns those photographs. So every second surface of
+training clips is a dead-leaves image (Lee, Mumford & Huang, IJCV 2001): occluding shapes whose sizes follow r^-3, which gives them the
+1/f^2 power spectrum and the edges of natural images. Half of the larger leaves are filled with a piece of a photograph, and edges are as
+soft as a lens leaves them, from crisp to two pixels wide: a network that has seen crisp edges only takes softness for motion. Everything
+is augmented in colour, contrast and channel order.
 """
 
 from __future__ import annotations
-
-from functools import cache
 
 import cv2
 import numpy as np
 
 from blurbench.types import F32, F64, U8
+from blurbench.video.photographs import Photographs
 from blurbench.video.transfer import SRGB
 
-# No photograph stands in both lists: test clips show what no training clip shows.
-PHOTOGRAPHS = {
-    "train": (
-        *("astronaut", "coffee", "motorcycle_left", "motorcycle_right", "gravel", "grass", "camera", "hubble_deep_field", "coins"),
-        *("clock_motion", "moon", "page", "retina", "cell"),
-    ),
-    "test": ("chelsea", "rocket", "brick", "ihc"),
-}
 _DEAD_LEAVES_SHARE = {"train": 0.5, "test": 0.25}
 _SMALLEST_PHOTOGRAPH = 12  # radius, in pixels of the double-size canvas, below which a leaf has one colour
 
 
-def surface(split: str, size: tuple[int, int], rng: np.random.Generator) -> F32:
-    """A painted surface (H, W, 3) float32 in linear light, [0, 1]: a crop of a photograph of that split, or dead leaves; augmented."""
-    if rng.random() < _DEAD_LEAVES_SHARE[split]:
-        image = dead_leaves(split, size, rng)
+def surface(photographs: Photographs, size: tuple[int, int], rng: np.random.Generator) -> F32:
+    """A painted surface (H, W, 3) float32 in linear light, [0, 1]: a crop of one of the photographs, or dead leaves; augmented."""
+    if rng.random() < _DEAD_LEAVES_SHARE[photographs.split]:
+        image = dead_leaves(photographs, size, rng)
     else:
-        image = _crop(photograph(str(rng.choice(PHOTOGRAPHS[split]))), size, rng)
+        image = _crop(photographs.draw(rng), size, rng)
     return augment(SRGB.to_linear(image.astype(np.float32) / 255).astype(np.float32), rng)
 
 
-@cache
-def photograph(name: str) -> U8:
-    """A photograph bundled with scikit-image, (H, W, 3) uint8 RGB; grey ones are repeated over the channels."""
-    from skimage import data, io
-
-    folder = data.__path__[0]
-    suffix = "jpg" if name in ("rocket", "hubble_deep_field", "retina") else "png"
-    image = np.asarray(io.imread(f"{folder}/{name}.{suffix}"))
-    if image.ndim == 2:
-        image = np.repeat(image[..., None], 3, axis=2)
-    return np.ascontiguousarray(image[..., :3])
-
-
-def dead_leaves(split: str, size: tuple[int, int], rng: np.random.Generator) -> U8:
+def dead_leaves(photographs: Photographs, size: tuple[int, int], rng: np.random.Generator) -> U8:
     """Occluding ellipses, boxes and polygons with r^-3 sizes, each with its own colour, shading, texture or photograph; (H, W, 3) uint8.
 
     Drawn at twice the size, softened by a lens of random sharpness and averaged down, so that edges are antialiased.
     """
     height, width = size[0] * 2, size[1] * 2
     canvas = np.empty((height, width, 3), np.float32)
-    canvas[:] = _piece(split, (height, width), rng) if rng.random() < 0.5 else _colour(rng)
+    canvas[:] = _piece(photographs, (height, width), rng) if rng.random() < 0.5 else _colour(rng)
     shortest, longest = float(np.exp(rng.uniform(np.log(6), np.log(50)))), 0.35 * min(height, width)
     # As many leaves as cover the canvas twice if none were hidden: with r^-3, the mean square of r is 2 s^2 ln(l / s).
     cover = 2 * height * width / (2 * shortest**2 * np.log(longest / shortest) * 2)
@@ -66,7 +44,7 @@ def dead_leaves(split: str, size: tuple[int, int], rng: np.random.Generator) -> 
     uniform = rng.random(int(np.clip(cover, 20, 1500)))
     radii = np.sort(1 / np.sqrt(uniform / shortest**2 + (1 - uniform) / longest**2))[::-1]
     for radius in radii:
-        _leaf(canvas, float(radius), split, rng)
+        _leaf(canvas, float(radius), photographs, rng)
     canvas += _grain((height, width), rng)[..., None] * rng.uniform(1, 14)
     canvas = np.asarray(cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.3, 4)), np.float32)
     level = canvas.mean()
@@ -101,7 +79,7 @@ def _crop(image: U8, size: tuple[int, int], rng: np.random.Generator) -> U8:
     return np.ascontiguousarray(scaled[top : top + size[0], left : left + size[1]])
 
 
-def _leaf(canvas: F32, radius: float, split: str, rng: np.random.Generator) -> None:
+def _leaf(canvas: F32, radius: float, photographs: Photographs, rng: np.random.Generator) -> None:
     """Draw one leaf in place: a shape with a piece of a photograph, or a colour with shading across it, stripes on every fifth and
     a random texture on every third that is large enough."""
     height, width = canvas.shape[:2]
@@ -117,7 +95,7 @@ def _leaf(canvas: F32, radius: float, split: str, rng: np.random.Generator) -> N
     patch = canvas[y0:y1, x0:x1]
     inside = mask > 0
     if radius > _SMALLEST_PHOTOGRAPH and rng.random() < 0.5:
-        patch[inside] = _piece(split, inside.shape, rng)[inside]
+        patch[inside] = _piece(photographs, inside.shape, rng)[inside]
         return
     direction = rng.normal(size=2)
     direction /= np.hypot(*direction) + 1e-9
@@ -130,9 +108,9 @@ def _leaf(canvas: F32, radius: float, split: str, rng: np.random.Generator) -> N
     patch[inside] = (_colour(rng) + shade[..., None].astype(np.float32))[inside]
 
 
-def _piece(split: str, size: tuple[int, int], rng: np.random.Generator) -> F32:
-    """A piece of a photograph of that split, (H, W, 3) float32, 0-255, magnified up to three times or until it fits; dimmed by chance."""
-    image = photograph(str(rng.choice(PHOTOGRAPHS[split])))
+def _piece(photographs: Photographs, size: tuple[int, int], rng: np.random.Generator) -> F32:
+    """A piece of one of the photographs, (H, W, 3) float32, 0-255, magnified up to three times or until it fits; dimmed by chance."""
+    image = photographs.draw(rng)
     zoom = max(rng.uniform(1, 3), size[0] / image.shape[0], size[1] / image.shape[1])
     height, width = (min(image.shape[axis], max(2, round(size[axis] / zoom))) for axis in (0, 1))
     top, left = int(rng.integers(image.shape[0] - height + 1)), int(rng.integers(image.shape[1] - width + 1))

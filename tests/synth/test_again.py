@@ -88,6 +88,46 @@ def test_fewer_clips_are_refused(tmp_path):
     assert manifests.read(tmp_path) == before
 
 
+@pytest.fixture
+def photographs(tmp_path):
+    """A folder of two pictures."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "shown").mkdir()
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(tmp_path / "shown" / name), rng.integers(0, 256, (48, 64, 3), dtype=np.uint8))
+    return tmp_path / "shown"
+
+
+def test_own_photographs_are_in_training_clips_alone(tmp_path, photographs):
+    """Test clips are those of every other data set, and so are their fingerprints."""
+    own = rendered(tmp_path / "own", clips={"train": 2, "test": 2}, photographs=photographs)
+    bundled = rendered(tmp_path / "bundled", clips={"train": 2, "test": 2})
+    assert own.fingerprint("test") == bundled.fingerprint("test") and own.fingerprint("train") != bundled.fingerprint("train")
+    (shard, _), (other, _) = (list(open_dataset(tmp_path / name).shards("train")) for name in ("own", "bundled"))
+    assert (shard.sample(0).sharp != other.sample(0).sharp).mean() > 0.2
+    assert shard.provenance["source"]["photographs"]["files"] == 2
+    assert all(finding.ok for finding in verify(tmp_path / "own"))
+
+
+def test_clips_of_other_photographs_are_not_mixed(tmp_path, photographs):
+    """Neither with fewer nor with more; but test clips join, and more clips of the same photographs."""
+    rendered(tmp_path / "data", clips={"train": 1, "test": 0}, photographs=photographs)
+    forgotten = r"holds clips of train made with --photographs shown \(2 files\), asked for are clips made without --photographs; give"
+    with pytest.raises(DataSetError, match=forgotten):
+        rendered(tmp_path / "data", clips={"train": 2, "test": 2})
+    grown = rendered(tmp_path / "data", clips={"train": 2, "test": 0}, photographs=photographs)
+    assert len(grown.splits["train"]) == 2
+    (photographs / "b.png").unlink()
+    with pytest.raises(DataSetError, match=r"shown \(2 files\), asked for are clips made with --photographs shown \(1 files\)"):
+        rendered(tmp_path / "data", clips={"train": 2, "test": 0}, photographs=photographs)
+    assert len(rendered(tmp_path / "data").splits["test"]) == 2
+
+
+def test_photographs_without_training_clips_are_refused(tmp_path, photographs):
+    with pytest.raises(RecipeError, match=r"--photographs is for training clips, but none are asked for; give e\.g\. --clips train=900"):
+        rendered(tmp_path / "data", photographs=photographs)
+
+
 def test_no_clip_is_asked_for(tmp_path):
     planned = []
     with pytest.raises(RecipeError, match=r"--clips is train=0, test=0, expected at least one clip; give e.g. --clips test=16"):

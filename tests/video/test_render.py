@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from blurbench.video.photographs import Photographs
 from blurbench.video.render import RenderedSource
-from blurbench.video.textures import PHOTOGRAPHS, dead_leaves, photograph
+from blurbench.video.textures import dead_leaves
 
 
 def clip(number=0, split="test", **options):
@@ -64,16 +65,11 @@ def test_motion_to_itself_is_zero_and_forth_and_back_cancel():
     assert np.median(np.abs(there + back)) < 0.05
 
 
-def test_no_photograph_is_both_for_training_and_test():
-    assert not set(PHOTOGRAPHS["train"]) & set(PHOTOGRAPHS["test"])
-    assert all(photograph(name).shape[2] == 3 for names in PHOTOGRAPHS.values() for name in names)
-
-
 def test_dead_leaves_have_the_spectrum_of_natural_images():
     """Power falls as about 1/f^2 (Tolhurst et al. 1992) at frequencies that the random lens leaves alone."""
     slopes = []
     for seed in range(8):
-        grey = dead_leaves("train", (256, 256), np.random.default_rng(seed)).mean(axis=2)
+        grey = dead_leaves(Photographs("train"), (256, 256), np.random.default_rng(seed)).mean(axis=2)
         power = np.abs(np.fft.fft2((grey - grey.mean()) * np.outer(np.hanning(256), np.hanning(256)))) ** 2
         radius = np.hypot(np.fft.fftfreq(256)[:, None], np.fft.fftfreq(256)[None]) * 256
         rings = [power[(radius >= r) & (radius < r * 1.3)].mean() for r in (4, 8, 16)]
