@@ -71,8 +71,8 @@ def make_dataset(
     chosen = _usable(replace(chosen, seed=seed) if chosen.random else chosen, weights, note)
     folder = Path(out) if out is not None else data_root() / chosen.id
     if source is None:
-        shown = Path(photographs) if photographs is not None else None
-        found = plan.built_in(chosen, BuiltIn({**BUILT_IN_CLIPS, **(clips or {})}, size, seed, frames, shown))
+        own = Path(photographs) if photographs is not None else None
+        found = plan.built_in(chosen, BuiltIn({**BUILT_IN_CLIPS, **(clips or {})}, size, seed, frames, own))
     else:
         with looking(Path(source)):
             found = plan.from_path(chosen, Path(source), keep_variable_rate, splits, note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import closing, suppress
@@ -198,6 +199,22 @@ def missing(recipe: Recipe, there: set[str]) -> dict[str, list[str]]:
         return {}
     lists = {split: [name for name in names if name not in there] for split, names in (recipe.split or {}).items()}
     return {split: names for split, names in lists.items() if names}
+
+
+def again(data: MadeDataSet, split: str) -> str | None:
+    """The command that makes the clips of a split of built-in footage again; None for other footage, or where no shard can be read.
+
+    Photographs beside the bundled ones are named by their folder alone.
+    """
+    facts = _footage(data, data.entries(split)) if data.manifest.footage == BUILT_IN else {}
+    if not facts:
+        return None
+    words = ["blurbench", "make-dataset", data.manifest.dataset, *(f"--set={change}" for change in data.manifest.changes)]
+    clips = {name: len(data.entries(split)) if name == split else 0 for name in BUILT_IN_CLIPS}
+    options = [f"--clips {name}={count}" for name, count in clips.items()] + [_option(key, facts[key]) for key in _ALIKE]
+    if own := facts.get("photographs"):
+        options.append(f"--photographs {shlex.quote(own['folder'])}")
+    return " ".join([shlex.join(words), *options])
 
 
 def describe(jobs: list[Job]) -> dict[str, Any]:

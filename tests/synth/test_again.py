@@ -1,16 +1,19 @@
 """Making a data set again into the same folder: what is there grows, and is never mixed with other footage in silence."""
 
 import json
+import shlex
 
 import cv2
 import numpy as np
 import pytest
 
+from blurbench.cli import blurbench
 from blurbench.errors import DataSetError, RecipeError
 from blurbench.store import manifest as manifests
 from blurbench.store.reader import open_dataset
 from blurbench.store.verify import verify
 from blurbench.synth.pipeline import make_dataset
+from blurbench.synth.plan import again
 from tests.synth.recipe_head import HEAD
 
 WHOLE = "there already, whole, and not made again"
@@ -107,6 +110,23 @@ def test_own_photographs_are_in_training_clips_alone(tmp_path, photographs):
     assert (shard.sample(0).sharp != other.sample(0).sharp).mean() > 0.2
     assert shard.provenance["source"]["photographs"]["files"] == 2
     assert all(finding.ok for finding in verify(tmp_path / "own"))
+
+
+def test_the_command_that_makes_built_in_footage_again(tmp_path, photographs, monkeypatch):
+    """Run from where the photographs lie, it makes clips of the same fingerprint."""
+    settings = {"clips": {"train": 2, "test": 1}, "photographs": photographs, "changes": ["transfer=pixel"], "seed": 3}
+    made = rendered(tmp_path / "data", **settings)
+    command = again(open_dataset(tmp_path / "data"), "train")
+    assert command.startswith("blurbench make-dataset gopro7 --set=transfer=pixel --clips train=2 --clips test=0 --seed 3 --size 48x32")
+    assert command.endswith("--frames 14 --photographs shown")
+    monkeypatch.chdir(tmp_path)
+    blurbench.main([*shlex.split(command)[1:], "--out", "again"], standalone_mode=False)
+    assert manifests.read(tmp_path / "again").fingerprint("train") == made.fingerprint("train")
+
+
+def test_no_command_makes_the_footage_of_others_again(source):
+    made(source)
+    assert again(open_dataset(source.parent / "data"), "train") is None
 
 
 def test_clips_of_other_photographs_are_not_mixed(tmp_path, photographs):

@@ -86,6 +86,7 @@ def test_what_a_run_leaves(data, undisturbed):
     card = weights.card(undisturbed.weights)
     assert (card["steps"], card["seed"], card["validated_by"], card["stage"]) == ("40", "3", "loss", "second") and "numbers" not in card
     assert "--budget 40" in card["command"] and card["fingerprint"]
+    assert card["data"].startswith("blurbench make-dataset genblur --clips train=")
     assert card["recipe"] == "tiny.toml: none: for tests" and card["network"] == {} and card["settings"] == {"first": {"noise": 0.1}}
     with (folder / "losses.csv").open() as file:
         rows = list(csv.DictReader(file))
