@@ -18,6 +18,17 @@ else:
     import fcntl
 
 _TAKEN = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+_ours: set[int] = set()  # descriptors of the locks that this process holds
+
+
+def _let_go() -> None:
+    """In a forked process: its copies of the descriptors would keep the locks when it outlives the process that took them."""
+    while _ours:
+        os.close(_ours.pop())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
 
 
 @contextmanager
@@ -32,9 +43,11 @@ def held(path: Path, told: str) -> Iterator[None]:
         lock = _lock(path, told)
         while lock is None:  # who held it removed the file between opening and locking it
             lock = _lock(path, told)
+    _ours.add(lock)
     try:
         yield
     finally:
+        _ours.discard(lock)
         # Windows removes no open file, elsewhere a closed one may be another's by now.
         if sys.platform == "win32":
             os.close(lock)

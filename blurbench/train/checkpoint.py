@@ -54,6 +54,10 @@ class Place:
     def best(self) -> Path:
         return self.folder / "best.safetensors"
 
+    @property
+    def lock(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.lock")
+
     def stage(self, name: str) -> Path:
         """The weights of a finished stage, of a run of several."""
         return self.folder / f"{name}.safetensors"

@@ -17,7 +17,6 @@ from torch import nn
 from blurbench import methods, weights
 from blurbench.errors import RecipeError
 from blurbench.store.dataset import BlurDataset
-from blurbench.store.disk import telling
 from blurbench.train import checkpoint, validate
 from blurbench.train.budget import Budget
 from blurbench.train.curves import Curves
@@ -283,8 +282,6 @@ class Run:
     def _open_curves(self, card: Mapping[str, Any] | None) -> None:
         if self.fabric.global_rank:
             return
-        with telling(self.place.folder):
-            self.place.folder.mkdir(parents=True, exist_ok=True)
         stages = self.plan.stages
         at = (stages.index(card["stage"]), card["step"]) if card else (0, 0)
         owed = card is not None and card["owed"] is not None

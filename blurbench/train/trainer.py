@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ from typing import Any
 from blurbench import device as devices_
 from blurbench import weights
 from blurbench.errors import RecipeError, warn
+from blurbench.lock import held
 from blurbench.run.record import command_line, pairs
+from blurbench.store.disk import telling
 from blurbench.train.budget import Budget
 from blurbench.train.checkpoint import Place, resumable
 from blurbench.train.leave import leave
@@ -74,7 +76,7 @@ def train(
     Raises RecipeError for a method without training, for a resume with other settings, for batches that cannot be shared, for several
     nodes outside a job and for a validation by a column that the method does not fill, WeightsError for `start`, and for an `out` that
     names no safetensors file, DataSetError for a data set without a training split or crops larger than its pictures, and for an `out` that
-    cannot be written, and Diverged when a loss or gradient is no longer finite.
+    cannot be written or that another training is writing, and Diverged when a loss or gradient is no longer finite.
     """
     weights.require_name(Path(out))
     plan = planned(method, dataset, stage, budget, seed, precision, size, start, options or {}, recipe)
@@ -95,20 +97,42 @@ def train(
     place = Place(Path(out), resume, save_seconds, workers, command, half)
     place.check(plan.settings())
     network = plan.network()  # here, for weights that do not fit are to be told before anything is launched
-    fabric = launch(device, devices, nodes, precision, max(len(plan.training.stages[name].players) for name in plan.stages))
-    if fabric.global_rank:
-        begin = progress = note = _silent
-    for remark in (*place.remarks(), *plan.remarks()):
-        note(remark)
-    budgets = Budget.parse(budget).share([plan.recipe.stages[name] for name in plan.stages])
-    with resumable():
-        run = Run(plan, place, fabric, network, progress, note)
-        begin(_crops_left(plan, budgets, place.card()))
-        run.all(budgets)
-        if fabric.global_rank == 0:
-            leave(run, Path(out))
-    fabric.barrier()
+    with _alone(place):
+        fabric = launch(device, devices, nodes, precision, max(len(plan.training.stages[name].players) for name in plan.stages))
+        if fabric.global_rank:
+            begin = progress = note = _silent
+        for remark in (*place.remarks(), *plan.remarks()):
+            note(remark)
+        budgets = Budget.parse(budget).share([plan.recipe.stages[name] for name in plan.stages])
+        with resumable():
+            run = Run(plan, place, fabric, network, progress, note)
+            begin(_crops_left(plan, budgets, place.card()))
+            run.all(budgets)
+            if fabric.global_rank == 0:
+                leave(run, Path(out))
+        fabric.barrier()
     return Trained(Path(out), run.done, run.seconds, run.best, run.stopped)
+
+
+@contextmanager
+def _alone(place: Place) -> Iterator[None]:
+    """The folder of a training run, and its lock, which the first of its processes takes for all of them.
+
+    Raises DataSetError where another run has it, and where it cannot be made. A run that wrote nothing leaves nothing.
+    """
+    from lightning_fabric.utilities.rank_zero import rank_zero_only
+
+    if rank_zero_only.rank:
+        yield
+        return
+    with telling(place.folder):
+        place.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with held(place.lock, f"another training is writing {place.folder}; wait for it, or give another --out"):
+            yield
+    finally:
+        with suppress(OSError):  # it holds something
+            place.folder.rmdir()
 
 
 def _silent(*_: object) -> None:

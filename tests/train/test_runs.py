@@ -14,6 +14,7 @@ import torch
 from blurbench import weights
 from blurbench.cli import main
 from blurbench.errors import BlurbenchError, DataSetError, RecipeError
+from blurbench.lock import held
 from blurbench.store import disk
 from blurbench.train import checkpoint
 from blurbench.train.trainer import launch, train
@@ -74,6 +75,23 @@ def test_killed_and_resumed_is_undisturbed(data, undisturbed, tmp_path, moments)
     curves = [without_seconds(path) for path in (out, undisturbed.weights)]
     # Lines of the last resume are the same; none is there twice.
     assert curves[0] == curves[1]
+
+
+def test_two_trainings_do_not_write_into_one_folder(data, tmp_path):
+    """Neither a new one nor one that goes on; the state of the first stays as it is."""
+    out = tmp_path / "w.safetensors"
+    train(TINY, data, out, stage="first", budget="2", workers=0)
+    saved = out.with_suffix(".training") / "state.safetensors"
+    before = saved.read_bytes()
+    with held(tmp_path / "w.training.lock", ""), pytest.raises(DataSetError, match=r"^another training is writing .*w\.training; wait for"):
+        train(TINY, data, out, stage="first", budget="2", workers=0, resume=True)
+    assert saved.read_bytes() == before and {path.name for path in tmp_path.iterdir()} == {"w.safetensors", "w.training"}
+
+
+def test_a_refused_training_leaves_nothing(data, tmp_path):
+    with pytest.raises(RecipeError, match="--nodes is 2, but this is no job of Slurm, LSF or torchrun"):
+        train(TINY, data, tmp_path / "w.safetensors", workers=0, nodes=2)
+    assert not list(tmp_path.iterdir())
 
 
 def test_constants_of_a_network_are_not_learnt(undisturbed):
