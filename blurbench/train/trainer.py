@@ -122,7 +122,7 @@ def _alone(place: Place) -> Iterator[None]:
     """
     from lightning_fabric.utilities.rank_zero import rank_zero_only
 
-    if rank_zero_only.rank:
+    if getattr(rank_zero_only, "rank", 0):
         yield
         return
     with telling(place.folder):
