@@ -19,9 +19,9 @@ left-right flips, and a learning rate falling from 1e-4 to 1e-5. What it leaves 
   printed is signed (unbounded below) and squares sums and differences; the canonical form of `blurbench.train.losses.pair_loss` has
   neither, and is weighted by 3 for the printed sum over three pairs;
 - the shipped weights: content losses (Eq. 1 by absolute differences without features, Eq. 2 as a mean) alone, since VGG19 and PWC-Net
-  cannot ship; batches of 16, 65 minutes on two cores (8,159 steps), then 100 more (5,580) on more clips, each at a rate from 1e-3, because
-  1e-4 is too slow for that time; besides flips, quarter turns, softening and less contrast. They sharpen most pictures a little, and lose
-  against a copy of the blur on some fine textures and where almost nothing moved.
+  cannot ship; batches of 16, three trainings from 1e-3, because 1e-4 is too slow for that time: 8,159 and 5,580 steps on clips of
+  scikit-image's photographs, then 9,000 on clips of 300 more (`make-dataset --photographs`); besides flips, quarter turns, softening and
+  less contrast.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _card(name: str, title: str, weights: str, training_data: str, weights_of: s
 
 _SHIPPED = "shipped; the authors never released theirs"
 _TRAIN = "not shipped, the authors never released theirs; `blurbench train --method zhang2020-bgh` makes them, stage by stage"
-_DATA = "genblur recipe on rendered footage (training clips)"
+_DATA = "genblur recipe on rendered footage (training clips, with the photographs of BSDS500's train and val)"
 
 
 class _Seven(Method):
