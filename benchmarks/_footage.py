@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from blurbench.video.photographs import Photographs
 from blurbench.video.textures import dead_leaves
 
 WILD = """
@@ -28,7 +29,7 @@ def write_video(path: Path, frames: int, size: tuple[int, int] = (720, 1280)) ->
     """Encode the clip; the same frames for the same arguments."""
     rng = np.random.default_rng(0)
     height, width = size
-    canvas = dead_leaves("train", (height, width + 256), rng)
+    canvas = dead_leaves(Photographs("train"), (height, width + 256), rng)
     noise = [rng.normal(0, 2, (height, width, 3)).astype(np.int16) for _ in range(8)]
     with av.open(str(path), "w") as file:
         stream = file.add_stream("libx264", rate=240, options={"preset": "veryfast", "crf": "20"})

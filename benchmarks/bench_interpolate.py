@@ -16,6 +16,7 @@ from blurbench.metrics.psnr import pooled_psnr
 from blurbench.types import F32, U8
 from blurbench.video import interpolate
 from blurbench.video.decode import VideoSource
+from blurbench.video.photographs import Photographs
 from blurbench.video.textures import dead_leaves
 
 TRIPLES, CUT = 13, 40
@@ -71,7 +72,9 @@ def cut(a: U8, b: U8) -> bool:
 def cost(table: dict[str, Method]) -> None:
     """Print seconds a frame at each size where one, and where seven frames are inserted into a pair; the best of three."""
     for height, width in SIZES:
-        canvas = dead_leaves("train", (height, width + 8), np.random.default_rng(0)).transpose(2, 0, 1).astype(np.float32) / 255
+        canvas = (
+            dead_leaves(Photographs("train"), (height, width + 8), np.random.default_rng(0)).transpose(2, 0, 1).astype(np.float32) / 255
+        )
         a, b = np.ascontiguousarray(canvas[..., :width]), np.ascontiguousarray(canvas[..., 8:])
         found = []
         for name, method in table.items():

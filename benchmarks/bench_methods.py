@@ -35,6 +35,7 @@ from blurbench.registry import METHODS
 from blurbench.run import cost
 from blurbench.synth import kernels
 from blurbench.types import Sample
+from blurbench.video.photographs import Photographs
 from blurbench.video.textures import dead_leaves
 
 FRAMES = 7
@@ -72,7 +73,7 @@ def build(name: str) -> tuple[Method, str]:
 
 def sample(height: int, width: int) -> Sample:
     """A picture of dead leaves that moves by two pixels a frame, its mean, and all that methods ask for besides."""
-    canvas = dead_leaves("train", (height, width + 2 * 3 * FRAMES), np.random.default_rng(0))
+    canvas = dead_leaves(Photographs("train"), (height, width + 2 * 3 * FRAMES), np.random.default_rng(0))
     frames = np.stack([canvas[:, 2 * index : 2 * index + width] for index in range(3 * FRAMES)])
     blurry = [np.rint(part.mean(axis=0)).astype(np.uint8) for part in np.split(frames, 3)]
     guidance = np.broadcast_to(np.array([1, 1], np.int8), (height, width, 2))

@@ -15,6 +15,7 @@ from blurbench.store.reader import open_dataset
 from blurbench.store.shard import Shard, ShardWriter
 from blurbench.types import Sample
 from blurbench.video.flow import load
+from blurbench.video.photographs import Photographs
 from blurbench.video.textures import dead_leaves
 from tests.conftest import command
 from tests.pictures import holds
@@ -50,7 +51,7 @@ def test_exact_motion_counts_inside_the_valid_box_only(tmp_path):
 
 
 def test_blur_is_measured_where_no_motion_is_stored(tmp_path):
-    canvas = dead_leaves("test", (120, 170), np.random.default_rng(0))
+    canvas = dead_leaves(Photographs("test"), (120, 170), np.random.default_rng(0))
     sharp = np.stack([canvas[10:110, 10 + step : 160 + step] for step in (0, 4, 8)])
     found = blur.blur(shard(tmp_path / "a.h5", blurry=sharp[0], sharp=sharp), 0, load("dis-medium"))
     assert found.median == pytest.approx(8 / 0.8, rel=0.05) and found.source == "flow by dis-medium measured now"

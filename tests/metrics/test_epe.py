@@ -11,6 +11,7 @@ import pytest
 from blurbench.errors import BlurbenchError, PredictionError, RecipeError
 from blurbench.metrics import _flow
 from blurbench.metrics.epe import epe_adjacent, epe_first_last
+from blurbench.video.photographs import Photographs
 from blurbench.video.textures import dead_leaves
 
 METRICS = [epe_first_last, epe_adjacent]
@@ -20,7 +21,7 @@ BOTH = pytest.mark.parametrize("metric", METRICS)
 @pytest.fixture(scope="module")
 def scene():
     """(160, 192, 3) uint8: a picture larger than the frames cut from it."""
-    picture = dead_leaves("train", (160, 192), np.random.default_rng(3))
+    picture = dead_leaves(Photographs("train"), (160, 192), np.random.default_rng(3))
     return picture if picture.dtype == np.uint8 else np.round(picture * 255).astype(np.uint8)
 
 

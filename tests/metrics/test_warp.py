@@ -14,6 +14,7 @@ from blurbench.errors import PredictionError, UnavailableError, UnknownNameError
 from blurbench.metrics import _flow
 from blurbench.metrics.warp import warp_error
 from blurbench.video.flow import grid
+from blurbench.video.photographs import Photographs
 from blurbench.video.textures import dead_leaves
 from tests.conftest import command
 
@@ -48,7 +49,7 @@ def constant(monkeypatch):
 @pytest.fixture(scope="module")
 def target():
     """(4, 100, 112, 3): a window that moves over a picture by (-3, -1) a frame, i.e. the scene by (3, 1)."""
-    picture = dead_leaves("train", (136, 152), np.random.default_rng(5))
+    picture = dead_leaves(Photographs("train"), (136, 152), np.random.default_rng(5))
     picture = picture if picture.dtype == np.uint8 else np.round(picture * 255).astype(np.uint8)
     return np.stack([picture[20 - t : 120 - t, 30 - 3 * t : 142 - 3 * t] for t in range(4)])
 

@@ -10,6 +10,7 @@ from blurbench.synth.expose import Samples
 from blurbench.synth.framing import framed_size, reframe
 from blurbench.synth.steps import Exact, Gated, Rough
 from blurbench.video import interpolate
+from blurbench.video.photographs import Photographs
 from blurbench.video.render import RenderedSource
 from blurbench.video.source import Frame
 from blurbench.video.textures import dead_leaves
@@ -53,7 +54,7 @@ def noise(count, dtype=np.uint8, size=(24, 32)):
 
 def panned(count, step, size=(96, 128)):
     """A picture that moves left by `step` pixels a frame."""
-    canvas = dead_leaves("train", (size[0], size[1] + step * count), np.random.default_rng(5))
+    canvas = dead_leaves(Photographs("train"), (size[0], size[1] + step * count), np.random.default_rng(5))
     return np.stack([canvas[:, index * step : index * step + size[1]] for index in range(count)])
 
 
@@ -199,7 +200,7 @@ def test_adobe240_is_reduced_without_aliasing():
 
 def test_the_largest_step_and_the_worst_match_of_a_window_are_kept(tmp_path):
     """The picture moves by 1, 3 and 2 pixels, and is noisiest in the middle step."""
-    canvas = dead_leaves("train", (96, 140), np.random.default_rng(5))
+    canvas = dead_leaves(Photographs("train"), (96, 140), np.random.default_rng(5))
     places = np.cumsum([0, 1, 3, 2])
     frames = np.stack([canvas[:, place : place + 128] for place in places])
     frames[2] ^= np.random.default_rng(0).integers(0, 8, frames[2].shape, np.uint8)

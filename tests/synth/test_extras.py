@@ -11,6 +11,7 @@ from blurbench.synth.extras import Extras, between_targets, flow_model
 from blurbench.synth.pipeline import make_dataset
 from blurbench.video import interpolate
 from blurbench.video.images import write_rgb
+from blurbench.video.photographs import Photographs
 from blurbench.video.render import RenderedSource
 from blurbench.video.textures import dead_leaves
 
@@ -54,7 +55,7 @@ def test_stored_motion_of_rendered_footage():
 
 
 def test_measured_guidance_points_where_the_picture_goes():
-    canvas = dead_leaves("train", (96, 140), np.random.default_rng(0))
+    canvas = dead_leaves(Photographs("train"), (96, 140), np.random.default_rng(0))
     sharp = np.stack([canvas[2 * step : 2 * step + 64, 40 - 3 * step : 104 - 3 * step] for step in range(3)])  # right and up
     sample = {"sharp": sharp}
     still = RenderedSource("test", 0, 3, (64, 64))

@@ -6,6 +6,7 @@ import pytest
 from blurbench.errors import SourceError, UnknownNameError
 from blurbench.synth.motion import backward, measured
 from blurbench.video import flow
+from blurbench.video.photographs import Photographs
 from blurbench.video.textures import dead_leaves
 
 STEPS = [(3, 0), (0, 2), (-2, -1)]
@@ -14,7 +15,7 @@ STEPS = [(3, 0), (0, 2), (-2, -1)]
 @pytest.fixture(scope="module")
 def sharp():
     """(4, 96, 128, 3): a window on a large picture; the scene moves by STEPS (x right, y down)."""
-    canvas = dead_leaves("train", (128, 160), np.random.default_rng(0))
+    canvas = dead_leaves(Photographs("train"), (128, 160), np.random.default_rng(0))
     canvas = canvas if canvas.dtype == np.uint8 else np.round(canvas * 255).astype(np.uint8)
     places = np.cumsum([(16, 16), *[(-x, -y) for x, y in STEPS]], axis=0)
     return np.stack([canvas[y : y + 96, x : x + 128] for x, y in places])
