@@ -80,6 +80,8 @@ def make_dataset(
         raise RecipeError(f"--split {sorted(unknown)[0]}: the source has only {', '.join(sorted({s for s, _ in found}))}")
     network = Path(weights) if weights else None
     jobs = [Job(s, split, chosen, folder, codec, network) for split, s in found if not splits or split in splits]
+    if photographs is not None and not any(job.split == "train" for job in jobs):
+        raise RecipeError("--photographs is for training clips, but none are asked for; give e.g. --clips train=900, or leave it out")
     checks.check(jobs)
     for remark in remarks.tell(jobs):
         note(f"note: {remark}")

@@ -99,20 +99,17 @@ class Job:
 def built_in(recipe: Recipe, wanted: BuiltIn) -> list[tuple[str, Source]]:
     """(split, source) of rendered clips, at the recipe's rate.
 
-    Raises RecipeError for a recipe that blurs pictures, not video, when no clip is wanted, and for photographs without training clips;
-    SourceError as `Folder.open`.
+    Raises RecipeError for a recipe that blurs pictures, not video, and when no clip is wanted, SourceError as `Folder.open`.
     """
     if recipe.kernels.variant != "none":
         raise RecipeError(f"recipe {recipe.id!r} blurs pictures; give their folder with --source")
     if not any(count > 0 for count in wanted.clips.values()):
         asked = ", ".join(f"{split}={count}" for split, count in wanted.clips.items())
         raise RecipeError(f"--clips is {asked}, expected at least one clip; give e.g. --clips test={BUILT_IN_CLIPS['test']}")
-    if wanted.photographs and not wanted.clips.get("train"):
-        raise RecipeError("--photographs is for training clips, but none are asked for; give e.g. --clips train=900, or leave it out")
     frames = recipe.frames_for(WINDOWS_A_CLIP) if wanted.frames is None else wanted.frames
     folders = {"train": Folder.open(wanted.photographs)} if wanted.photographs else {}
     return [
-        (split, RenderedSource(split, number, frames, wanted.size, wanted.seed, recipe.fps, folders.get(split)))
+        (split, RenderedSource(split, number, frames, wanted.size, wanted.seed, recipe.fps, folder=folders.get(split)))
         for split, count in wanted.clips.items()
         for number in range(count)
     ]
@@ -153,8 +150,10 @@ def refuse_other_clips(data: MadeDataSet, jobs: list[Job]) -> None:
                     f"{data.folder} holds clips of {_option(key, found)}, asked for are clips of {_option(key, wanted[key])}; "
                     "give another --out, or delete the folder"
                 )
-        asked = {job.source.id: job for job in jobs if job.split == split}
-        _refuse_other_photographs(data.folder, split, there, list(asked.values()))
+        mine = [job for job in jobs if job.split == split]
+        if mine and there:
+            _refuse_other_photographs(data.folder, split, there, mine[0].source.facts())
+        asked = {job.source.id for job in mine}
         more = [entry.video for entry in entries if entry.video not in asked]
         if asked and more:
             raise DataSetError(
@@ -163,15 +162,15 @@ def refuse_other_clips(data: MadeDataSet, jobs: list[Job]) -> None:
             )
 
 
-def _refuse_other_photographs(folder: Path, split: str, there: dict[str, Any], jobs: list[Job]) -> None:
-    """Raises DataSetError. there: facts of a clip of the split, empty where none is."""
-    found, asked = ((facts.get("photographs") or {}) for facts in (there, jobs[0].source.facts() if jobs else {}))
-    if jobs and there and found.get("sha256") != asked.get("sha256"):
-        held, wanted = (
+def _refuse_other_photographs(folder: Path, split: str, there: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Raises DataSetError. there, wanted: facts of a clip of the split that the folder holds, and of one asked for."""
+    found, asked = (facts.get("photographs", {}) for facts in (there, wanted))
+    if found.get("sha256") != asked.get("sha256"):  # a folder may have another name by now
+        before, now = (
             f"with --photographs {each['folder']} ({each['files']} files)" if each else "without --photographs" for each in (found, asked)
         )
         raise DataSetError(
-            f"{folder} holds clips of {split} made {held}, asked for are clips made {wanted}; give the same --photographs, "
+            f"{folder} holds clips of {split} made {before}, asked for are clips made {now}; give the same --photographs, "
             f"leave them alone with --clips {split}=0, or give another --out"
         )
 
@@ -201,7 +200,7 @@ def missing(recipe: Recipe, there: set[str]) -> dict[str, list[str]]:
     return {split: names for split, names in lists.items() if names}
 
 
-def again(data: MadeDataSet, split: str) -> str | None:
+def command_for(data: MadeDataSet, split: str) -> str | None:
     """The command that makes the clips of a split of built-in footage again; None for other footage, or where no shard can be read.
 
     Photographs beside the bundled ones are named by their folder alone.

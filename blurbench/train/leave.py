@@ -10,7 +10,7 @@ import torch
 
 import blurbench
 from blurbench import weights
-from blurbench.synth.plan import again
+from blurbench.synth.plan import command_for
 from blurbench.train import checkpoint
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _card(run: Run) -> dict[str, Any]:
         "method": plan.cls.card.id,
         "stage": run.stage,
         "dataset": plan.data.manifest.label,
-        **({"data": command} if (command := again(plan.data, "train")) else {}),
+        **({"data": command} if (command := command_for(plan.data, "train")) else {}),
         "fingerprint": plan.data.manifest.fingerprint("train"),
         "recipe": f"{plan.recipe.path.name}: {plan.recipe.source}",
         # Nobody else may have a recipe of one's own.

@@ -13,7 +13,7 @@ from blurbench.store import manifest as manifests
 from blurbench.store.reader import open_dataset
 from blurbench.store.verify import verify
 from blurbench.synth.pipeline import make_dataset
-from blurbench.synth.plan import again
+from blurbench.synth.plan import command_for
 from tests.synth.recipe_head import HEAD
 
 WHOLE = "there already, whole, and not made again"
@@ -116,7 +116,7 @@ def test_the_command_that_makes_built_in_footage_again(tmp_path, photographs, mo
     """Run from where the photographs lie, it makes clips of the same fingerprint."""
     settings = {"clips": {"train": 2, "test": 1}, "photographs": photographs, "changes": ["transfer=pixel"], "seed": 3}
     made = rendered(tmp_path / "data", **settings)
-    command = again(open_dataset(tmp_path / "data"), "train")
+    command = command_for(open_dataset(tmp_path / "data"), "train")
     assert command.startswith("blurbench make-dataset gopro7 --set=transfer=pixel --clips train=2 --clips test=0 --seed 3 --size 48x32")
     assert command.endswith("--frames 14 --photographs shown")
     monkeypatch.chdir(tmp_path)
@@ -126,7 +126,7 @@ def test_the_command_that_makes_built_in_footage_again(tmp_path, photographs, mo
 
 def test_no_command_makes_the_footage_of_others_again(source):
     made(source)
-    assert again(open_dataset(source.parent / "data"), "train") is None
+    assert command_for(open_dataset(source.parent / "data"), "train") is None
 
 
 def test_clips_of_other_photographs_are_not_mixed(tmp_path, photographs):
@@ -143,9 +143,10 @@ def test_clips_of_other_photographs_are_not_mixed(tmp_path, photographs):
     assert len(rendered(tmp_path / "data").splits["test"]) == 2
 
 
-def test_photographs_without_training_clips_are_refused(tmp_path, photographs):
+@pytest.mark.parametrize("settings", [{}, {"clips": {"train": 1, "test": 1}, "splits": ("test",)}])
+def test_photographs_without_training_clips_are_refused(tmp_path, photographs, settings):
     with pytest.raises(RecipeError, match=r"--photographs is for training clips, but none are asked for; give e\.g\. --clips train=900"):
-        rendered(tmp_path / "data", photographs=photographs)
+        rendered(tmp_path / "data", photographs=photographs, **settings)
 
 
 def test_no_clip_is_asked_for(tmp_path):

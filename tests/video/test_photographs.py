@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from blurbench.errors import SourceError
+from blurbench.video import photographs
+from blurbench.video.images import read_rgb
 from blurbench.video.photographs import BUNDLED, Folder, Photographs, bundled
 from blurbench.video.render import RenderedSource
 
@@ -26,8 +28,8 @@ def test_no_photograph_is_both_for_training_and_test():
 
 def test_all_are_drawn_each_as_likely(folder):
     rng = np.random.default_rng(0)
-    photographs = Photographs("train", Folder.open(folder))
-    drawn = [photographs.draw(rng) for _ in range(2700)]  # 50 of each of 54
+    shown = Photographs("train", Folder.open(folder))
+    drawn = [shown.draw(rng) for _ in range(2700)]  # 50 of each of 54
     mine = [int(image[0, 0, 0]) for image in drawn if image.shape == (32, 48, 3)]
     assert set(mine) == set(range(2, 82, 2))
     counts = np.bincount(mine)[2::2]
@@ -45,11 +47,15 @@ def test_files_are_in_natural_order_and_the_digest_is_of_their_bytes(folder, tmp
     assert Folder.open(copy).sha256 != found.sha256
 
 
-def test_a_clip_shows_them_and_says_so(folder):
-    """Colours of one's own photographs come into the clip; its fingerprint and its facts tell."""
+def test_a_clip_shows_them_and_says_so(folder, monkeypatch):
+    """One's own photographs are read for the clip; its fingerprint and its facts tell."""
+    opened = []
+    monkeypatch.setattr(photographs, "_read", lambda path: opened.append(path) or read_rgb(path))
     alone, joined = (RenderedSource("train", 0, 2, (48, 64), folder=each) for each in (None, Folder.open(folder)))
-    one, two = (next(source.frames()).image for source in (alone, joined))
-    assert (one != two).mean() > 0.5
+    one = next(alone.frames()).image
+    assert not opened
+    two = next(joined.frames()).image
+    assert opened and set(opened) <= set(Folder.open(folder).files) and (one != two).mean() > 0.5
     assert alone.fingerprint() != joined.fingerprint() and "photographs" not in alone.facts()
     assert joined.facts()["photographs"]["files"] == 40
 
