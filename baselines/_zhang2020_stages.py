@@ -241,10 +241,10 @@ def adversarial_stage() -> Stage:
 
 
 def content(networks: Networks, batch: Batch, settings: Settings) -> dict[str, torch.Tensor]:
-    """The content losses alone: of Eq. 1 the mean absolute error, of Eq. 2 the mean over pairs."""
+    """The content losses alone: `content` times Eq. 1 as the mean absolute error, `pairs` times Eq. 2 as the mean over pairs."""
     blurry, target = greys(batch)
     made = networks["network"](blurry)[:, :, None].float()
-    return {"centre": centre_loss(made, target), "pairs": pair_loss(made, target)}
+    return {"centre": settings["content"] * centre_loss(made, target), "pairs": settings["pairs"] * pair_loss(made, target)}
 
 
-CONTENT = Stage(players=(Player(content),), frames=(FRAMES,))
+CONTENT = Stage(players=(Player(content),), frames=(FRAMES,), settings=("content", "pairs"))

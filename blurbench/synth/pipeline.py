@@ -65,6 +65,8 @@ def make_dataset(
     """
     build.check("make_dataset", changes, splits, codec, workers)
     require("make_dataset", "seed", seed, seed is None or whole(seed, 0), "a whole number, at least 0, or None for the recipe's own")
+    for name, value in (("clips", clips), ("frames", frames), ("photographs", photographs)):
+        require("make_dataset", name, value, source is None or value is None, "None beside a source: it is for the built-in footage")
     chosen = recipes.load(recipe, changes, built_in=source is None)
     changed = recipes.differences(recipes.load(recipe, built_in=source is None), chosen)
     seed = chosen.seed if seed is None else seed

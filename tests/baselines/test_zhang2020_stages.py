@@ -154,17 +154,17 @@ def test_judge_gives_the_generator_no_gradient_and_generate_gives_every_tensor_o
 def test_the_content_stage_is_eq_1_and_2_by_hand():
     batch = {"blurry": noise(2, 3, 8, 8), "sharp": noise(2, 7, 3, 8, 8, seed=1)}
     generator = Counting()
-    terms = stages.content({"network": generator}, batch, {})
+    terms = stages.content({"network": generator}, batch, {"content": 4.0, "pairs": 0.5})
     weight = np.array([0.299, 0.587, 0.114])
     target = np.einsum("btchw,c->bthw", batch["sharp"].double().numpy(), weight)
     made = np.einsum("bchw,c->bhw", batch["blurry"].double().numpy(), weight)[:, None] + generator.add.detach().double().numpy()
-    assert terms["centre"].item() == pytest.approx(np.abs(target[:, 3] - made[:, 3]).mean(), rel=1e-5)
+    assert terms["centre"].item() == pytest.approx(4 * np.abs(target[:, 3] - made[:, 3]).mean(), rel=1e-5)
     pairs = 0.0
     for i in range(3):
         for sign in (1, -1):
             difference = np.abs(made[:, i] + sign * made[:, 6 - i]) - np.abs(target[:, i] + sign * target[:, 6 - i])
             pairs += np.abs(difference).mean() / 3
-    assert terms["pairs"].item() == pytest.approx(pairs, rel=1e-5)
+    assert terms["pairs"].item() == pytest.approx(0.5 * pairs, rel=1e-5)
 
 
 def test_recipes_have_the_numbers_of_the_paper():

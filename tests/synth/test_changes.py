@@ -124,6 +124,14 @@ def test_the_seed_of_built_in_footage_is_the_recipes_too(tmp_path, source):
         assert entry.video == f"rendered-test-s{seed}-0000"
 
 
+@pytest.mark.parametrize("option", [{"clips": {"train": 2}}, {"frames": 30}, {"photographs": "pictures"}])
+def test_options_of_built_in_footage_beside_a_source(source, option):
+    (name,) = option
+    with pytest.raises(RecipeError, match=f"make_dataset: {name} is .*, expected None beside a source: it is for the built-in footage"):
+        made(source, "out", **option)
+    assert not (source.parent / "out").exists()
+
+
 @pytest.mark.parametrize("change", ["id=genblur", "version=9"])
 def test_a_recipe_keeps_its_name(change):
     with pytest.raises(RecipeError, match=f"--set is '{change}', but .* says which recipe it is"):
