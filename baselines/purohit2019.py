@@ -94,7 +94,8 @@ class Purohit2019(Method):
   booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)},
   year = {2019}
 }""",
-        training_data="averages of 9 frames of GoPro, as the recipe `gopro9` makes them; the shipped ones on rendered footage",
+        training_data="averages of 9 frames of GoPro, as the recipe `gopro9` makes them; the shipped ones on rendered footage, "
+        "with the photographs of BSDS500's train and val",
         weights="shipped, of a small network; the authors never released theirs",
         released="never",
     )
