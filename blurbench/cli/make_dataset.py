@@ -75,12 +75,12 @@ def make_dataset(
     )
 
 
-def _clips(options: tuple[str, ...]) -> dict[str, int]:
+def _clips(options: tuple[str, ...]) -> dict[str, int] | None:
     for option in options:
         split, _, number = option.partition("=")
         if split not in ("train", "test") or not number.isdigit():
             raise click.UsageError(f"--clips is {option!r}, expected train=N or test=N")
-    return {split: int(number) for split, number in once("--clips", options).items()}
+    return {split: int(number) for split, number in once("--clips", options).items()} or None
 
 
 def _size(text: str) -> tuple[int, int]:
