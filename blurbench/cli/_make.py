@@ -11,7 +11,7 @@ from typing import Any
 from rich.filesize import decimal
 
 from blurbench.cli._terminal import progress, say
-from blurbench.store.build import require_space
+from blurbench.store.build import not_there, require_space
 from blurbench.store.manifest import Manifest
 from blurbench.store.reader import data_root
 from blurbench.synth import pipeline, recipe
@@ -24,7 +24,7 @@ class _DryRunError(Exception):
 
 def run_make(name: str, source: str | None, out: str | None, *, dry_run: bool = False, **options: Any) -> Manifest | None:
     """Make a data set and tell what came of it. None after a dry run."""
-    folder = Path(out) if out else data_root() / recipe.load(name).id
+    folder = Path(out) if out is not None else data_root() / recipe.load(name).id
     bars = ExitStack()
     advance: list[Callable[[int], None]] = []
 
@@ -61,9 +61,10 @@ def run_make(name: str, source: str | None, out: str | None, *, dry_run: bool = 
 
 
 def _announce(jobs: list[Job], folder: Path) -> None:
-    """Say what is coming, and refuse when the disk cannot hold it. Pixels compress to between 0.6 and 0.9 of their size."""
+    """Say what is coming, and refuse when the disk cannot hold what is not there. Pixels compress to 0.6 to 0.9 of their size."""
     plan = describe(jobs)
     sources = ", ".join(f"{count} {split}" for split, count in plan["splits"].items())
     size = "unknown size" if plan["bytes"] is None else f"at most {decimal(plan['bytes'])}"
     say(f"{jobs[0].recipe.id}: {sources} sources → {folder} ({size})")
-    require_space(folder, plan["bytes"] or 0)
+    if lacking := not_there(folder, jobs):
+        require_space(folder, describe(lacking)["bytes"] or 0)

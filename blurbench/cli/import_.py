@@ -53,10 +53,10 @@ def import_(
     from rich.filesize import decimal
 
     from blurbench.importers import pipeline
-    from blurbench.store.build import require_space
+    from blurbench.store.build import not_there, require_space
     from blurbench.store.reader import data_root
 
-    folder = Path(out) if out else data_root() / layout
+    folder = Path(out) if out is not None else data_root() / layout
     bars = ExitStack()
     advance: list[Callable[[int], None]] = []
 
@@ -67,7 +67,8 @@ def import_(
         _report(sum((job.video.left_out for job in jobs), Counter()))
         if dry_run:
             raise _DryRunError
-        require_space(folder, plan["bytes"])
+        if lacking := not_there(folder, jobs):
+            require_space(folder, pipeline.describe(lacking)["bytes"])
         advance.append(bars.enter_context(progress(f"importing {directory}", plan["samples"], "samples")))
 
     with bars:

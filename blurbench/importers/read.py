@@ -46,13 +46,14 @@ def _halves(path: Path) -> dict[str, Array]:
 
 
 def guidance(path: Path, size: tuple[int, int], targets: int) -> Array:
-    """(h, w, 2) int8: four-quadrant motion guidance as released, x right, y down, at half resolution. Raises SourceError.
+    """(H // 2, W // 2, 2) int8: four-quadrant motion guidance as released, x right, y down, at half resolution. Raises SourceError.
 
     The authors' script leaves no vector on an axis, so that a file with one was made by another rule.
     """
     array = _array(path)
-    if array.ndim != 3 or array.shape[2] != 2 or array.dtype.kind not in "if":
-        raise SourceError(f"{path} is {array.dtype} of shape {array.shape}, expected numbers of shape (h, w, 2)")
+    expected = (size[0] // 2, size[1] // 2, 2)
+    if array.shape != expected or array.dtype.kind not in "if":
+        raise SourceError(f"{path} is {array.dtype} of shape {array.shape}, expected numbers of shape {expected}")
     if (strange := strangers(array)).any():
         x, y = array[strange][0].tolist()
         raise SourceError(f"{path} holds the vector ({x:g}, {y:g}), expected (0, 0) or (±1, ±1) alone (without: --set guidance=none)")

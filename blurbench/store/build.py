@@ -146,6 +146,12 @@ def _is_shard(path: Path) -> bool:
     return False
 
 
+def not_there(folder: Path, jobs: Iterable[J]) -> list[J]:
+    """The jobs of which the folder holds no shard. Raises DataSetError where that cannot be seen."""
+    with looking(folder):
+        return [job for job in jobs if not (folder.is_dir() and (folder / job.file).is_file())]
+
+
 def require_space(folder: Path, need: int) -> None:
     """Raises DataSetError when fewer than `need` bytes are free where the folder is, or will be."""
     with looking(folder):
@@ -201,20 +207,25 @@ def _made(jobs: Sequence[J], make: Callable[[J, Progress], Made], workers: int, 
         for job in jobs:
             yield make(job, progress)
         return
-    counts = get_context("spawn").RawArray("q", len(jobs))  # one number a job and no lock: a process killed in between leaves no harm
+    # One number a job, and last whether to give up. No lock: a process killed in between leaves no harm.
+    counts = get_context("spawn").RawArray("q", len(jobs) + 1)
     told = [0] * len(jobs)
     with processes.pool(min(workers, len(jobs)), _count_in, counts) as pool:
         pending = {pool.submit(_counted, make, job, number) for number, job in enumerate(jobs)}
-        while pending:
-            done, pending = wait(pending, _EVERY, FIRST_COMPLETED)
-            for number, count in enumerate(counts):
-                if count > told[number]:
-                    progress(_video(jobs[number]), count - told[number])
-                    told[number] = count
-            yield from (future.result() for future in done)
+        try:
+            while pending:
+                done, pending = wait(pending, _EVERY, FIRST_COMPLETED)
+                for number, count in enumerate(counts[:-1]):
+                    if count > told[number]:
+                        progress(_video(jobs[number]), count - told[number])
+                        told[number] = count
+                yield from (future.result() for future in done)
+        except (KeyboardInterrupt, GeneratorExit):
+            counts[-1] = 1  # else the pool would wait for the jobs under way, and for those that it has handed out already
+            raise
 
 
-_counts: MutableSequence[int] = []  # in a worker process: how much was read of each job, seen by the process that started it
+_counts: MutableSequence[int] = []  # in a worker process: how much was read of each job, shared with the process that started it
 
 
 def _count_in(counts: MutableSequence[int]) -> None:
@@ -224,8 +235,11 @@ def _count_in(counts: MutableSequence[int]) -> None:
 
 def _counted(make: Callable[[J, Progress], Made], job: J, number: int) -> Made:
     def count(video: str, amount: int) -> None:
+        if _counts[-1]:
+            raise KeyboardInterrupt
         _counts[number] += amount
 
+    count(_video(job), 0)
     return make(job, count)
 
 

@@ -137,7 +137,7 @@ def open_dataset(name: str | Path) -> MadeDataSet:
     with looking(places[0]):
         found = next((place for place in places if (place / manifests.NAME).is_file() or place.is_file()), None)
     if found:
-        return MadeDataSet(found, manifests.parse(manifest_text(found), str(found)))
+        return MadeDataSet(found, manifests.parse(manifest_text(found), str(found if found.is_file() else found / manifests.NAME)))
     if str(name) and places[0].is_dir():
         raise DataSetError(f"{name} is a folder without {manifests.NAME}; `blurbench make-dataset` makes one, `--source {name}` reads one")
     raise DataSetError(_absent(str(name)))

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 
 import blurbench
-from blurbench.errors import EmptySourceError, RecipeError, warn
+from blurbench.errors import EmptySourceError, RecipeError, WeightsError, warn
 from blurbench.store import build
 from blurbench.store import manifest as manifests
 from blurbench.store.build import Made, Progress
@@ -184,11 +184,13 @@ def _samples(job: Job, interpolator: interpolate.Interpolator, tick: Callable[[]
 def _usable(recipe: Recipe, weights: Path | str | None, note: Callable[[str], None]) -> Recipe:
     """The recipe with its interpolation method, or with the fallback it names where that method cannot run here.
 
-    Raises RecipeError for weights that it does not take.
+    Raises RecipeError for weights that it does not take, WeightsError for none.
     """
     rule = recipe.interpolation
     if weights and rule.used != "rife":
         raise RecipeError(f"--rife-weights is {str(weights)!r}, but here {recipe.id} interpolates by {rule.used!r}; leave it out")
+    if weights and not Path(weights).is_file():
+        raise WeightsError(f"--rife-weights is {str(weights)!r}, expected the file flownet.pkl of RIFE v4; check the path")
     if weights or not rule.fallback or not (reason := interpolate.available(rule.used)):
         return recipe
     note(f"interpolating by {rule.fallback}, not by {rule.method}: {reason}")

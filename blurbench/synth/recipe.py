@@ -6,6 +6,7 @@ The `[built_in]` table holds overrides for the built-in rendered footage, whose 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -136,8 +137,8 @@ def load(name: str, changes: Sequence[str] = (), built_in: bool = False) -> Reci
 
 
 def _require_effect(recipe: Recipe, changed: Recipe, built_in: bool) -> None:
-    """Raises RecipeError for another interpolation where nothing is interpolated, and for another window length where the video's name
-    decides on it; the names of built-in footage never do.
+    """Raises RecipeError for another interpolation where nothing is interpolated, for another camera response where another transfer
+    function is used, and for another window length where the video's name decides on it; the names of built-in footage never do.
     """
     method = changed.interpolation.method
     if method != recipe.interpolation.method and changed.interpolation.used == "none" != method:
@@ -149,6 +150,8 @@ def _require_effect(recipe: Recipe, changed: Recipe, built_in: bool) -> None:
             f"--set window.length={changed.window.length} was given, but recipe {recipe.id!r} takes the length from a video's name; "
             "add --set window.length_from_name= to take this one for every video"
         )
+    if changed.response != recipe.response and changed.transfer != "response":
+        raise RecipeError(f"a camera response was given, but the transfer function is {changed.transfer!r}; add --set transfer=response")
 
 
 def differences(recipe: Recipe, changed: Recipe) -> list[str]:
@@ -197,7 +200,7 @@ def _check(recipe: Recipe, where: str) -> None:
         transfer.parse(recipe.transfer)
     one_of(where, "rounding", recipe.rounding, Rounding)
     require_whole(where, "", recipe, version=1, seed=0)
-    require(where, "fps", recipe.fps, recipe.fps > 0, "frames a second, above 0")
+    require(where, "fps", recipe.fps, 0 < recipe.fps < math.inf, "frames a second, above 0")
     require(where, "built_in", recipe.built_in, isinstance(recipe.built_in, dict | None), "a table of keys")
     _check_split(recipe.split, where)
 

@@ -19,6 +19,7 @@ from blurbench.errors import SourceError
 from blurbench.types import U8
 from blurbench.video.source import Frame
 
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # how such files begin
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
@@ -134,7 +135,7 @@ class ImageFolderSource:
         """SHA-256 (hex) over name and content of every image, in order."""
         digest = hashlib.sha256()
         for path in self._paths:
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            content = hashlib.sha256(_bytes(path)).hexdigest()
             digest.update(f"{path.name}\0{content}\n".encode())
         return digest.hexdigest()
 
@@ -177,14 +178,20 @@ def folder_name(folder: Path) -> str:
 
 def _read(path: Path) -> np.ndarray[Any, Any]:
     """The image as it is stored, channels in OpenCV's order."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror or error}; expected an image file") from error
+    data = _bytes(path)
     image = _decode(data)
     if image is None:
         raise SourceError(f"{path} is not a readable image ({len(data)} bytes), expected a whole PNG, JPEG, BMP or TIFF; copy it again")
+    if data.startswith(_TIFF) and (pages := cv2.imcount(str(path), cv2.IMREAD_UNCHANGED)) > 1:
+        raise SourceError(f"{path} holds {pages} pictures, expected one; save each as a file of its own")
     return image
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}; expected an image file") from error
 
 
 def _decode(data: bytes) -> np.ndarray[Any, Any] | None:

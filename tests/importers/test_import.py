@@ -327,7 +327,8 @@ def test_a_wrong_number_of_targets(tmp_path, number, message):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.full((24, 32, 3), 1, np.int8), r"is int8 of shape \(24, 32, 3\), expected numbers of shape \(h, w, 2\)"),
+        (np.full((24, 32, 3), 1, np.int8), r"is int8 of shape \(24, 32, 3\), expected numbers of shape \(24, 32, 2\)"),
+        (np.full((32, 24, 2), 1, np.int8), r"is int8 of shape \(32, 24, 2\), expected numbers of shape \(24, 32, 2\)"),
         (np.full((24, 32, 2), (0, -1), np.int8), r"00000001_trend.npy holds the vector \(0, -1\), expected \(0, 0\) or .*guidance=none"),
         (np.full((24, 32, 2), 0.5, np.float32), r"holds the vector \(0.5, 0.5\), expected"),
         (np.array([{"a": 1}], object), r"is no readable .npy file"),

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -225,6 +226,40 @@ def test_opencv_has_its_threads_back(tmp_path):
         assert cv2.getNumThreads() == 2 and during == {1}
     finally:
         cv2.setNumThreads(before)
+
+
+@dataclass(frozen=True)
+class Slow:
+    """A video whose reading takes half a minute, and then leaves a file."""
+
+    folder: Path
+    number: int
+    split = "test"
+
+    @property
+    def file(self):
+        return f"test/{self.number}.h5"
+
+
+def make_slowly(job, progress):
+    (job.folder / f"{job.number}.begun").touch()
+    for _ in range(300):
+        time.sleep(0.1)
+        progress(str(job.number), 1)
+    (job.folder / f"{job.number}.finished").touch()
+    return Made("test", Entry(str(job.number), job.file, 1, 300, 0, "f", "c"), True)
+
+
+def test_ctrl_c_ends_the_jobs_of_processes_too(tmp_path):
+    """Those under way, and those that were handed out already: none is finished, none begun afterwards."""
+
+    def stop(video, amount):
+        raise KeyboardInterrupt
+
+    jobs = [Slow(tmp_path, number) for number in range(6)]
+    with pytest.raises(KeyboardInterrupt):
+        list(build.run(jobs, make_slowly, 2, stop, pytest.fail))
+    assert 1 <= len(list(tmp_path.glob("*.begun"))) <= 2 and not list(tmp_path.glob("*.finished"))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -84,6 +85,19 @@ def test_a_disk_that_fills_up(tmp_path, monkeypatch, capsys):
         cli.main()
     assert open_dataset(tmp_path / "data").count("test") == 6
     assert [(tmp_path / "data" / name).stat().st_mtime_ns for name in kept[1:]] == written
+
+
+def test_a_finished_data_set_on_a_full_disk(tmp_path, monkeypatch, capsys):
+    """Nothing is to be made; one clip more does not fit."""
+    assert run((*ARGUMENTS, "--out", "data"), tmp_path).returncode == 0
+    monkeypatch.setattr("shutil.disk_usage", lambda place: SimpleNamespace(free=1000))
+    monkeypatch.setattr(sys, "argv", ["blurbench", *ARGUMENTS, "--out", str(tmp_path / "data")])
+    with pytest.raises(SystemExit, match="0"):
+        cli.main()
+    (tmp_path / "data/test/rendered-test-s0-0002.h5").unlink()
+    with pytest.raises(SystemExit, match="2"):
+        cli.main()
+    assert "data needs up to 159.7 kB, 1.0 kB are free; give another --out" in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_manifest_on_a_full_disk(tmp_path):

@@ -83,6 +83,14 @@ def test_a_length_that_the_name_decides_is_not_changed():
     assert recipes.load("gopro-linear", ["window.length=9"], built_in=True).windows("rendered-test-s0-0000").window(0).length == 9
 
 
+def test_a_camera_response_that_nothing_uses(tmp_path):
+    np.save(tmp_path / "crf.npy", np.linspace(0, 1, 256))
+    with pytest.raises(RecipeError, match=r"the transfer function is 'gamma\(2.2\)'; add --set transfer=response"):
+        recipes.load("gopro7", [f"response.file={tmp_path / 'crf.npy'}"])
+    used = recipes.load("gopro7", [f"response.file={tmp_path / 'crf.npy'}", "transfer=response"])
+    assert used.curve().name.startswith("response(")
+
+
 def test_a_split_for_a_recipe_without_lists():
     assert recipes.load("rendered", ['split.train=["a"]']).split_of("a") == "train"
     with pytest.raises(RecipeError, match="title is no table"):

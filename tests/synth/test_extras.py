@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from blurbench.errors import RecipeError
+from blurbench.errors import RecipeError, WeightsError
 from blurbench.store.reader import open_dataset
 from blurbench.synth import recipe as recipes
 from blurbench.synth.expose import Samples
@@ -157,3 +157,5 @@ def test_nothing_to_insert_asks_for_no_weights(tmp_path, clip, monkeypatch):
     assert not any("interpolating" in line for line in said)
     with pytest.raises(RecipeError, match=r"--rife-weights is 'x.pkl', but here genblur interpolates by 'none'; leave it out"):
         make_dataset("genblur", clip, tmp_path / "other", changes=changes, weights="x.pkl")
+    with pytest.raises(WeightsError, match=r"--rife-weights is 'x.pkl', expected the file flownet.pkl of RIFE v4; check the path"):
+        make_dataset("genblur", clip, tmp_path / "other", weights="x.pkl", planned=pytest.fail)

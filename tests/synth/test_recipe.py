@@ -106,6 +106,7 @@ def test_words_do_not_change_what_is_made(tmp_path):
         ('frame = { width = "wide" }', "width is 'wide', expected a whole number"),
         ('guidance = { aggregate = "sum" }', "expected one of none, max, avg"),
         ("fps = 0", "fps is 0"),
+        ("fps = inf", "fps is inf"),
         ("window = { length = 0 }", "window.length is 0"),
         ('window = { length = 7, tagets = "all" }', "did you mean 'targets'"),
         ('window = { length = 7, targets = "even:9" }', "2 <= N <= window.length = 7"),

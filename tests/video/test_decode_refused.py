@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -50,6 +51,20 @@ def test_a_header_without_frames(tmp_path: Path) -> None:
         out.start_encoding()
     with pytest.raises(SourceError, match="holds no frame, expected at least one"):
         VideoSource(tmp_path / "a.avi")
+
+
+def test_avi_with_dropped_frames(tmp_path: Path) -> None:
+    """Frames have no times there: an empty chunk stands for each that the camera dropped."""
+    with av.open(str(tmp_path / "a.avi"), "w") as out:
+        stream = out.add_stream("mjpeg", rate=240)
+        stream.width, stream.height, stream.pix_fmt, stream.time_base = 64, 48, "yuvj420p", Fraction(1, 240)
+        for number in (*range(15), *range(16, 30)):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 8 * number, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 240)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    with pytest.raises(SourceError, match=r"a\.avi has 29 frames, expected 30 by its header: some were dropped"):
+        list(VideoSource(tmp_path / "a.avi").frames())
 
 
 def test_mp4_without_its_index(tmp_path: Path, make_video: MakeVideo) -> None:

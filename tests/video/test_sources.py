@@ -29,6 +29,19 @@ def test_lossless_formats_come_back_exactly(tmp_path: Path, suffix: str) -> None
     np.testing.assert_array_equal(read_rgb(tmp_path / f"a{suffix}"), noise())
 
 
+def test_a_file_of_several_pictures_is_refused(tmp_path: Path) -> None:
+    cv2.imwritemulti(str(tmp_path / "a.tif"), [noise(0), noise(1)])
+    with pytest.raises(SourceError, match=r"a\.tif holds 2 pictures, expected one; save each as a file of its own"):
+        read_rgb(tmp_path / "a.tif")
+
+
+def test_an_image_that_goes_away(tmp_path: Path) -> None:
+    source = ImageFolderSource(fill(tmp_path / "clip", numbered(range(3))))
+    (tmp_path / "clip" / source.facts()["last"]).unlink()
+    with pytest.raises(SourceError, match=r"cannot be read: No such file or directory; expected an image file"):
+        source.fingerprint()
+
+
 def test_red_is_the_first_channel(tmp_path: Path) -> None:
     red = np.zeros((8, 8, 3), np.uint8)
     red[..., 0] = 200
