@@ -240,7 +240,7 @@ class Zhang2021Paper(Zhang2021):
         id="zhang2021-paper",
         title="Motion-ETR (as in the paper)",
         licence="Apache-2.0 (re-implemented from the paper)",
-        training_data="rendered footage (genblur)",
+        training_data="rendered footage (genblur), with the photographs of BSDS500's train and val",
         weights="shipped, of a small network; the authors never released theirs",
         released="never",
     )
