@@ -203,7 +203,7 @@ def own(module: str) -> dict[str, Any]:
 
 
 def _imported(path: str, spec: str) -> ModuleType:
-    """A file as a module. Raises BrokenPluginError."""
+    """A file as a module, which may import those beside it, then and later. Raises BrokenPluginError."""
     where = hashlib.sha256(str(Path(path).resolve()).encode()).hexdigest()[:8]  # two files may have one name
     name = f"blurbench_file_{Path(path).stem}_{where}"
     module_spec = importlib.util.spec_from_file_location(name, path)
@@ -211,6 +211,8 @@ def _imported(path: str, spec: str) -> ModuleType:
         raise BrokenPluginError(f"{path} cannot be imported as Python")
     module = importlib.util.module_from_spec(module_spec)
     sys.modules[name] = module  # dataclasses and pickle look for it there
+    if (beside := str(Path(path).resolve().parent)) not in sys.path:
+        sys.path.append(beside)  # last, so that it hides nothing that is installed
     try:
         module_spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from blurbench import weights as files
@@ -24,6 +25,15 @@ def remarks(method: Method) -> list[str]:
         return []
     theirs = f"for the authors' give --weights, or run `blurbench convert-weights {card.keeper}` once ({card.released})"
     return [f"{card.id} runs with the shipped weights of a small network, which say nothing of the authors' results; {theirs}"]
+
+
+def learnt_from(method: Method, fingerprint: str) -> list[str]:
+    """Of weights whose card names the very data, by their fingerprint, that the method is to be scored on."""
+    for path in files.inside(method.given) if method.given else []:
+        with suppress(WeightsError):  # of no use to the method, which has loaded without it
+            if path.suffix == ".safetensors" and files.card(path).get("fingerprint") == fingerprint:
+                return [f"{path} was trained on this very split: its scores say nothing of other data"]
+    return []
 
 
 def _draws(network: Any) -> bool:

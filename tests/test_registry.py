@@ -138,6 +138,17 @@ def test_method_from_a_file(tmp_path):
     assert pickle.loads(pickle.dumps(cls)) is cls
 
 
+def test_a_file_imports_those_beside_it(tmp_path, monkeypatch):
+    """When it is loaded, and later."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "beside_mine.py").write_text("GAIN = 3.0\n")
+    (tmp_path / "later_mine.py").write_text("GAIN = 4.0\n")
+    later = "def later():\n    import later_mine\n    return later_mine.GAIN\n"
+    (tmp_path / "my.py").write_text(f"{MINE}\nfrom beside_mine import GAIN\n{later}")
+    module = sys.modules[METHODS.get(f"{tmp_path / 'my.py'}:Dim").__module__]
+    assert (module.GAIN, module.later()) == (3.0, 4.0)
+
+
 def test_a_file_without_a_class_says_how(tmp_path):
     (tmp_path / "my.py").write_text(MINE)
     for name in ("my.py", "my.py:"):

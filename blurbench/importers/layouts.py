@@ -108,7 +108,7 @@ LAYOUTS = {
         ),
         Layout(
             "baistpp",
-            "B-AIST++ (zhong2022); the first and last 40 exposures of a video are left out",
+            "B-AIST++ (zhong2022), whole pictures; the first and last 40 exposures of a video are left out",
             recipe="baistpp",
             files={
                 "blurry": f"{_ZHONG}/blur/{{name}}.{{image}}",

@@ -15,10 +15,11 @@ LOOKED_AT = 8  # samples; one may be grey, or hardly blurred
 _BETTER = 1.0  # dB that no true prediction gains by any of these, as a mean
 _MOST = 100.0  # dB of equal pictures
 _CUT = 0.1  # share of values at or below 0 that says that there were negative ones
+_BLACK = 0.1  # a picture without brighter values is not one of which half was cut
 _SLIPS: dict[str, tuple[Callable[[F32], F32], str]] = {
     "red and blue look exchanged": (lambda frame: frame[..., ::-1], "expected RGB (OpenCV reads and writes BGR)"),
     "values look as if they went from -1 to 1": (
-        lambda frame: (frame + 1) * np.float32(0.5) if (frame <= 0).mean() > _CUT else frame,
+        lambda frame: (frame + 1) * np.float32(0.5) if (frame <= 0).mean() > _CUT and frame.max() > _BLACK else frame,
         "expected 0 to 1; what is below is cut to 0",
     ),
 }

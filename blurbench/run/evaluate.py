@@ -13,7 +13,7 @@ from blurbench.errors import PredictionError, warn
 from blurbench.metrics import protocol as protocols
 from blurbench.metrics.protocol import Protocol
 from blurbench.metrics.score import score_all
-from blurbench.remarks import remarks
+from blurbench.remarks import learnt_from, remarks
 from blurbench.run import results
 from blurbench.run.checks import LOOKED_AT, Look
 from blurbench.run.journal import Outcome, journal, place
@@ -61,7 +61,7 @@ def evaluate(
     rules = [protocols.load(name) for name in names]
     data = open_dataset(dataset)
     runner = methods.load_method(method, weights, device, options)
-    for remark in remarks(runner):
+    for remark in [*remarks(runner), *learnt_from(runner, data.manifest.fingerprint(split) if data.count(split) else "")]:
         note(remark)
     if seed and not runner.capabilities.stochastic:
         note(f"seed {seed} was given, but {runner.card.id} is deterministic; it runs with seed 0")
@@ -76,6 +76,7 @@ def evaluate(
         protocol=names,
         device=device,
         seed=seed,
+        allow_failures=allow_failures,
     )
     header = describe(runner, data, split, draws, seed, command)
     writer = Writer(Path(predictions), header) if predictions is not None else None

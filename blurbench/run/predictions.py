@@ -130,17 +130,22 @@ class Predictions:
     def draws(self, samples: Sequence[str]) -> int:
         """How many draws of each of these samples there are; a sample of which there is nothing is passed over.
 
-        Raises PredictionError for plain pictures that have another number of one sample than of the first.
+        Raises PredictionError for plain pictures that have another number of draws of one sample than of the first, and for one frame of
+        one sample, which would count as its centre, and several of another.
         """
         if self.header:
             return self.header.draws
-        counts = {sample: len(_draws(self.folder / sample)) for sample in samples if (self.folder / sample).is_dir()}
-        first, expected = next(iter(counts.items()), ("", 1))
-        for sample, count in counts.items():
-            if count != expected:
-                told = f"{self.folder} has {count} draw{'' if count == 1 else 's'} of sample {sample} and {expected} of {first}"
-                raise PredictionError(f"{told}; expected as many of each")
-        return expected
+        draws = {sample: _draws(self.folder / sample) for sample in samples if (self.folder / sample).is_dir()}
+        for what, counts in (
+            ("draw", {sample: len(folders) for sample, folders in draws.items()}),
+            ("frame", {sample: len(image_files(folders[0])) for sample, folders in draws.items()}),
+        ):
+            first, expected = next(iter(counts.items()), ("", 1))
+            for sample, count in counts.items():
+                if count != expected and (what == "draw" or 1 in (count, expected)):
+                    told = f"{self.folder} has {count} {what}{'' if count == 1 else 's'} of sample {sample} and {expected} of {first}"
+                    raise PredictionError(f"{told}; expected as many of each")
+        return len(next(iter(draws.values()), [self.folder]))
 
     def _names(self) -> Iterator[str]:
         if not self.header:
@@ -255,10 +260,11 @@ def _opened(path: Path) -> h5py.File:
 
 
 def _draws(folder: Path) -> list[Path]:
-    """The folders of a sample's draws, in natural order; the sample's own where it has one draw."""
-    return sorted(
-        (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")), key=lambda path: natural_key(path.name)
-    ) or [folder]
+    """The folders of a sample's draws, in natural order; the sample's own where it has one draw. Raises PredictionError for both."""
+    folders = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    if folders and (files := image_files(folder)):
+        raise PredictionError(f"{folder} holds {files[0].name} and {folders[0].name}/, expected frames or folders of draws, not both")
+    return sorted(folders, key=lambda path: natural_key(path.name)) or [folder]
 
 
 def _read_frames(folder: Path) -> U8:

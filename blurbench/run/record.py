@@ -191,12 +191,12 @@ def pairs(options: Mapping[str, str] | None) -> list[str]:
 
 
 def command_line(command: str, /, **options: object) -> str:
-    """`blurbench COMMAND --option value …` as a person would type it; options that are None are left out, lists repeated."""
+    """`blurbench COMMAND --option value …` as a person would type it; None and False are left out, True is a flag, lists are repeated."""
     words = ["blurbench", command]
     for option, value in options.items():
         for each in value if isinstance(value, list | tuple) else [value]:
-            if each is not None:
-                words += [f"--{option.replace('_', '-')}", str(each)]
+            if each is not None and each is not False:
+                words += [f"--{option.replace('_', '-')}", *([] if each is True else [str(each)])]
     return shlex.join(words)
 
 

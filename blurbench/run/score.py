@@ -57,7 +57,7 @@ def score(
         check_id(name or folder.name, "--name" if name else f"the name of the folder {folder}, without --name,")
     stored.check_names(ids)
     names = [each.id if isinstance(each, Protocol) else each for each in given]
-    command = command_line("score", dataset=dataset, split=split, protocol=names, name=name)
+    command = command_line("score", dataset=dataset, split=split, protocol=names, name=name, allow_failures=allow_failures)
     task = _Task(folder, data.folder, split, tuple(rules), allow_failures)
     with _scoring(task, min(workers, len(ids))) as outcomes_of:
         digest = stored.digest(workers)

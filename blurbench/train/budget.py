@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from blurbench import strict
 from blurbench.errors import RecipeError
 from blurbench.train.recipe import Schedule
 
@@ -21,6 +22,7 @@ class Budget:
         """`4000` steps, `25m` minutes, `2h` hours, None for the recipe's. Raises RecipeError."""
         if text is None:
             return cls()
+        strict.require("train", "budget", text, isinstance(text, str), "text: '4000' steps, '25m' minutes or '2h' hours")
         number, unit = (text[:-1], text[-1:]) if text[-1:] in "mh" else (text, "")
         try:
             value = float(number)

@@ -12,7 +12,7 @@ from blurbench import weights
 from blurbench.cli import blurbench
 from blurbench.errors import BlurbenchError
 from blurbench.methods import load_method, method_class
-from blurbench.remarks import remarks
+from blurbench.remarks import learnt_from, remarks
 from blurbench.run import record
 from blurbench.run.predict import photograph
 from blurbench.running import predict
@@ -256,6 +256,13 @@ def test_weights_of_another_method_are_pointed_out():
     (told,) = remarks(load_method("zhang2020-bgh", file))
     assert told == f"{file} was trained as zhang2020, here it runs, and is recorded, as zhang2020-bgh"
     assert remarks(load_method("zhang2020-iterated", file)) == []
+
+
+def test_scores_on_what_weights_were_trained_on():
+    file = weights.shipped("nah2017.safetensors")
+    learnt, method = weights.card(file)["fingerprint"], load_method("nah2017", file)
+    assert learnt_from(method, learnt) == [f"{file} was trained on this very split: its scores say nothing of other data"]
+    assert learnt_from(method, "0" * 64) == learnt_from(load_method("copy-blur"), learnt) == []
 
 
 def test_a_damaged_file_beside_the_weights_is_no_matter(tmp_path):

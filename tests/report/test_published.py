@@ -127,7 +127,6 @@ def test_what_may_be_compared(entries):
         ("nah2017-code", "reds", "nah2017"): 6,
         ("shen2020-code", "adobe240", "shen2020"): 4,
         ("tao2018-code", "gopro-linear", "tao2018"): 2,
-        ("zhong2022", "baistpp", "zhong2022-video"): 3,
     }
 
 

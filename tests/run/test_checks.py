@@ -32,6 +32,12 @@ def test_one_grey_sample_hides_no_exchange():
     assert warned((swapped[0], grey), (swapped[1], coloured)).startswith(told)
 
 
+def test_black_pictures_are_no_cut_ones():
+    """Floats from 0 to 1 that were stored as 8 bits."""
+    sharp = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3), np.uint8)
+    assert warned(((sharp[None] / 255).astype(np.uint8), sharp)) is None
+
+
 @pytest.mark.parametrize("stored", [False, True])
 def test_values_from_minus_one_to_one(stored):
     """As networks that end in tanh give them, and as a file keeps them. Half of the light is cut off, and nothing fails."""

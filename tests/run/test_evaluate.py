@@ -163,7 +163,7 @@ def test_failures_stop_or_are_counted(data, tmp_path):
         evaluate(method, data, out=tmp_path / "a")
     record = evaluate(method, data, out=tmp_path / "b", allow_failures=True)[0]
     ids = open_dataset(data).ids("test")
-    assert list(record.failed) == [ids[1], ids[4]]
+    assert list(record.failed) == [ids[1], ids[4]] and record.command.endswith(" --allow-failures")
     assert all("NaN" in reason for reason in record.failed.values())
     assert record.samples == len(ids) - 2 == len(records.scores(tmp_path / "b" / f"{record.name}.json"))
 
@@ -227,6 +227,20 @@ def test_draws_are_counted_and_must_be_as_many_of_each_sample(data, tmp_path):
     for allow in (False, True):
         with pytest.raises(PredictionError, match=rf"mine has 2 draws of sample {sample} and 3 of .*; expected as many of each$"):
             score(tmp_path / "mine", data, protocol="blurbench-motion", out=tmp_path / "runs", allow_failures=allow)
+
+
+def test_frames_must_be_as_many_of_each_sample(data, tmp_path):
+    """A sample with one frame left would be scored as its centre frame, and be in no mean of the others."""
+    pictures(data, tmp_path / "mine")
+    odd = next(folder for folder in (tmp_path / "mine").iterdir()) / "00001"
+    for number in range(1, 7):
+        (odd / f"{number}.png").unlink()
+    says = rf"mine has 1 frame of sample {odd.parent.name}/{odd.name} and 7 of .*; expected as many of each$"
+    with pytest.raises(PredictionError, match=says):
+        score(tmp_path / "mine", data, out=tmp_path / "runs", allow_failures=True)
+    (odd / "7").mkdir()
+    with pytest.raises(PredictionError, match=r"00001 holds 0.png and 7/, expected frames or folders of draws, not both$"):
+        score(tmp_path / "mine", data, out=tmp_path / "runs")
 
 
 @pytest.mark.parametrize(

@@ -52,3 +52,5 @@ def test_budget(text, expected):
 def test_wrong_budget(text):
     with pytest.raises(RecipeError, match="--budget"):
         Budget.parse(text)
+    with pytest.raises(RecipeError, match="train: budget is 3, expected text: '4000' steps, '25m' minutes or '2h' hours"):
+        Budget.parse(3)
