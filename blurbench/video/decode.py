@@ -157,10 +157,12 @@ class VideoSource:
         self._decoded, self._variable = len(rate.times), rate.variable
         declared = header.declared_frames
         if header.container == "avi" and declared and self._decoded != declared:  # frames have no times of their own there
-            raise SourceError(
-                f"{self.path} has {self._decoded} frames, expected {declared} by its header: some were dropped, and nothing says where; "
-                "copy it again, or record it again"
-            )
+            self._variable = True
+            if not self.keep_variable_rate:
+                raise SourceError(
+                    f"{self.path} has {self._decoded} frames, expected {declared} by its header: some were dropped, and nothing says "
+                    "where; copy it again, or pass --keep-variable-rate"
+                )
 
     def _time(self, index: int, frame: VideoFrame) -> float:
         if self._header.timestamps == "assumed":

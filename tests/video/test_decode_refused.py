@@ -65,6 +65,8 @@ def test_avi_with_dropped_frames(tmp_path: Path) -> None:
         out.mux(stream.encode())
     with pytest.raises(SourceError, match=r"a\.avi has 29 frames, expected 30 by its header: some were dropped"):
         list(VideoSource(tmp_path / "a.avi").frames())
+    taken = VideoSource(tmp_path / "a.avi", keep_variable_rate=True)
+    assert len(list(taken.frames())) == 29 and taken.facts()["variable_rate"] is True
 
 
 def test_mp4_without_its_index(tmp_path: Path, make_video: MakeVideo) -> None:
