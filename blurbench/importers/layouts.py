@@ -108,7 +108,7 @@ LAYOUTS = {
         ),
         Layout(
             "baistpp",
-            "B-AIST++ (zhong2022), whole pictures; the first and last 40 exposures of a video are left out",
+            "B-AIST++ (zhong2022) without 40 exposures at either end; --set boxes.width=160 --set boxes.height=192 crops to persons",
             recipe="baistpp",
             files={
                 "blurry": f"{_ZHONG}/blur/{{name}}.{{image}}",
@@ -117,7 +117,7 @@ LAYOUTS = {
                 "guidance": f"{_ZHONG}/{{guidance}}/{{name}}{{trend}}.npy",
             },
             options={"bbox": "blur_anno", "guidance": "trend+_avg"},
-            keys=("transfer", "window.skip_first", "window.skip_last"),
+            keys=("transfer", "window.skip_first", "window.skip_last", "boxes.width", "boxes.height", "boxes.ratio"),
         ),
         Layout(
             "genblur",

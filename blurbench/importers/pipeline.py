@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import blurbench
-from blurbench.errors import RecipeError, SourceError, UnknownNameError, warn
-from blurbench.importers import layouts
+from blurbench.errors import SourceError, UnknownNameError, warn
+from blurbench.importers import layouts, settings
 from blurbench.importers.layouts import Layout
 from blurbench.importers.read import read_sample
 from blurbench.importers.scan import MEND, Files, Problem, Video, missing, scan
@@ -28,12 +28,10 @@ from blurbench.store.fingerprint import UNREADABLE, of_release
 from blurbench.store.manifest import Entry, Manifest
 from blurbench.store.reader import data_root
 from blurbench.store.shard import Shard, ShardWriter
-from blurbench.synth import recipe as recipes
+from blurbench.synth import boxes
 from blurbench.synth.recipe import Recipe
 from blurbench.types import U8
 from blurbench.video.images import folder_name, read_rgb
-
-IMPORT = 1  # raise it whenever the same files would give other values
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ def import_dataset(
     """
     build.check("import_dataset", changes, splits, codec, workers)
     form, root = layouts.find(layout), Path(source)
-    options, recipe = _settings(form, changes)
+    options, recipe = settings.read(form, changes)
     folder = Path(out) if out is not None else data_root() / form.id
     videos = scan(root, form, options, recipe, splits, note)
     lacking = missing(videos, recipe)
@@ -94,7 +92,7 @@ def import_dataset(
     jobs = [Job(video, root, form, options, recipe, folder, codec, skip_broken) for video in videos]
     planned(jobs)
     broken: Counter[str] = Counter()
-    with build.making(folder, _manifest(form, options, recipe, list(changes))) as manifest:
+    with build.making(folder, settings.manifest(form, options, recipe)) as manifest:
         there = build.videos(jobs)
         kept = [e.video for split, names in there.items() for e in manifest.splits.get(split, []) if e.video not in names]
         build.tell_kept(folder, kept, note)
@@ -156,46 +154,10 @@ def describe(jobs: list[Job]) -> dict[str, Any]:
         first = job.video.samples[0].roles
         with suppress(SourceError):  # a broken file is told when its turn comes
             picture = read_rgb(job.root / first.get("blurry", first.get("pair", ()))[0])
-            size += len(job.video.samples) * picture.nbytes * (1 + len(first.get("sharp", ())))
+            area = 3 * job.recipe.boxes.width * job.recipe.boxes.height or picture.nbytes
+            size += len(job.video.samples) * area * (1 + len(first.get("sharp", ())))
     samples = sum(len(job.video.samples) for job in jobs)
     return {"splits": Counter(job.video.split for job in jobs), "samples": samples, "bytes": size}
-
-
-def _settings(layout: Layout, changes: Sequence[str]) -> tuple[dict[str, str], Recipe]:
-    """The layout's options and the recipe, with the changes. Raises RecipeError, UnknownNameError."""
-    options, rules = dict(layout.options), []
-    for change in changes:
-        key, equals, value = (part.strip() for part in change.partition("="))
-        if not equals or not value:
-            raise RecipeError(f"--set is {change!r}, expected KEY=VALUE, e.g. {next(iter(options), 'transfer')}=…")
-        if key in layout.keys:
-            rules.append(change)
-        elif key not in options:
-            raise UnknownNameError("key", key, [*options, *layout.keys], f"layout {layout.id!r}")
-        elif "/" in value:
-            raise RecipeError(f"--set is {change!r}, expected the name of a folder, or none")
-        else:
-            options[key] = value
-    if not layout.transfer and not rules:
-        raise RecipeError(
-            f"layout {layout.id!r} does not say how its pictures were averaged; add --set transfer=pixel or --set 'transfer=gamma(2.2)'"
-        )
-    recipe = recipes.load(layout.recipe, rules)
-    recipe.curve()
-    return options, recipe
-
-
-def _manifest(layout: Layout, options: dict[str, str], recipe: Recipe, changes: list[str]) -> Manifest:
-    settings = {"layout": layout.id, "import": IMPORT, "options": options, **_rules(recipe)}
-    return Manifest(
-        layout.id, layout.version, recipe.title, "released", recipe.curve().name, settings, blurbench=blurbench.__version__, changes=changes
-    )
-
-
-def _rules(recipe: Recipe) -> dict[str, Any]:
-    """What of the recipe decides the values of an imported sample."""
-    window = {key: value for key, value in asdict(recipe.window).items() if key in ("targets", "skip_first", "skip_last")}
-    return {"transfer": recipe.curve().name, "window": window}
 
 
 def _refuse(root: Path, videos: list[Video], lacking: dict[str, list[str]], skip_broken: bool, recipe: Recipe) -> None:
@@ -238,7 +200,7 @@ def _fingerprint(job: Job, hashes: dict[str, str]) -> str:
     """SHA-256 of all that decides the stored values: contents and roles of the files, in order, and how they are read."""
     samples = job.video.samples
     files = [[sample.number, {role: [hashes[file] for file in names] for role, names in sample.roles.items()}] for sample in samples]
-    return of_release(IMPORT, job.layout.id, _rules(job.recipe), files)
+    return of_release(settings.IMPORT, job.layout.id, settings.rules(job.recipe), files)
 
 
 def _samples(job: Job, hashes: dict[str, str], problems: list[Problem]) -> Any:
@@ -253,14 +215,27 @@ def _samples(job: Job, hashes: dict[str, str], problems: list[Problem]) -> Any:
                 if array.shape != shapes.get(name, array.shape):
                     path = job.root / files.roles.get(name, files.roles.get("pair", files.all()))[0]
                     raise SourceError(f"{path}: shape {array.shape}, expected {shapes[name]} as in the video's first sample")
+            whole = {name: array.shape for name, array in sample.items()}
+            if job.recipe.boxes.width:
+                _crop(job, files, sample)
         except SourceError as error:
             if not job.skip_broken:
                 raise SourceError(f"{error}; {MEND}") from error
             problems.append(Problem(files.all()[0], UNREADABLE, str(error)))
             yield None
             continue
-        shapes = shapes or {name: array.shape for name, array in sample.items()}
+        shapes = shapes or whole
         yield {**sample, "times": window.times(), **_averaged(job, files), **_origin(files, hashes, width)}
+
+
+def _crop(job: Job, files: Files, sample: dict[str, Any]) -> None:
+    """Crop a sample to its box, in place. Raises SourceError for a box outside the picture."""
+    left, top, right, bottom = sample["bbox"].tolist()
+    height, width = size = sample["blurry"].shape[:2]
+    if (where := boxes.part((left, top, right, bottom), job.recipe.boxes, size)) is None:
+        path = job.root / files.roles["bbox"][0]
+        raise SourceError(f"{path}: bbox is {left:g}, {top:g}, {right:g}, {bottom:g}, expected a part of the picture, {width}x{height}")
+    boxes.crop_sample(sample, where, job.recipe.boxes)
 
 
 def _averaged(job: Job, files: Files) -> dict[str, NDArray[np.float64]]:
@@ -296,10 +271,16 @@ def _entry(job: Job, samples: int, fingerprint: str, content: Any, counts: Any) 
 def _provenance(job: Job, problems: list[Problem]) -> dict[str, Any]:
     skipped = {problem.file: problem.detail for problem in problems[:100]}  # an attribute of HDF5 holds 64 KiB
     return {
-        "source": {"kind": "released", "folder": folder_name(job.root), "layout": job.layout.id, "blurry pictures": job.video.found},
-        "layout": {**job.options, **_rules(job.recipe)},
+        "source": {
+            "kind": "released",
+            "folder": folder_name(job.root),
+            "layout": job.layout.id,
+            "step": job.layout.step,
+            "blurry pictures": job.video.found,
+        },
+        "layout": {**job.options, **settings.rules(job.recipe)},
         "skipped": skipped,
-        "made_with": {"blurbench": blurbench.__version__, "opencv": cv2.__version__, "import": IMPORT},
+        "made_with": {"blurbench": blurbench.__version__, "opencv": cv2.__version__, "import": settings.IMPORT},
     }
 
 

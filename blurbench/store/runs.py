@@ -22,12 +22,16 @@ def runs(arrays: h5py.Group, provenance: Mapping[str, Any]) -> list[range]:
     recipe = provenance.get("recipe")
     if recipe and recipe.get("kernels", {}).get("variant", "none") != "none":
         return [range(row, row + 1) for row in range(count)]
-    ends = [0, *(np.flatnonzero(_gaps(arrays, recipe, count)) + 1), count]
+    step = provenance.get("source", {}).get("step", 0)
+    ends = [0, *(np.flatnonzero(_gaps(arrays, recipe, step, count)) + 1), count]
     return [range(start, stop) for start, stop in itertools.pairwise(map(int, ends))]
 
 
-def _gaps(arrays: h5py.Group, recipe: Mapping[str, Any] | None, count: int) -> NDArray[np.bool_]:
-    """(S-1,) whether exposures are lacking between a row and the next, which then begins later than it regularly would."""
+def _gaps(arrays: h5py.Group, recipe: Mapping[str, Any] | None, step: int, count: int) -> NDArray[np.bool_]:
+    """(S-1,) whether exposures are lacking between a row and the next, which then begins later than it regularly would.
+
+    step: by how much numbers of neighbouring released pictures differ; 0: not known.
+    """
     starts = np.zeros(count)
     if "averaged" in arrays:
         frames = arrays["averaged"][:]
@@ -38,8 +42,8 @@ def _gaps(arrays: h5py.Group, recipe: Mapping[str, Any] | None, count: int) -> N
         numbers = [re.search(rb"(\d+)\.\w+$", names[0]) for names in arrays["files"][:]]
         starts = np.array([int(number[1]) if number else 0 for number in numbers], np.float64)
     steps = np.diff(starts)
-    smallest = steps.min(initial=np.inf)
-    return np.asarray((smallest > 0) & (steps > smallest))
+    regular = step or steps.min(initial=np.inf)  # a layout that does not say by how much numbers differ
+    return np.asarray((regular > 0) & (steps > regular))
 
 
 def _regular(frames: NDArray[np.float64], recipe: Mapping[str, Any]) -> NDArray[np.float64] | float:

@@ -24,7 +24,7 @@ from blurbench.synth import recipe as recipes
 from blurbench.video import transfer
 
 _RELEASED = "released"
-_RULES = ("transfer", "window")  # of the recipe that a release was made by, what decides the values
+_RULES = ("transfer", "window")  # of the recipe that a release was made by, what decides the values; of crops `boxes`, too
 
 Progress = Callable[[int], None]
 """Called with how many samples were read since the last call."""
@@ -76,7 +76,7 @@ def fingerprint(shard: Shard, split: str) -> str | None:
 
 def _of_release(shard: Shard, facts: Mapping[str, Any]) -> str | None:
     """Files lie in the order of their roles; each role has one, but `sharp`."""
-    rules = {key: facts["layout"][key] for key in _RULES}
+    rules = _rules(facts["layout"])
     importing, layout = facts["made_with"]["import"], facts["source"]["layout"]
     if UNREADABLE in json.loads(shard.file.attrs["counts"])["left_out"]:
         return None
@@ -139,6 +139,7 @@ def _released_otherwise(manifest: Manifest) -> set[str]:
     own, rules = recipes.load(layout.recipe), manifest.recipe
     differ = {key for key, value in rules["options"].items() if value != layout.options.get(key)}
     differ |= {f"window.{key}" for key, value in rules["window"].items() if value != getattr(own.window, key)}
+    differ |= {f"boxes.{key}" for key, value in rules.get("boxes", {}).items() if value != getattr(own.boxes, key)}
     response = "response.file" if own.transfer == "response" and rules["transfer"].startswith("response(") else ""
     return differ | ({response or "transfer"} if rules["transfer"] != own.transfer or not layout.transfer else set())
 
@@ -191,9 +192,14 @@ def _recipe(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The `recipe` of the manifest, from the provenance of a shard. Raises KeyError."""
     if facts["source"]["kind"] != _RELEASED:
         return dict(facts["recipe"])
-    rules = {key: facts["layout"][key] for key in _RULES}
-    options = {key: value for key, value in facts["layout"].items() if key not in _RULES}
+    rules = _rules(facts["layout"])
+    options = {key: value for key, value in facts["layout"].items() if key not in rules}
     return {"layout": facts["source"]["layout"], "import": facts["made_with"]["import"], "options": options, **rules}
+
+
+def _rules(layout: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the recipe decides the values of a release, from its provenance. Raises KeyError."""
+    return {key: layout[key] for key in (*_RULES, *(key for key in ("boxes",) if key in layout))}
 
 
 def _attributes(shard: Shard, entry: Entry) -> Iterator[str]:

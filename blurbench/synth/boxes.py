@@ -1,4 +1,4 @@
-"""Boxes around persons: read from beside a source, and pictures cropped to them."""
+"""Boxes around persons: read from beside a source, and samples cropped to them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ import hashlib
 import io
 import math
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from blurbench.errors import SourceError
 from blurbench.synth.framing import crop_corner, resized
+from blurbench.synth.guidance import enlarged
 from blurbench.synth.tables import Boxes as Rule
 from blurbench.synth.tables import Frame
-from blurbench.types import U8
 from blurbench.video.source import Source
 
 _COLUMNS = ("frame", "x_min", "y_min", "x_max", "y_max")
 Box = tuple[float, float, float, float]
+"""x_min, y_min, x_max, y_max."""
+Part = tuple[int, int, int, int]
+"""left, top, right, bottom of a part of a picture that is not empty; right and bottom lie behind it."""
 
 
 def find(source: Source) -> Path | None:
@@ -97,13 +102,38 @@ def widen(box: Box, ratio: float, size: tuple[int, int]) -> tuple[int, int, int,
     return left, top, right, bottom
 
 
-def crop(images: U8, box: tuple[int, int, int, int], rule: Rule) -> U8:
-    """Pictures (..., H, W, 3) cropped to (left, top, right, bottom), not empty, and resized by area to the rule's width and height."""
-    height, width = images.shape[-3:-1]
-    left, top, right, bottom = box
-    flat = images.reshape(-1, height, width, 3)[:, top:bottom, left:right]
+def part(box: Box, rule: Rule, size: tuple[int, int]) -> Part | None:
+    """What of a picture of `size` (height, width) the rule crops to for this box; None where the box is outside the picture."""
+    left, top, right, bottom = found = widen(box, rule.ratio, size)
+    return found if left < right and top < bottom else None
+
+
+def crop_sample(sample: dict[str, Any], where: Part, rule: Rule) -> None:
+    """Crop all pictures and fields of a sample in place: pictures and flow resized by area, guidance by the nearest pixel.
+
+    Flow and guidance were measured on the whole pictures; the lengths of flow become pixels of the crop. As the released reader of
+    B-AIST++ does it (Zhong et al., ECCV 2022), which has no flow.
+    """
+    size = sample["blurry"].shape[:2]
+    for name in ("blurry", "sharp"):
+        sample[name] = crop(sample[name], where, rule)
+    left, top, right, bottom = where
+    scale = np.array([rule.width / (right - left), rule.height / (bottom - top)], np.float32)
+    for name in ("flow", "flow_first_last"):
+        if name in sample:
+            sample[name] = (crop(sample[name].astype(np.float32), where, rule) * scale).astype(np.float16)
+    if "guidance" in sample:
+        whole = enlarged(sample["guidance"], size)
+        sample["guidance"] = enlarged(whole[top:bottom, left:right], (rule.height, rule.width))
+
+
+def crop(images: NDArray[Any], where: Part, rule: Rule) -> NDArray[Any]:
+    """Pictures or fields (..., H, W, C), uint8 or float32, cropped and resized by area to the rule's width and height; dtype kept."""
+    height, width, channels = images.shape[-3:]
+    left, top, right, bottom = where
+    flat = images.reshape(-1, height, width, channels)[:, top:bottom, left:right]
     small = [cv2.resize(np.ascontiguousarray(image), (rule.width, rule.height), interpolation=cv2.INTER_AREA) for image in flat]
-    return np.asarray(small, np.uint8).reshape(*images.shape[:-3], rule.height, rule.width, 3)
+    return np.asarray(small, images.dtype).reshape(*images.shape[:-3], rule.height, rule.width, channels)
 
 
 def framed(box: Box, size: tuple[int, int], rule: Frame) -> Box:

@@ -49,29 +49,24 @@ class Extras:
 
     def add(self, sample: dict[str, Any], positions: list[float]) -> str | None:
         """Add to the sample in place; positions: of its targets, in source frames. Returns why the sample must be left out, or None."""
-        if self._boxes is not None and (reason := self._crop(sample, positions)):
-            return reason
-        self._add_motion(sample, positions)
+        if self._boxes is None:
+            self._add_motion(sample, positions)
+            return None
+        box = self._boxes.get(round(positions[len(positions) // 2]))
+        if box is None:
+            return "no box"
+        here, rule = boxes.framed(box, self._frame_size, self._recipe.frame), self._recipe.boxes
+        where = boxes.part(here, rule, sample["blurry"].shape[:2])
+        if where is None:
+            return "box outside the picture"
+        self._add_motion(sample, positions)  # of the whole pictures
+        boxes.crop_sample(sample, where, rule)
+        sample["bbox"] = np.array(here, np.float32)
         return None
 
     def facts(self) -> dict[str, Any]:
         """Where motion comes from, JSON-ready."""
         return {"flow": "exact" if self._exact is not None else self._model.facts() if self._model else "none"}
-
-    def _crop(self, sample: dict[str, Any], positions: list[float]) -> str | None:
-        assert self._boxes is not None
-        box = self._boxes.get(round(positions[len(positions) // 2]))
-        if box is None:
-            return "no box"
-        here = boxes.framed(box, self._frame_size, self._recipe.frame)
-        rule = self._recipe.boxes
-        left, top, right, bottom = whole = boxes.widen(here, rule.ratio, sample["blurry"].shape[:2])
-        if left >= right or top >= bottom:
-            return "box outside the picture"
-        sample["bbox"] = np.array(here, np.float32)
-        for name in ("blurry", "sharp"):
-            sample[name] = boxes.crop(sample[name], whole, rule)
-        return None
 
     def _add_motion(self, sample: dict[str, Any], positions: list[float]) -> None:
         there = back = None

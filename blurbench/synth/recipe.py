@@ -189,15 +189,15 @@ def _build(table: dict[str, Any], where: str) -> Recipe:
         raise RecipeError(f"{where}: transfer is {power}, expected a name; for a power law write gamma({power:g})")
     recipe = strict.build(Recipe, {**table, **nested}, where)
     _check(recipe, where)
-    return recipe
+    if recipe.transfer == "response":
+        return recipe
+    return replace(recipe, transfer=transfer.parse(recipe.transfer).spelling())  # gamma(2.20) is gamma(2.2)
 
 
 def _check(recipe: Recipe, where: str) -> None:
     """Values that the types alone do not rule out."""
     for key in _TABLES:
         getattr(recipe, key).check(where)
-    if recipe.transfer != "response":
-        transfer.parse(recipe.transfer)
     one_of(where, "rounding", recipe.rounding, Rounding)
     require_whole(where, "", recipe, version=1, seed=0)
     require(where, "fps", recipe.fps, 0 < recipe.fps < math.inf, "frames a second, above 0")

@@ -63,9 +63,9 @@ def baistpp(root: Path, video="gWA_sBM_c01_d26_mWA0_ch99_cropped_32X", count=84,
     return root
 
 
-def annotation(path: Path, number: int, numpy_box: bool):
+def annotation(path: Path, number: int, numpy_box: bool, left=2.5):
     path.parent.mkdir(exist_ok=True)
-    box = [2.5, 3.0, 20.0 + number / 100, 22.0, 0.99]
+    box = [left, 3.0, left + 17.5 + number / 100, 22.0, 0.99]
     path.write_bytes(pickle.dumps({"bbox": np.array(box) if numpy_box else box, "id": number}))
 
 

@@ -99,6 +99,25 @@ def test_a_box_outside_the_picture_leaves_its_sample_out(tmp_path, row):
     assert sample["bbox"].tolist() == [-40, 90, 20, 160]
 
 
+def test_motion_is_that_of_the_whole_pictures(tmp_path):
+    """A texture moves 3 pixels right and 2 down between targets: twice as far in a crop enlarged by 2, and by 3 in height."""
+    (tmp_path / "clip.boxes.csv").write_text("frame,x_min,y_min,x_max,y_max\n1,24,28,64,68\n")
+    recipe = recipes.load("gopro7", ["boxes.width=80", "boxes.height=120", "motion.flow=dis-medium", "guidance.aggregate=avg"])
+    texture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (120, 120, 3), np.uint8), (0, 0), 2)
+    sharp = np.stack([texture[16 - 2 * k :, 16 - 3 * k :][:96, :96] for k in range(3)])
+    sample = {"blurry": sharp[1], "sharp": sharp}
+    whole = {"blurry": sharp[1], "sharp": sharp}
+    size = SimpleNamespace(**vars(source(tmp_path)), size=(96, 96))
+    assert Extras(size, recipe).add(sample, [0.0, 1.0, 2.0]) is None
+    plain = recipes.load("gopro7", ["motion.flow=dis-medium", "guidance.aggregate=avg"])
+    assert Extras(size, plain).add(whole, [0.0, 1.0, 2.0]) is None
+    assert sample["flow"].shape == (2, 120, 80, 2) and sample["flow"].dtype == np.float16
+    assert np.median(sample["flow"], axis=(1, 2)) == pytest.approx(np.array([[6, 6], [6, 6]]), abs=0.3)
+    assert np.median(sample["flow_first_last"], axis=(0, 1)) == pytest.approx([12, 12], abs=0.6)
+    cut = whole["guidance"].repeat(2, axis=0).repeat(2, axis=1)[28:68, 24:64]
+    assert (sample["guidance"] == cut.repeat(3, axis=0).repeat(2, axis=1)).all() and (sample["guidance"] == 1).mean() > 0.95
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

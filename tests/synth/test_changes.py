@@ -125,6 +125,11 @@ def test_labels_of_one_fingerprint_are_one(source):
     assert one.label == two.label == "mine[frame.crop=[8,8]]" and one.fingerprint("test") == two.fingerprint("test")
 
 
+def test_spellings_of_one_transfer_function_are_one(source):
+    one, two = (made(source, name, changes=[f"transfer=gamma({power})"]) for name, power in (("one", "2.40"), ("two", "2.4")))
+    assert one.label == two.label == "mine[transfer=gamma(2.4)]" and one.fingerprint("test") == two.fingerprint("test")
+
+
 def test_the_seed_of_built_in_footage_is_the_recipes_too(tmp_path, source):
     options = {"clips": {"train": 0, "test": 1}, "size": (32, 32), "frames": 30}
     for recipe, seed in ((str(tmp_path / "mine.toml"), 7), ("gopro7", 0)):
