@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The package as it is installed, for mypy, which does not read setuptools' package-dir.
 TYPES := build/types/blurbench
+# Two files of tests at a time; more would take memory: make TOGETHER="-n 8 --dist loadfile" test.
+TOGETHER ?= -n 2 --dist loadfile
 
 .PHONY: demo test test-all lint benchmarks clean
 
@@ -11,10 +13,10 @@ demo: $(VENV)/.installed
 	$(BIN)/blurbench demo
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TOGETHER)
 
 test-all: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m ''
+	$(BIN)/python -m pytest $(TOGETHER) -m ''
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

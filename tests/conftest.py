@@ -11,6 +11,9 @@ from hypothesis import settings
 settings.register_profile("blurbench", deadline=None)  # a busy machine is no mistake
 settings.load_profile("blurbench")
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores; before anything imports torch
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("BLURBENCH_SHARED", ROOT.parent / "shared")).resolve()
 
