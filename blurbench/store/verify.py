@@ -24,7 +24,7 @@ from blurbench.synth import recipe as recipes
 from blurbench.video import transfer
 
 _RELEASED = "released"
-_RULES = ("transfer", "window")  # of the recipe that a release was made by, what decides the values; of crops `boxes`, too
+_RULES = ("transfer", "window")  # of the recipe that a release was made by, what decides the values
 
 Progress = Callable[[int], None]
 """Called with how many samples were read since the last call."""
@@ -199,7 +199,8 @@ def _recipe(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _rules(layout: Mapping[str, Any]) -> dict[str, Any]:
     """What of the recipe decides the values of a release, from its provenance. Raises KeyError."""
-    return {key: layout[key] for key in (*_RULES, *(key for key in ("boxes",) if key in layout))}
+    crops = {"boxes": layout["boxes"]} if "boxes" in layout else {}
+    return {key: layout[key] for key in _RULES} | crops
 
 
 def _attributes(shard: Shard, entry: Entry) -> Iterator[str]:
