@@ -24,7 +24,7 @@ from blurbench.synth.accumulate import Rounding
 from blurbench.synth.framing import framed_size, reframe
 from blurbench.synth.recipe import Recipe
 from blurbench.types import F32, F64, U8
-from blurbench.video.discover import Found, pictures_below, require_text, split_folders, split_named
+from blurbench.video.discover import Found, pictures_below, require_text, split_around, split_folders, split_named
 from blurbench.video.images import IMAGE_SUFFIXES, folder_name, read_rgb
 from blurbench.video.source import Frame, Source
 
@@ -66,7 +66,7 @@ class PictureSource:
 
 def find_pictures(path: Path, fps: float) -> list[Found]:
     """Every picture at a path, each a source of its own: a file, or a folder with all below it, perhaps in folders that stand for a split
-    (`discover.split_named`), as the path itself may.
+    (`discover.split_named`), as the path itself may, or the folder in which it lies.
 
     A picture's id is its place in the split without the suffix, folders joined by `-`. Raises SourceError when there is none, when two
     would have one id, for pictures beside split folders, for names that are not UTF-8 and for links to nothing.
@@ -79,7 +79,7 @@ def find_pictures(path: Path, fps: float) -> list[Found]:
         raise SourceError(f"{path} holds {first}/ and beside it {beside}, expected all pictures in split folders; move it")
     found: list[Found] = []
     named: dict[tuple[str | None, str], Path] = {}
-    for folder, split in splits.items() or [(path, split_named(folder_name(path)))]:
+    for folder, split in splits.items() or [(path, split_named(folder_name(path)) or split_around(path))]:
         for file in [path] if path.is_file() else pictures_below(folder):
             name = file.stem if file == path else "-".join(file.relative_to(folder).with_suffix("").parts)
             require_text(file, name)

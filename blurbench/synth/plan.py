@@ -21,7 +21,7 @@ from blurbench.synth.framing import framed_size
 from blurbench.synth.kernel_samples import estimate, find_pictures
 from blurbench.synth.recipe import Recipe
 from blurbench.video import flow, interpolate
-from blurbench.video.discover import find_sources, not_taken
+from blurbench.video.discover import Found, find_sources, not_taken, split_above, split_named
 from blurbench.video.photographs import Folder
 from blurbench.video.render import RenderedSource
 from blurbench.video.source import Source
@@ -132,7 +132,21 @@ def from_path(recipe: Recipe, path: Path, keep_variable_rate: bool, chosen: Coll
     if others := not_taken(path):
         note(f"note: {len(others)} files are of a kind that is not read (first: {others[0]}); convert them, e.g. to .mp4 or .png")
     placed = splits.place(recipe, [(one.source.id, one.split) for one in found], note, chosen)
+    _tell_astray(recipe, path, found, placed, note)
     return [(split, one.source) for one, split in zip(found, placed, strict=True) if split]
+
+
+def _tell_astray(recipe: Recipe, path: Path, found: list[Found], placed: list[str | None], note: splits.Note) -> None:
+    """Say so where footage goes to `test` from somewhere below a folder of another split, which counts for what lies directly in it."""
+    above = split_above(path)
+    if above is None or (named := split_named(above.name)) == "test":
+        return
+    ids = [one.source.id for one, split in zip(found, placed, strict=True) if split == "test" and not recipe.split_of(one.source.id)]
+    if ids:
+        note(
+            f"note: {path} lies below {above}, but goes to test ({len(ids)} of {len(found)} sources; first: {ids[0]}), as a folder counts "
+            f"for what lies directly in it; if that is {named} footage, put it directly into a folder {named}/"
+        )
 
 
 def refuse_other_clips(data: MadeDataSet, jobs: list[Job]) -> None:

@@ -19,7 +19,7 @@ _OTHER_KINDS = (  # of footage, which are not read
     *(".264", ".265", ".360", ".asf", ".dv", ".f4v", ".flv", ".h264", ".hevc", ".insv", ".m2v", ".mjpeg", ".ogv", ".qt", ".r3d", ".vob"),
     *(".dng", ".exr", ".heic", ".jp2", ".pgm", ".ppm", ".tga", ".webp"),
 )
-_SPLIT = re.compile(rf"({'|'.join(SPLITS)})(_orig(_part\d+)?)?")  # REDS has train_orig/, in parts train_orig_part0/ to 15/
+_SPLIT = re.compile(rf"({'|'.join(SPLITS)})(_orig(_part\d+)?)?", re.IGNORECASE)  # REDS has train_orig/, in parts train_orig_part0/ to 15/
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Found:
 
 def find_sources(path: Path, fps: float = 240, keep_variable_rate: bool = False) -> list[Found]:
     """All sources at a path: a video file, a folder of images, or a folder of videos and image folders, all of them perhaps below
-    folders that stand for a split (`split_named`), as the path itself may. In natural order within each split.
+    folders that stand for a split (`split_named`), as the path itself may, or the folder in which it lies where it is one source. In
+    natural order within each split.
 
     fps: rate of image folders, which state none. Raises SourceError when nothing is found, when two sources of a split share an id, when
     it would be a guess what belongs to what, when footage lies deeper than that, for names that are not UTF-8 and for links to nothing.
@@ -60,9 +61,23 @@ def require_text(path: Path, name: str) -> None:
 
 
 def split_named(folder: str) -> str | None:
-    """The split that a folder of this name stands for: `train`, or as REDS has it `train_orig` and `train_orig_part1`; None for others."""
+    """The split that a folder of this name stands for: `train`, or as REDS has it `train_orig` and `train_orig_part1`, in capitals or not;
+    None for others.
+    """
     match = _SPLIT.fullmatch(folder)
-    return match[1] if match else None
+    return match[1].lower() if match else None
+
+
+def split_around(path: Path) -> str | None:
+    """The split that the folder stands for in which a path lies."""
+    return split_named(_absolute(path).parent.name)
+
+
+def split_above(path: Path) -> Path | None:
+    """The nearest folder above a path that stands for a split; None where there is none, or where the path holds split folders itself."""
+    if path.is_dir() and split_folders(path):
+        return None
+    return next((folder for folder in _absolute(path).parents if split_named(folder.name)), None)
 
 
 def split_folders(folder: Path) -> dict[Path, str]:
@@ -101,6 +116,11 @@ def not_taken(path: Path) -> list[Path]:
     return [place / name for place, names in below for name in names if name.lower().endswith(_OTHER_KINDS)]
 
 
+def _absolute(path: Path) -> Path:
+    """Without `..`, and with the links that it goes through."""
+    return Path(os.path.abspath(path))  # noqa: PTH100  Path.absolute keeps `..`
+
+
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     if not entry.is_symlink():
         return entry.is_dir()
@@ -119,17 +139,18 @@ def _places(path: Path) -> Iterator[tuple[Path, str | None]]:
     if path.is_file():
         if path.suffix.lower() in IMAGE_SUFFIXES:
             raise SourceError(f"{path} is a single image, expected a video file or a folder; give the folder the image is in")
-        yield path, None
+        yield path, split_around(path)
         return
     named = "its train/, val/ or test/"
     splits = split_folders(path)
     if not splits:
-        split = split_named(folder_name(path))
-        yield from ((place, split) for place in _footage(path, f"{path} or {named}"))
+        footage = _footage(path, f"{path} or {named}")
+        split = split_named(folder_name(path)) or (split_around(path) if footage == [path] else None)
+        yield from ((place, split) for place in footage)
         return
     _refuse_beside(path, splits, named)
     for folder, split in splits.items():
-        if parts := [part for part, its in split_folders(folder).items() if its == split != part.name]:  # REDS: train/train_orig/
+        if parts := [part for part, its in split_folders(folder).items() if its == split != part.name.lower()]:  # REDS: train/train_orig/
             _refuse_beside(folder, parts, " or ".join(f"{part}/" for part in parts))
         for part in parts or [folder]:
             yield from ((place, split) for place in _footage(part, str(part)))

@@ -165,7 +165,8 @@ def test_pictures_are_found_in_folders_and_splits(tmp_path):
     found = find_pictures(tmp_path, 240.0)
     assert [(one.split, one.source.id) for one in found] == [("train", "2"), ("train", "10"), ("train", "city-2"), ("test", "10")]
     assert [one.source.size for one in found] == [(32, 40)] * 4
-    assert [(one.split, one.source.id) for one in find_pictures(tmp_path / "test/10.png", 240.0)] == [(None, "10")]
+    for place, expected in (("test/10.png", ("test", "10")), ("train/10.png", ("train", "10")), ("train/city", ("train", "2"))):
+        assert [(one.split, one.source.id) for one in find_pictures(tmp_path / place, 240.0)] == [expected]
 
     write_rgb(tmp_path / "train/city-2.png", picture((32, 40)))
     with pytest.raises(SourceError, match="would both be called 'city-2'"):

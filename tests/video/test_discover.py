@@ -93,6 +93,35 @@ def test_folders_of_the_originals_of_reds(tmp_path: Path) -> None:
         find_sources(tmp_path / "REDS")
 
 
+def test_a_source_given_alone_is_of_the_split_that_it_lies_in(footage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is where the folder is given; but for a folder of videos that merely lies somewhere below one of that name."""
+    train = footage.rename(footage.parent / "train")
+    together = ids(find_sources(train))
+    alone = [one for name in ("clip2.mp4", "clip3", "clip10.mkv") for one in ids(find_sources(train / name))]
+    assert alone == together == [("clip2", "train"), ("clip3", "train"), ("clip10", "train")]
+    monkeypatch.chdir(train)
+    assert [ids(find_sources(Path(place))) for place in ("clip2.mp4", "clip3", "clip3/../clip3")] == [
+        [("clip2", "train")],
+        *[[("clip3", "train")]] * 2,
+    ]
+    monkeypatch.chdir(train / "clip3")
+    assert ids(find_sources(Path())) == [("clip3", "train")]
+    further = train.rename((footage.parent / "val").mkdir() or footage.parent / "val" / "footage")
+    assert {split for _, split in ids(find_sources(further)) + ids(find_sources(further / "clip3"))} == {None}
+    fill(footage.parent / "REDS/train/train_orig/000", ["1.png"])
+    assert ids(find_sources(footage.parent / "REDS/train/train_orig/000")) == [("000", "train")]
+
+
+def test_folders_of_splits_in_capitals(tmp_path: Path) -> None:
+    for place in ("Train/a", "TEST/b", "Val/c"):
+        fill(tmp_path / place, ["1.png"])
+    every = [("a", "train"), ("c", "val"), ("b", "test")]
+    assert ids(find_sources(tmp_path)) == every
+    assert [one for place in ("Train", "Val/c", "TEST/b") for one in ids(find_sources(tmp_path / place))] == every
+    fill(tmp_path / "Train" / "Train", ["1.png"])  # a clip's name
+    assert ids(find_sources(tmp_path))[:2] == [("a", "train"), ("Train", "train")]
+
+
 def test_a_clip_may_be_called_as_a_split(tmp_path: Path) -> None:
     fill(tmp_path / "train" / "test", ["1.png"])
     assert ids(find_sources(tmp_path)) == [("test", "train")]
@@ -159,7 +188,7 @@ def test_footage_that_lies_deeper_is_not_left_out_in_silence(footage: Path, spli
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["validation", "TEST", "extra/clips"])
+@pytest.mark.parametrize("name", ["validation", "TESTS", "extra/clips"])
 def test_a_folder_beside_the_splits_is_not_left_out_in_silence(tmp_path: Path, name: str) -> None:
     fill(tmp_path / "train" / "A", ["1.png"])
     fill(tmp_path / name / "B", ["1.png"])
