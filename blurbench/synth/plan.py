@@ -192,8 +192,10 @@ def _refuse_other_photographs(folder: Path, split: str, there: dict[str, Any], w
 def not_in_source(folder: Path, manifest: Manifest, sources: list[tuple[str, Source]], jobs: list[Job]) -> list[str]:
     """Videos that a folder holds in the splits of the jobs, and that are not among the sources.
 
-    Raises DataSetError for a source that the folder holds in another split: training and test data would share it.
+    Raises DataSetError for a source that the folder holds in another split: training and test data would share it; and as
+    `splits.refuse_mixed`.
     """
+    splits.refuse_mixed(jobs[0].recipe, folder, manifest, sources)
     there = {(split, source.id) for split, source in sources}
     places = {source.id: split for split, source in sources}
     gone = [(split, entry.video) for split, entries in manifest.splits.items() for entry in entries if (split, entry.video) not in there]

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 
-from blurbench.errors import SourceError
+from blurbench.errors import DataSetError, SourceError
+from blurbench.store.manifest import Manifest
 from blurbench.synth.recipe import Recipe
+from blurbench.video.discover import by_folder
+from blurbench.video.source import Source
 
 Note = Callable[[str], None]
 """Told in one line what a user should know."""
@@ -34,6 +38,29 @@ def place(
     _tell(recipe, beyond, len(videos), "stay in the split of their folder", note)
     _tell(recipe, [name for name, split in rest if not split], len(videos), f"are left out; to have one, {mend}", note)
     return [split or listed for (_, split), listed in zip(videos, lists, strict=True)]
+
+
+def refuse_mixed(recipe: Recipe, folder: Path, manifest: Manifest, sources: Sequence[tuple[str, Source]]) -> None:
+    """Raises DataSetError where videos of the lists and others would come together in `test` because a source comes in parts, into a folder
+    that holds one: of the whole, `place` would have left the others out. sources: as it placed them.
+    """
+    others = [name for videos in (manifest.empty, manifest.unfinished) for names in videos.values() for name in names]
+    held = manifest.videos().union(others)
+    listed_there, listed_here = (any(map(recipe.split_of, names)) for names in (held, {source.id for _, source in sources}))
+    if listed_there and not listed_here:
+        astray = [source for split, source in sources if split == "test"]
+        if astray and not by_folder(astray[0]):
+            raise DataSetError(
+                f"{folder} holds videos of the lists of {recipe.id!r}, of the source none is in a list (first: {astray[0].id}), so that it "
+                f"belongs to no split; {IN_FOLDER}, or give another --out"
+            )
+    if listed_here and not listed_there:
+        here = {(split, source.id) for split, source in sources}
+        known = {split: entries for split, entries in manifest.splits.items() if (recipe.split or {}).get(split)}
+        beyond = [(split, each.video) for split, entries in known.items() for each in entries if (split, each.video) not in here]
+        if beyond:
+            told = f"{folder} holds {len(beyond)} videos that are in no list of {recipe.id!r} (first: {beyond[0][1]} in {beyond[0][0]})"
+            raise DataSetError(f"{told}, which videos of the lists would join; give another --out")
 
 
 def _agree(split: str, listed: str) -> bool:

@@ -73,6 +73,16 @@ def split_around(path: Path) -> str | None:
     return split_named(_absolute(path).parent.name)
 
 
+def by_folder(source: Source) -> bool:
+    """Whether a source that was found stands in the folder of a split, or is one itself; pictures may lie anywhere below it."""
+    place: Path | None = getattr(source, "folder", None) or getattr(source, "path", None)
+    if place is None:
+        return False
+    if place.suffix.lower() in IMAGE_SUFFIXES:
+        return split_above(place) is not None
+    return bool(split_named(folder_name(place)) or split_around(place))
+
+
 def split_above(path: Path) -> Path | None:
     """The nearest folder above a path that stands for a split; None where there is none, or where the path holds split folders itself."""
     if path.is_dir() and split_folders(path):

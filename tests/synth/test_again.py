@@ -198,6 +198,43 @@ def test_a_source_may_come_in_parts(source):
     assert "keeps 1 videos that the source lacks (first: c)" in said[0] and said[1:] == [f"1 of 2 videos was {WHOLE}"]
 
 
+def bare(source):
+    """The same without folders of splits, each video alone."""
+    for place in ("train/a", "test/b", "test/c"):
+        (source / place).rename(source.parent / place[-1])
+    return source.parent
+
+
+def test_a_part_without_a_listed_video_does_not_join_listed_ones(source):
+    """As if it had come with them; by its folder it does."""
+    place = bare(source)
+    recipe, out = str(place / "mine.toml"), place / "data"
+    whole = make_dataset(recipe, place / "b", out, note=print)
+    with pytest.raises(DataSetError) as caught:
+        make_dataset(recipe, place / "a", out, note=print)
+    assert str(caught.value) == (
+        f"{out} holds videos of the lists of 'mine', of the source none is in a list (first: a), so that it belongs to no split; "
+        "put it into a folder train/ or test/, or give another --out"
+    )
+    assert manifests.read(out) == whole and [path.name for path in out.glob("*/*.h5")] == ["b.h5"]
+    (place / "Test").mkdir()
+    (place / "a").rename(place / "Test/a")
+    assert videos(make_dataset(recipe, place / "Test", out, note=print)) == {"test": ["a", "b"]}
+
+
+def test_listed_videos_do_not_join_what_is_in_no_list(source):
+    place = bare(source)
+    recipe, out = str(place / "mine.toml"), place / "data"
+    make_dataset(recipe, place / "a", out, note=print)
+    with pytest.raises(DataSetError) as caught:
+        make_dataset(recipe, place / "b", out, note=print)
+    told = (
+        f"{out} holds 1 videos that are in no list of 'mine' (first: a in test), which videos of the lists would join; give another --out"
+    )
+    assert str(caught.value) == told and manifests.read(out).videos() == {"a"}
+    make_dataset(recipe, place / "a", out, note=print)
+
+
 def test_a_video_in_another_split_is_refused(source):
     made(source)
     (source / "train/a").rename(source / "test/a")
