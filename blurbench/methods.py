@@ -291,11 +291,22 @@ def of_load(cls: type[Method], options: Mapping[str, str]) -> dict[str, str]:
 
 
 def loader(cls: type[Method], chosen: Mapping[str, str]) -> Callable[..., Method]:
-    """The `load` of a method with options of its own chosen. Raises RecipeError where it has none, UnknownNameError for another."""
+    """The `load` of a method with options of its own chosen.
+
+    Raises RecipeError where the method has none, or `load` does not take what it is given, UnknownNameError for another option.
+    """
     if chosen and not cls.options:
         given = ", ".join(f"{key}={value}" for key, value in chosen.items())
         raise RecipeError(f"{cls.card.id} takes no options, but --option {given} was given; leave it out")
     if unknown := [key for key in chosen if key not in cls.options]:
         raise UnknownNameError("option", unknown[0], cls.options, cls.card.id)
     load: Callable[..., Method] = cls.load  # each method has options of its own
-    return partial(load, **{key.replace("-", "_"): value for key, value in chosen.items()})
+    named = {key.replace("-", "_"): value for key, value in chosen.items()}
+    try:
+        if inspect.isfunction(inspect.getattr_static(cls, "load")):
+            raise TypeError("it is no class method")
+        inspect.signature(load).bind(None, "cpu", **named)
+    except TypeError as error:
+        wanted = ", ".join(["cls", "weights=None", 'device="cpu"', *(f"{name}=None" for name in named)])
+        raise RecipeError(f"load of {cls.card.id} cannot be called ({error}); write `@classmethod` and `def load({wanted})`") from error
+    return partial(load, **named)

@@ -366,3 +366,31 @@ def test_load_returns_the_method(tmp_path):
     )
     with pytest.raises(RecipeError, match=r"^load of mine returned None, expected a Mine; end it with `return cls\(\.\.\.\)`$"):
         load_method(f"{tmp_path / 'mine.py'}:Mine")
+
+
+@pytest.mark.parametrize(
+    ("head", "told"),
+    [
+        ("@classmethod\n    def load(cls, weights=None)", "load of m cannot be called (too many positional arguments)"),
+        ("def load(self, weights=None, device='cpu')", "load of m cannot be called (it is no class method)"),
+        ("@classmethod\n    def load(cls, weights, device, size)", "load of m cannot be called (missing a required argument: 'size')"),
+    ],
+)
+def test_load_takes_weights_and_device(tmp_path, head, told):
+    path = tmp_path / "m.py"
+    path.write_text(f"""
+from blurbench.methods import Capabilities, Method, MethodCard
+
+class M(Method):
+    card = MethodCard(id="m", title="M", paper="-", licence="MIT")
+    capabilities = Capabilities(frames=1)
+
+    {head}:
+        return None
+
+    def predict(self, blurry, request):
+        return blurry[None, None]
+""")
+    with pytest.raises(RecipeError) as caught:
+        load_method(f"{path}:M")
+    assert str(caught.value) == f'{told}; write `@classmethod` and `def load(cls, weights=None, device="cpu")`'

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from blurbench import metrics
-from blurbench.errors import PredictionError, UnavailableError
+from blurbench.errors import BlurbenchError, PredictionError, UnavailableError
 from blurbench.metrics import select
 from blurbench.metrics._metric import Pixels
 from blurbench.metrics.clip import Clip, facts_of
@@ -134,8 +134,13 @@ class _Scoring:
                 values[column.name] = self._column(column)
             except UnavailableError as reason:
                 values[column.name], empty[column.name] = None, str(reason)
+            except BlurbenchError:
+                raise
+            except Exception as error:  # a metric of the user's own may raise anything
+                error.add_note(f"raised while {column.name} of sample {self.draws.sample.id} was scored by the metric {column.metric}")
+                raise
         if all(value is None for value in values.values()):
-            raise PredictionError(f"no column of {self.protocol.id} can be filled: {next(iter(empty.values()))}")
+            raise PredictionError(f"no column of {self.protocol.id} can be filled: {next(iter(empty.values()))}; leave that protocol out")
         draw = None if self.protocol.decide_by == "each" else select.best_of(self.deciding, "higher")
         sample = self.draws.sample
         return SampleScore(sample.id, sample.video, values, None if draw is None else self.turned[draw], draw, empty)

@@ -137,6 +137,17 @@ def test_what_cannot_be_scored(rules):
         scored(replace(rules, columns=(column,), rank_by="a"), good[:, :1], data)
 
 
+def test_what_a_metric_raises_says_where(rules, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from blurbench.metrics import metric\n\n\n@metric(id='bad', title='Bad', unit='1', better='higher')\ndef bad(prediction, target):\n    return 1 // 0\n"
+    )
+    column = Column("mine", f"{tmp_path / 'mine.py'}:bad", "d")
+    data = sample()
+    with pytest.raises(ZeroDivisionError) as caught:
+        scored(replace(rules, columns=(column,), rank_by="mine"), noisy(data.sharp)[None], data)
+    assert caught.value.__notes__ == [f"raised while mine of sample clip 3 was scored by the metric {column.metric}"]
+
+
 def nan_row(prediction):
     prediction = prediction.copy()
     prediction[0, 2, 5, :, 1] = np.nan
