@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -136,10 +136,24 @@ def load(name: str, changes: Sequence[str] = (), built_in: bool = False) -> Reci
     return changed
 
 
+_NEEDS: tuple[tuple[str, str, Callable[[Recipe], Any], str, str], ...] = (  # key of a table, what gives it an effect, else: why, the mend
+    ("guidance", "threshold", lambda recipe: recipe.guidance.aggregate != "none", "makes no guidance", "guidance.aggregate=max"),
+    ("frame", "anchor", lambda recipe: any(recipe.frame.crop), "crops no frames", "frame.crop=[WIDTH,HEIGHT]"),
+    ("boxes", "ratio", lambda recipe: recipe.boxes.width, "crops to no boxes", "boxes.width=W --set boxes.height=H"),
+    ("gate", "flow", lambda recipe: recipe.gate.largest_step, "has no gate", "gate.largest_step=PIXELS"),
+    ("gate", "quantile", lambda recipe: recipe.gate.largest_step, "has no gate", "gate.largest_step=PIXELS"),
+)
+
+
 def _require_effect(recipe: Recipe, changed: Recipe, built_in: bool) -> None:
     """Raises RecipeError for another interpolation where nothing is interpolated, for another camera response where another transfer
-    function is used, and for another window length where the video's name decides on it; the names of built-in footage never do.
+    function is used, for another window length where the video's name decides on it (the names of built-in footage never do), and as
+    `_NEEDS` has it.
     """
+    for table, key, effective, why, mend in _NEEDS:
+        before, value = (getattr(getattr(each, table), key) for each in (recipe, changed))
+        if value != before and not effective(changed):
+            raise RecipeError(f"--set {table}.{key}={value} was given, but recipe {recipe.id!r} {why}; add --set {mend}")
     method = changed.interpolation.method
     if method != recipe.interpolation.method and changed.interpolation.used == "none" != method:
         raise RecipeError(

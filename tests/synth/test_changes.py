@@ -91,6 +91,29 @@ def test_a_camera_response_that_nothing_uses(tmp_path):
     assert used.curve().name.startswith("response(")
 
 
+@pytest.mark.parametrize(
+    ("change", "beside", "why", "mend"),
+    [
+        ("guidance.threshold=0.5", "guidance.aggregate=avg", "makes no guidance", "guidance.aggregate=max"),
+        ("frame.anchor=centre", "frame.crop=[32,0]", "crops no frames", "frame.crop=[WIDTH,HEIGHT]"),
+        ("boxes.ratio=0.5", "boxes={width=8,height=8}", "crops to no boxes", "boxes.width=W --set boxes.height=H"),
+        ("gate.flow=dis-fast", "gate.largest_step=1", "has no gate", "gate.largest_step=PIXELS"),
+        ("gate.quantile=0.5", "gate.largest_step=1", "has no gate", "gate.largest_step=PIXELS"),
+    ],
+)
+def test_a_change_that_nothing_uses(change, beside, why, mend):
+    with pytest.raises(RecipeError) as caught:
+        recipes.load("gopro7", [change])
+    assert str(caught.value) == f"--set {change} was given, but recipe 'gopro7' {why}; add --set {mend}"
+    assert recipes.load("gopro7", [beside, change]) != recipes.load("gopro7")
+
+
+def test_guidance_that_is_taken_away_has_no_threshold():
+    with pytest.raises(RecipeError, match="makes no guidance"):
+        recipes.load("genblur", ["guidance.aggregate=none", "guidance.threshold=0.5"])
+    assert recipes.load("genblur", ["guidance.threshold=0.5"]).guidance.threshold == 0.5
+
+
 def test_a_split_for_a_recipe_without_lists():
     assert recipes.load("rendered", ['split.train=["a"]']).split_of("a") == "train"
     with pytest.raises(RecipeError, match="title is no table"):
