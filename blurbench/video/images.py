@@ -17,6 +17,7 @@ import numpy as np
 
 from blurbench.errors import SourceError
 from blurbench.types import U8
+from blurbench.video.damage import damage
 from blurbench.video.source import Frame
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # how such files begin
@@ -26,7 +27,8 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 def read_rgb(path: Path) -> U8:
     """(H, W, 3) uint8 RGB of an image file; the orientation noted in a JPEG or TIFF is applied.
 
-    Raises SourceError for a file that is missing, cut short or no image, and for an image that is not 8-bit RGB.
+    Raises SourceError for a file that is missing, cut short, damaged as far as `damage` finds it or no image, and for an image that is not
+    8-bit RGB.
     """
     image = _read(path)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
@@ -179,9 +181,11 @@ def folder_name(folder: Path) -> str:
 def _read(path: Path) -> np.ndarray[Any, Any]:
     """The image as it is stored, channels in OpenCV's order."""
     data = _bytes(path)
-    image = _decode(data)
+    found = damage(data)
+    image = None if found else _decode(data)
     if image is None:
-        raise SourceError(f"{path} is not a readable image ({len(data)} bytes), expected a whole PNG, JPEG, BMP or TIFF; copy it again")
+        told = f"{len(data)} bytes{found and f': {found}'}"
+        raise SourceError(f"{path} is not a readable image ({told}), expected a whole PNG, JPEG, BMP or TIFF; copy it again")
     if data.startswith(_TIFF) and (pages := cv2.imcount(str(path), cv2.IMREAD_UNCHANGED)) > 1:
         raise SourceError(f"{path} holds {pages} pictures, expected one; save each as a file of its own")
     return image
