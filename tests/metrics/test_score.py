@@ -139,7 +139,10 @@ def test_what_cannot_be_scored(rules):
 
 def test_what_a_metric_raises_says_where(rules, tmp_path):
     (tmp_path / "mine.py").write_text(
-        "from blurbench.metrics import metric\n\n\n@metric(id='bad', title='Bad', unit='1', better='higher')\ndef bad(prediction, target):\n    return 1 // 0\n"
+        "from blurbench.metrics import metric\n\n\n"
+        "@metric(id='bad', title='Bad', unit='1', better='higher')\n"
+        "def bad(prediction, target):\n"
+        "    return 1 // 0\n"
     )
     column = Column("mine", f"{tmp_path / 'mine.py'}:bad", "d")
     data = sample()
