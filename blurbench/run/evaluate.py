@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from blurbench.run import results
 from blurbench.run.checks import LOOKED_AT, Look
 from blurbench.run.journal import Outcome, journal, place
 from blurbench.run.measure import Meter
-from blurbench.run.predictions import Header, Predictions, Writer
+from blurbench.run.predictions import Header, Predictions, writing
 from blurbench.run.record import RunRecord, command_line, pairs
 from blurbench.run.runner import describe, predict_all
 from blurbench.store.reader import open_dataset
@@ -79,8 +80,8 @@ def evaluate(
         allow_failures=allow_failures,
     )
     header = describe(runner, data, split, draws, seed, command)
-    writer = Writer(Path(predictions), header) if predictions is not None else None
-    with journal(_journal(Path(out), header, rules), _key(header, rules), note) as kept:
+    storing = writing(Path(predictions), header) if predictions is not None else nullcontext()
+    with storing as writer, journal(_journal(Path(out), header, rules), _key(header, rules), note) as kept:
         meter = Meter(runner, kept.cost or (writer.header.cost if writer else None))
         made = _checked(note, predict_all(runner, data, header, meter, writer, frozenset(kept.done), allow_failures))
         total = data.count(split)

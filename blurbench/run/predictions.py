@@ -23,8 +23,9 @@ import numpy as np
 
 import blurbench
 from blurbench.errors import PredictionError, SourceError
+from blurbench.lock import held
 from blurbench.metrics.select import quantise
-from blurbench.store.disk import replacing
+from blurbench.store.disk import PART, replacing
 from blurbench.store.manifest import write_json
 from blurbench.store.reader import MadeDataSet
 from blurbench.types import U8, Prediction, Sample
@@ -218,6 +219,21 @@ class Writer:
         """Say in the head what the method costs, see `Meter.facts`."""
         self.header = replace(self.header, cost=cost)
         write_json(self.folder / HEADER, asdict(self.header))
+
+
+@contextmanager
+def writing(folder: Path, header: Header) -> Iterator[Writer]:
+    """The writer of a folder, where no other run gets in meanwhile; what a killed one left half-written is removed.
+
+    Raises PredictionError for a folder of other predictions or things, DataSetError for one that another run is writing.
+    """
+    whole = folder.resolve()
+    told = f"another run is writing predictions into {folder}; wait for it, or give another folder"
+    with held(whole.with_name(f"{whole.name}.lock"), told):
+        writer = Writer(folder, header)
+        for part in folder.glob(f".*{PART}"):
+            part.unlink(missing_ok=True)
+        yield writer
 
 
 def require_place(folder: Path, mend: str = "give another folder") -> None:

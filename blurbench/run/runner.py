@@ -12,7 +12,7 @@ from blurbench.methods import Method
 from blurbench.registry import METHODS
 from blurbench.remarks import remarks
 from blurbench.run.measure import Meter
-from blurbench.run.predictions import Header, Predictions, Store, Writer
+from blurbench.run.predictions import Header, Predictions, Store, Writer, writing
 from blurbench.run.record import command_line, pairs
 from blurbench.store.reader import MadeDataSet, open_dataset
 from blurbench.types import Prediction, Sample
@@ -47,13 +47,13 @@ def predict_dataset(
     given = {"method": method, "dataset": dataset, "weights": weights, "option": pairs(options)}
     command = command_line("predict", **given, split=split, samples=samples, store=store, device=device, seed=seed)
     header = describe(runner, data, split, samples, seed, command)
-    writer = Writer(Path(out), replace(header, store=store))
-    meter = Meter(runner, writer.header.cost)
-    total = data.count(split)
-    if there := sum(entry.samples for entry in data.entries(split) if writer.has(entry.video)):
-        note(f"{there} of {total} samples are in {out} already")
-    for done, _ in enumerate(predict_all(runner, data, header, meter, writer, frozenset(), allow_failures=False), 1):
-        progress(done, total)
+    with writing(Path(out), replace(header, store=store)) as writer:
+        meter = Meter(runner, writer.header.cost)
+        total = data.count(split)
+        if there := sum(entry.samples for entry in data.entries(split) if writer.has(entry.video)):
+            note(f"{there} of {total} samples are in {out} already")
+        for done, _ in enumerate(predict_all(runner, data, header, meter, writer, frozenset(), allow_failures=False), 1):
+            progress(done, total)
     return Path(out)
 
 
