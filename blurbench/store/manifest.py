@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from blurbench.errors import DataSetError
 from blurbench.store.disk import looking, replacing
@@ -19,6 +19,7 @@ from blurbench.store.disk import looking, replacing
 FORMAT = 1
 NAME = "manifest.json"
 _AGAIN = "delete it and repeat the command that made the data set, finished shards are kept"
+_WORDS: dict[Any, str] = {str: "text", int: "a whole number", list[str]: "a list of texts", dict[str, Any]: "a table"}  # of values
 
 
 @dataclass(frozen=True)
@@ -153,10 +154,32 @@ def parse(text: str, where: str) -> Manifest:
             raise DataSetError(f"{where} has format {table['format']}, this blurbench reads up to {FORMAT}; install a newer blurbench")
         table.pop("fingerprints", None), table.pop("contents", None)
         table["splits"] = {split: [Entry(**entry) for entry in entries] for split, entries in table["splits"].items()}
-        table["empty"] = {split: dict(reasons.items()) for split, reasons in table.get("empty", {}).items()}
-        return Manifest(**table)
+        manifest = Manifest(**table)
+        _require_kinds(manifest, get_type_hints(Manifest), "")
+        kinds = get_type_hints(Entry)
+        for split, entries in manifest.splits.items():
+            for entry in entries:
+                _require_kinds(entry, kinds, f" of {split}/{entry.video}")
+        return manifest
     except (KeyError, TypeError, AttributeError) as error:
         raise DataSetError(f"{where} is not a manifest of this blurbench: {error}; {_AGAIN}") from error
+
+
+def _require_kinds(record: Manifest | Entry, kinds: Mapping[str, Any], where: str) -> None:
+    """Raises TypeError for a value that is not of the kind that its field has. kinds: by field. where: for the message."""
+    for name, kind in kinds.items():
+        if not _fits(value := getattr(record, name), kind):
+            raise TypeError(f"{name}{where} is {str(value)[:60]!r}, expected {_WORDS.get(kind, kind)}")
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value read from JSON is of a kind: text, a whole number, a table or list of such. Entries are looked at by themselves."""
+    outer, inner = get_origin(kind) or kind, get_args(kind)
+    if outer is dict:
+        return isinstance(value, dict) and all(_fits(each, inner[1]) for each in value.values())
+    if outer is list:
+        return isinstance(value, list) and all(_fits(each, inner[0]) for each in value)
+    return kind in (Any, Entry) or (isinstance(value, kind) and not isinstance(value, bool))
 
 
 def write_json(path: Path, table: Mapping[str, Any]) -> None:

@@ -66,6 +66,31 @@ def test_a_manifest_of_another_form_is_told(tmp_path):
         manifests.read(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"recipe": []}, "recipe is '[]', expected a table"),
+        ({"version": "1"}, "version is '1', expected a whole number"),
+        ({"changes": [1]}, "changes is '[1]', expected a list of texts"),
+        ({"missing": {"test": "b"}}, "missing is \"{'test': 'b'}\", expected dict[str, list[str]]"),
+        ({"samples": "3"}, "samples of test/a is '3', expected a whole number"),
+        ({"samples": True}, "samples of test/a is 'True', expected a whole number"),
+        ({"left_out": {"x": "1"}}, "left_out of test/a is \"{'x': '1'}\", expected dict[str, int]"),
+        ({"splits": {"test": 3}}, "'int' object is not iterable"),
+    ],
+)
+def test_a_value_of_another_kind_in_a_manifest_is_told(tmp_path, change, says):
+    manifest = fresh()
+    manifest.enter("test", entry("a"))
+    table = manifest.table()
+    (table["splits"]["test"][0] if set(change) <= {"samples", "left_out"} else table).update(change)
+    (tmp_path / "manifest.json").write_text(json.dumps(table))
+    again = "delete it and repeat the command that made the data set, finished shards are kept"
+    with pytest.raises(DataSetError) as caught:
+        verify(tmp_path)
+    assert str(caught.value) == f"{tmp_path / 'manifest.json'} is not a manifest of this blurbench: {says}; {again}"
+
+
 def test_a_failed_run_names_what_it_did_not_make_and_the_next_one_makes_it(tmp_path):
     source, out, said = footage(tmp_path / "in/test", "a", "b").parent, tmp_path / "out", []
     (source / "test/b/6.png").write_bytes(b"broken")
