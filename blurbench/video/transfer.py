@@ -122,6 +122,7 @@ LINEAR = Pixel("linear")
 SRGB = Srgb("srgb")
 STRAIGHT = (0, *range(2, 256))
 """What `straight_from` of a response may be."""
+_NOISE = 0.01  # of the range of a response, by which it may fall
 
 
 def gamma(exponent: float) -> Gamma:
@@ -148,7 +149,8 @@ def read_response(path: Path, order: str = "rgb", straight_from: int = 0) -> Res
 
     order: of its channels; OpenCV's calibration writes bgr. straight_from: codes from there on are replaced by the straight line that
     goes on with slope (c[n] - c[n-2]) / 2 from code n-1; calibrations are wild near saturation, and REDS (Nah et al., CVPRW 2019) is used
-    with 251; 0 replaces none. Raises RecipeError.
+    with 251; 0 replaces none. Raises RecipeError, also for light that falls from a code to a later one by more than a hundredth of all:
+    less is noise, see `response`.
     """
     if straight_from not in STRAIGHT:
         raise RecipeError(f"straight_from is {straight_from!r}, expected 0 or a code from 2 to 255")
@@ -163,7 +165,22 @@ def read_response(path: Path, order: str = "rgb", straight_from: int = 0) -> Res
         slope = (curve[straight_from] - curve[straight_from - 2]) / 2
         steps = np.arange(1, 256 - straight_from + 1)[:, None]
         curve = np.concatenate([curve[:straight_from], curve[straight_from - 1] + slope * steps])
+    _require_rising(path, curve)
     return response(curve)
+
+
+def _require_rising(path: Path, curve: F64) -> None:
+    """Raises RecipeError for light that falls by more than noise does, or nowhere rises."""
+    highest = np.maximum.accumulate(curve)
+    falls = highest - curve
+    code, channel = np.unravel_index(falls.argmax(), falls.shape)
+    if falls[code, channel] > _NOISE * np.ptp(curve[:, channel]) or not (curve[-1] > curve[0]).all():
+        told = (
+            f"light {curve[code, channel]:.4g} at code {code} after {highest[code, channel]:.4g}"
+            if falls.any()
+            else "the same light at all codes"
+        )
+        raise RecipeError(f"camera response {path} has {told}, expected light that rises from code to code; measure it again")
 
 
 def _load(path: Path) -> F64:

@@ -55,6 +55,28 @@ def test_a_response_is_read_straightened_and_inverted(tmp_path):
     assert transfer.parse(curve.spelling()) == curve
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({120: 0.3}, r"light 0\.3 at code 120 after 0\.4667"),
+        (dict.fromkeys(range(256), 0), "the same light at all codes"),
+        ({255: -1}, r"light -1 at code 255 after 0\.9961"),
+    ],
+)
+def test_a_response_that_falls_is_refused(tmp_path, change, says):
+    """But for a fall as noise makes it, or one that is straightened."""
+    curve = np.arange(256) / 255
+    curve[100] -= 0.008
+    np.save(tmp_path / "crf.npy", curve)
+    transfer.read_response(tmp_path / "crf.npy")
+    curve[list(change)] = list(change.values())
+    np.save(tmp_path / "crf.npy", curve)
+    with pytest.raises(RecipeError, match=rf"crf\.npy has {says}, expected light that rises from code to code; measure it again"):
+        transfer.read_response(tmp_path / "crf.npy")
+    if 255 in change and 0 not in change:
+        transfer.read_response(tmp_path / "crf.npy", straight_from=251)
+
+
 @pytest.mark.parametrize("shape", [(256, 2), (255,), (3, 256)])
 def test_a_response_of_another_shape_is_refused(tmp_path, shape):
     np.save(tmp_path / "crf.npy", np.ones(shape))
