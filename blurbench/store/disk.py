@@ -13,7 +13,7 @@ from blurbench.errors import DataSetError
 
 PART = ".part"  # suffix of a file that is not finished
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def part_of(path: Path) -> Path:
@@ -77,6 +77,6 @@ def _reason(number: int) -> str:
     what = os.strerror(number)
     if number in _FULL:
         return f"the disk or quota is full ({what}); make room and repeat the command, what is finished is kept"
-    if number in _FORBIDDEN:
+    if number in FORBIDDEN:
         return f"no permission ({what}); give another place, or make this one writable"
     return f"{what}; give another place"

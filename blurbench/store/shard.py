@@ -32,7 +32,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from blurbench.errors import DataSetError
-from blurbench.store.disk import finish, part_of, telling
+from blurbench.store.disk import FORBIDDEN, finish, part_of, system_error, telling
 from blurbench.store.runs import runs
 from blurbench.store.tiles import damaged
 from blurbench.types import Sample
@@ -199,6 +199,8 @@ class Shard:
             arrays = self._file[self.group]
         except (OSError, KeyError) as error:
             self.close()
+            if system_error(error) in FORBIDDEN:
+                raise DataSetError(f"shard {self._name} cannot be opened: no permission; make it readable") from error
             raise DataSetError(f"shard {self._name} cannot be opened ({_first_line(error)}); make the data set again") from error
         if (found := int(arrays.attrs.get("format", 0))) > FORMAT:
             self.close()

@@ -1,5 +1,6 @@
 """Shards: what is written is what is read, tiles of any size, both codecs, and what is broken is told."""
 
+import errno
 import pickle
 
 import h5py
@@ -114,3 +115,15 @@ def test_an_open_shard_is_never_pickled_open(tmp_path):
     copy = pickle.loads(pickle.dumps(shard))
     assert copy._file is None
     assert (copy.sample(0).blurry == first.blurry).all()
+
+
+def test_a_shard_that_may_not_be_read(tmp_path, monkeypatch):
+    write(tmp_path / "a.h5", samples(1))
+
+    def refuse(path, mode):
+        raise PermissionError(errno.EACCES, "Unable to synchronously open file (unable to open file: errno = 13)")
+
+    monkeypatch.setattr(h5py, "File", refuse)
+    with pytest.raises(DataSetError) as caught:
+        len(Shard(tmp_path / "a.h5", "a"))
+    assert str(caught.value) == f"shard {tmp_path / 'a.h5'} cannot be opened: no permission; make it readable"
