@@ -38,7 +38,7 @@ def build(cls: type[T], table: Any, where: str) -> T:
         kind, expected = _KINDS.get(str(known[key].type), (object, ""))
         right = isinstance(value, kind) and (kind in (bool, object) or not isinstance(value, bool))
         blank = kind is str and right and not value.strip() and known[key].default != ""
-        require(where, key, value, right and not blank, expected)
+        require(where, key, value, right and not blank, f"{expected}, not an empty one" if blank else expected)
     try:
         return cls(**table)
     except TypeError as error:

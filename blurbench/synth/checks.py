@@ -5,18 +5,24 @@ from __future__ import annotations
 from blurbench.errors import RecipeError, SourceError
 from blurbench.synth import boxes
 from blurbench.synth.extras import between_targets, moves
-from blurbench.synth.plan import Job
+from blurbench.synth.framing import framed_size
+from blurbench.synth.plan import Job, shown
 from blurbench.synth.recipe import Recipe
 from blurbench.video import flow
+
+# Bytes of a video's name, as much as leaves room in that of the shard while it is written.
+_NAME = 255 - len(".") - len(".h5") - len(".4194304.part")
 
 
 def check(jobs: list[Job]) -> None:
     """Raises BlurbenchError for what the recipe needs and does not have, and for sources that are known not to fit it.
 
-    That is: a camera response, flow models, motion that guidance follows from, frames for one window, boxes that can be read.
+    That is: names that files can have, a camera response, flow models, motion that guidance follows from and pictures large enough for it,
+    frames for one window, boxes that can be read.
     """
     recipe = jobs[0].recipe
     recipe.curve()
+    _check_names(jobs)
     if recipe.kernels.variant != "none":
         return
     _check_flows(recipe, jobs)
@@ -25,6 +31,15 @@ def check(jobs: list[Job]) -> None:
     if recipe.boxes.width:
         for job in jobs:
             boxes.read_boxes(job.source)
+
+
+def _check_names(jobs: list[Job]) -> None:
+    for job in jobs:
+        if (length := len(job.source.id.encode())) > _NAME:
+            raise SourceError(
+                f"{job.source.id[:20]}… has a name of {length} bytes, expected at most {_NAME}, as the file made of it has a longer one; "
+                "rename it"
+            )
 
 
 def _check_flows(recipe: Recipe, jobs: list[Job]) -> None:
@@ -37,6 +52,13 @@ def _check_flows(recipe: Recipe, jobs: list[Job]) -> None:
 
 def _check_guidance(recipe: Recipe, jobs: list[Job]) -> None:
     source = jobs[0].source
+    if recipe.guidance.aggregate != "none" and moves(source, recipe):
+        for job in jobs:
+            if min(size := framed_size(job.source.size, recipe.frame)) < 2:
+                raise SourceError(
+                    f"{job.source.id} gives pictures of {shown(size)}, of which guidance has half the size, expected 2 pixels a side or "
+                    "more; leave it out, or add --set guidance.aggregate=none"
+                )
     wanted = recipe.guidance.aggregate != "none" and recipe.motion.flow == "none"
     if wanted and moves(source, recipe) and between_targets(source, recipe) is None:
         raise RecipeError(

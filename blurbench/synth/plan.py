@@ -15,6 +15,7 @@ from blurbench.errors import DataSetError, RecipeError
 from blurbench.store.fingerprint import of_video
 from blurbench.store.manifest import Entry, Manifest
 from blurbench.store.reader import MadeDataSet
+from blurbench.strict import require, whole
 from blurbench.synth import boxes, splits
 from blurbench.synth.extras import between_targets, exact, flow_model
 from blurbench.synth.framing import framed_size
@@ -43,6 +44,16 @@ class BuiltIn:
     seed: int = 0
     frames: int | None = None
     photographs: Path | None = None
+
+    def check(self) -> None:
+        """Raises RecipeError for clips, a size or frames that cannot be."""
+        for split, count in self.clips.items():
+            require("built-in footage", "clips", split, split in BUILT_IN_CLIPS, f"a split of {' and '.join(BUILT_IN_CLIPS)}")
+            require("built-in footage", f"clips of {split}", count, whole(count, 0), "a whole number, at least 0")
+        pair = isinstance(self.size, tuple | list) and len(self.size) == 2 and all(whole(side, 1) for side in self.size)
+        require("built-in footage", "size", self.size, pair, "(height, width) in pixels, e.g. (192, 320)")
+        frames = self.frames is None or whole(self.frames, 1)
+        require("built-in footage", "frames", self.frames, frames, "a whole number a clip, at least 1, or None for enough")
 
 
 @dataclass(frozen=True)
@@ -103,6 +114,7 @@ def built_in(recipe: Recipe, wanted: BuiltIn) -> list[tuple[str, Source]]:
     """
     if recipe.kernels.variant != "none":
         raise RecipeError(f"recipe {recipe.id!r} blurs pictures; give their folder with --source")
+    wanted.check()
     if not any(count > 0 for count in wanted.clips.values()):
         asked = ", ".join(f"{split}={count}" for split, count in wanted.clips.items())
         raise RecipeError(f"--clips is {asked}, expected at least one clip; give e.g. --clips test={BUILT_IN_CLIPS['test']}")

@@ -175,7 +175,8 @@ class VideoSource:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     if not path.is_file():
-        raise SourceError(f"{path} is {'a folder' if path.is_dir() else 'missing'}, expected a video file; check the path")
+        found = "a folder" if path.is_dir() else "no plain file (a pipe or a device)" if path.exists() else "missing"
+        raise SourceError(f"{path} is {found}, expected a video file; check the path")
     try:
         container = av.open(f"file:{path}", metadata_errors="replace")  # the prefix keeps a colon in a name from being a protocol
     except (av.FFmpegError, OSError) as error:

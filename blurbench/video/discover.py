@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,11 @@ def find_sources(path: Path, fps: float = 240, keep_variable_rate: bool = False)
 
 
 def require_text(path: Path, name: str) -> None:
-    """Raises SourceError for a name, of this path, that is not UTF-8: ids, fingerprints and manifests could not hold it."""
+    """Raises SourceError for a name, of this path, that is not UTF-8 or holds a line break or the like: ids, fingerprints and manifests
+    could not hold it, or nobody could read it there.
+    """
+    if any(unicodedata.category(character) == "Cc" for character in name):
+        raise SourceError(f"{str(path)!a} has a line break or the like in its name, expected one that can be read; rename it")
     try:
         name.encode()
     except UnicodeEncodeError as error:
@@ -146,7 +151,9 @@ def _require_target(path: Path) -> None:
 
 
 def _places(path: Path) -> Iterator[tuple[Path, str | None]]:
-    if path.is_file():
+    if not path.is_dir():
+        if not path.is_file():
+            raise SourceError(f"{path} is no plain file (a pipe or a device), expected a video file; save it to disk, and give that")
         if path.suffix.lower() in IMAGE_SUFFIXES:
             raise SourceError(f"{path} is a single image, expected a video file or a folder; give the folder the image is in")
         yield path, split_around(path)

@@ -168,6 +168,23 @@ def test_options_of_built_in_footage_beside_a_source(source, option):
     assert not (source.parent / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"clips": {"val": 1}}, "clips is 'val', expected a split of train and test"),
+        ({"clips": {"train": -1}}, "clips of train is -1, expected a whole number, at least 0"),
+        ({"clips": {"test": 1.5}}, "clips of test is 1.5, expected a whole number, at least 0"),
+        ({"size": 64}, "size is 64, expected (height, width) in pixels, e.g. (192, 320)"),
+        ({"size": (64, 0)}, "size is (64, 0), expected (height, width) in pixels, e.g. (192, 320)"),
+        ({"frames": "8"}, "frames is '8', expected a whole number a clip, at least 1, or None for enough"),
+    ],
+)
+def test_built_in_footage_that_cannot_be(tmp_path, options, says):
+    with pytest.raises(RecipeError) as caught:
+        make_dataset("gopro7", out=tmp_path / "out", **options)
+    assert str(caught.value) == f"built-in footage: {says}" and not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("change", ["id=genblur", "version=9"])
 def test_a_recipe_keeps_its_name(change):
     with pytest.raises(RecipeError, match=f"--set is '{change}', but .* says which recipe it is"):

@@ -39,6 +39,7 @@ def plan(source, *changes, recipe="mine.toml", planned=lambda jobs: None):
             "unknown flow model 'nope'; known: dis-fast, dis-medium, dis-ultrafast, ptlflow:NAME",
         ),
         (("gate.flow=nope", "gate.largest_step=1"), "unknown flow model 'nope'; known: dis-fast, dis-medium, dis-ultrafast, ptlflow:NAME"),
+        (("window.targets=",), "[window] of recipe 'mine' with window.targets=: targets is '', expected text, not an empty one"),
         (("transfer=response",), "recipe 'mine' needs a camera response: add --set response.file=FILE (.npy, 256 codes)"),
     ],
 )
@@ -46,6 +47,26 @@ def test_before_anything_is_made(source, changes, says):
     with pytest.raises(BlurbenchError) as caught:
         plan(source, *changes, planned=lambda jobs: pytest.fail("the plan was announced"))
     assert str(caught.value) == says and not (source.parent / "data").exists()
+
+
+def test_a_name_too_long_for_the_file_made_of_it(source):
+    """In bytes, which are two for an umlaut; one that is just not too long is made."""
+    (source / "a").rename(source / ("ü" * 119))
+    make_dataset(str(source.parent / "mine.toml"), source, source.parent / "data", note=print)
+    (source / "b").rename(source / ("ü" * 119 + "b"))
+    with pytest.raises(BlurbenchError) as caught:
+        plan(source, planned=lambda jobs: pytest.fail("the plan was announced"))
+    told = "has a name of 239 bytes, expected at most 238, as the file made of it has a longer one; rename it"
+    assert str(caught.value) == f"{'ü' * 20}… {told}"
+
+
+def test_pictures_too_small_for_guidance(source):
+    changes = ("guidance.aggregate=max", "motion.flow=dis-fast")
+    with pytest.raises(BlurbenchError) as caught:
+        plan(source, "frame.width=1", *changes, planned=lambda jobs: pytest.fail("the plan was announced"))
+    told = "which guidance has half the size, expected 2 pixels a side or more; leave it out, or add --set guidance.aggregate=none"
+    assert str(caught.value) == f"a gives pictures of 1x1, of {told}"
+    plan(source, "frame.width=3", *changes)
 
 
 def test_boxes_that_cannot_be_read(source):

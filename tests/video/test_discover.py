@@ -67,6 +67,22 @@ def test_names_that_are_not_utf8(tmp_path: Path, name: bytes) -> None:
     str(caught.value).encode()
 
 
+@pytest.mark.parametrize("name", ["li\nne", "cl\tip", "clip\x7f"])
+def test_names_with_line_breaks(tmp_path: Path, name: str) -> None:
+    fill(tmp_path / name, ["1.png"])
+    with pytest.raises(SourceError, match="has a line break or the like in its name, expected one that can be read; rename it") as caught:
+        find_sources(tmp_path)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_no_source(footage: Path) -> None:
+    os.mkfifo(footage / "pipe.mp4")
+    for place, expected in ((footage / "pipe.mp4", "an?"), (footage, "a")):
+        with pytest.raises(SourceError, match=rf"pipe\.mp4 is no plain file \(a pipe or a device\), expected {expected} video file; "):
+            find_sources(place)
+
+
 def test_splits(footage: Path) -> None:
     for split in ("train", "test", "val"):
         (footage.parent / "data" / split).mkdir(parents=True)
