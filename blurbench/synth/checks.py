@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from blurbench.errors import RecipeError, SourceError
+from contextlib import closing, suppress
+from typing import Any
+
+from blurbench.errors import DataSetError, RecipeError, SourceError
+from blurbench.store.shard import Shard
 from blurbench.synth import boxes
 from blurbench.synth.extras import between_targets, moves
 from blurbench.synth.framing import framed_size
@@ -18,11 +22,12 @@ def check(jobs: list[Job]) -> None:
     """Raises BlurbenchError for what the recipe needs and does not have, and for sources that are known not to fit it.
 
     That is: names that files can have, a camera response, flow models, motion that guidance follows from and pictures large enough for it,
-    frames for one window, boxes that can be read.
+    frames for one window, boxes that can be read; and that what is finished was taken by the same choice of rates.
     """
     recipe = jobs[0].recipe
     recipe.curve()
     _check_names(jobs)
+    _check_rates(jobs)
     if recipe.kernels.variant != "none":
         return
     _check_flows(recipe, jobs)
@@ -39,6 +44,22 @@ def _check_names(jobs: list[Job]) -> None:
             raise SourceError(
                 f"{job.source.id[:20]}… has a name of {length} bytes, expected at most {_NAME}, as the file made of it has a longer one; "
                 "rename it"
+            )
+
+
+def _check_rates(jobs: list[Job]) -> None:
+    """Finished videos whose frames are not evenly spaced, which would be refused if they were made now."""
+    for job in jobs:
+        path = job.folder / job.file
+        if getattr(job.source, "keep_variable_rate", True) or not path.is_file():
+            continue
+        facts: dict[str, Any] = {}
+        with suppress(DataSetError, KeyError, ValueError), closing(Shard(path, job.source.id)) as shard:
+            facts = shard.provenance["source"]
+        if facts.get("variable_rate") and facts.get("sha256") == job.source.fingerprint():
+            raise SourceError(
+                f"{job.source.id} has frames that are not evenly spaced, and is in {job.folder} by --keep-variable-rate; pass it again, or "
+                "leave the video out and give another --out"
             )
 
 

@@ -1,5 +1,7 @@
 """What is known to fail is told while planning, before anything is made."""
 
+from functools import partial
+
 import cv2
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from blurbench.errors import BlurbenchError
 from blurbench.synth.pipeline import make_dataset
 from tests.synth.recipe_head import HEAD
+from tests.video.conftest import _write
 
 AROUND = "for one window and what it skips around it"
 SHORT = "leave such sources out, give more frames or shorten window.length"
@@ -84,3 +87,23 @@ def test_a_source_that_states_no_length_is_taken(source, monkeypatch):
     with pytest.raises(BlurbenchError, match=r"^3 of 3 sources do not state their length \(first: a\), which window.skip_last needs"):
         plan(source, "window.skip_last=1", planned=told.append)
     assert len(told) == 1
+
+
+def test_a_finished_video_that_was_taken_with_its_uneven_frames(tmp_path):
+    """Without the flag it would be refused, so it is not found finished either; of even frames nobody asks."""
+    (tmp_path / "mine.toml").write_text(HEAD + "fps = 30\n[window]\nlength = 3\n")
+    frames = [np.full((32, 48, 3), 5 * number, np.uint8) for number in range(12)]
+    for name, gap in (("even", 0), ("uneven", 5)):
+        times = [(number + (gap if number > 6 else 0)) / 30 for number in range(len(frames))]
+        _write(tmp_path / f"{name}.mp4", frames, times=times)
+    for name in ("even", "uneven"):
+        make = partial(make_dataset, str(tmp_path / "mine.toml"), tmp_path / f"{name}.mp4", tmp_path / name, note=lambda text: None)
+        first = make(keep_variable_rate=True)
+        if name == "even":
+            assert make() == first
+            continue
+        with pytest.raises(BlurbenchError) as caught:
+            make()
+        told = f"uneven has frames that are not evenly spaced, and is in {tmp_path / name} by --keep-variable-rate; pass it again, or "
+        assert str(caught.value) == f"{told}leave the video out and give another --out"
+        assert make(keep_variable_rate=True) == first
