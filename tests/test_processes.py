@@ -57,3 +57,22 @@ def test_a_script_without_its_guard_is_told_so(tmp_path):
 def test_workers_begin_before_they_are_needed():
     with processes.pool(3):
         assert len(multiprocessing.active_children()) == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
+def test_a_run_that_is_asked_to_end_does_so_in_order(tmp_path):
+    """Without a word on semaphores that were left behind."""
+    (tmp_path / "script.py").write_text(
+        "import os, signal, time\n"
+        "from blurbench.processes import pool\n"
+        "if __name__ == '__main__':\n"
+        "    try:\n"
+        "        with pool(2) as workers:\n"
+        "            workers.submit(abs, -1).result()\n"
+        "            os.kill(os.getpid(), signal.SIGTERM)\n"
+        "            time.sleep(60)\n"
+        "    except KeyboardInterrupt:\n"
+        "        print('interrupted', signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)\n"
+    )
+    done = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted True\n", "")
