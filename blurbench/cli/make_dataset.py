@@ -16,7 +16,7 @@ from blurbench.cli._options import changes_option, once, refuse
 @click.option("--split", "splits", multiple=True, help="Only this split (repeatable).")
 @changes_option("Change a key of the recipe, e.g. frame.crop=[1280,704].")
 @click.option("--clips", multiple=True, metavar="SPLIT=N", help="Built-in footage: how many clips of a split, e.g. train=400.")
-@click.option("--size", default="320x192", show_default=True, metavar="WxH", help="Built-in footage: size of the frames.")
+@click.option("--size", metavar="WxH", help="Built-in footage: size of the frames.  [default: 320x192]")
 @click.option("--frames", type=click.IntRange(min=1), help="Built-in footage: frames a clip.  [default: enough for four windows]")
 @click.option("--photographs", type=click.Path(), metavar="DIR", help="Built-in footage: paint training clips with these, too.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of everything random.  [default: the recipe's own, mostly 0]")
@@ -36,7 +36,7 @@ def make_dataset(
     splits: tuple[str, ...],
     changes: tuple[str, ...],
     clips: tuple[str, ...],
-    size: str,
+    size: str | None,
     frames: int | None,
     photographs: str | None,
     seed: int | None,
@@ -64,7 +64,7 @@ def make_dataset(
         changes=changes,
         splits=splits,
         clips=_clips(clips),
-        size=_size(size),
+        size=None if size is None else _size(size),
         frames=frames,
         photographs=photographs,
         seed=seed,

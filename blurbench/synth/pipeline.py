@@ -26,7 +26,7 @@ from blurbench.synth import checks, plan, remarks
 from blurbench.synth import recipe as recipes
 from blurbench.synth.expose import Samples
 from blurbench.synth.kernel_samples import KernelSamples
-from blurbench.synth.plan import BUILT_IN, BUILT_IN_CLIPS, SYNTHESIS, BuiltIn, Job
+from blurbench.synth.plan import BUILT_IN, BUILT_IN_CLIPS, BUILT_IN_SIZE, SYNTHESIS, BuiltIn, Job
 from blurbench.synth.recipe import Recipe
 from blurbench.video import interpolate
 
@@ -41,7 +41,7 @@ def make_dataset(
     changes: Sequence[str] = (),
     splits: tuple[str, ...] = (),
     clips: dict[str, int] | None = None,
-    size: tuple[int, int] = (192, 320),
+    size: tuple[int, int] | None = None,
     frames: int | None = None,
     photographs: Path | str | None = None,
     seed: int | None = None,
@@ -65,7 +65,7 @@ def make_dataset(
     """
     build.check("make_dataset", changes, splits, codec, workers)
     require("make_dataset", "seed", seed, seed is None or whole(seed, 0), "a whole number, at least 0, or None for the recipe's own")
-    for name, value in (("clips", clips), ("frames", frames), ("photographs", photographs)):
+    for name, value in (("clips", clips), ("size", size), ("frames", frames), ("photographs", photographs)):
         require("make_dataset", name, value, source is None or value is None, "None beside a source: it is for the built-in footage")
     chosen = recipes.load(recipe, changes, built_in=source is None)
     changed = recipes.differences(recipes.load(recipe, built_in=source is None), chosen)
@@ -74,7 +74,7 @@ def make_dataset(
     folder = Path(out) if out is not None else data_root() / chosen.id
     if source is None:
         own = Path(photographs) if photographs is not None else None
-        found = plan.built_in(chosen, BuiltIn({**BUILT_IN_CLIPS, **(clips or {})}, size, seed, frames, own))
+        found = plan.built_in(chosen, BuiltIn(BUILT_IN_CLIPS | (clips or {}), size or BUILT_IN_SIZE, seed, frames, own))
     else:
         with looking(Path(source)):
             found = plan.from_path(chosen, Path(source), keep_variable_rate, splits, note)

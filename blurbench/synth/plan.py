@@ -30,6 +30,7 @@ from blurbench.video.source import Source
 SYNTHESIS = 2  # raise it whenever the same recipe and source would give other values
 BUILT_IN = "rendered"  # what the built-in footage is called, and the recipe that is for it alone
 BUILT_IN_CLIPS = {"train": 8, "test": 16}
+BUILT_IN_SIZE = (192, 320)
 WINDOWS_A_CLIP = 4
 _ALIKE = ("seed", "size", "frames")  # in all built-in footage of a data set
 
@@ -40,7 +41,7 @@ class BuiltIn:
     photographs for training clips, beside the bundled ones."""
 
     clips: dict[str, int]
-    size: tuple[int, int] = (192, 320)
+    size: tuple[int, int] = BUILT_IN_SIZE
     seed: int = 0
     frames: int | None = None
     photographs: Path | None = None

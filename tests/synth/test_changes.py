@@ -160,7 +160,7 @@ def test_the_seed_of_built_in_footage_is_the_recipes_too(tmp_path, source):
         assert entry.video == f"rendered-test-s{seed}-0000"
 
 
-@pytest.mark.parametrize("option", [{"clips": {"train": 2}}, {"frames": 30}, {"photographs": "pictures"}])
+@pytest.mark.parametrize("option", [{"clips": {"train": 2}}, {"size": (32, 32)}, {"frames": 30}, {"photographs": "pictures"}])
 def test_options_of_built_in_footage_beside_a_source(source, option):
     (name,) = option
     with pytest.raises(RecipeError, match=f"make_dataset: {name} is .*, expected None beside a source: it is for the built-in footage"):
