@@ -20,7 +20,9 @@ from blurbench.strict import require
 from blurbench.train import recipe
 from blurbench.train.budget import Budget
 from blurbench.train.feed import split_videos
+from blurbench.train.rates import named
 from blurbench.train.recipe import Recipe, Schedule, Training
+from blurbench.train.validate import column_of
 
 _WORKERS = 4
 """The most processes that read crops, for each CPU."""
@@ -80,6 +82,17 @@ class Plan:
             own = {key: value for key, value in network.state_dict().items() if key not in kept or not key.startswith(needed)}
             weights.fit(network, {**own, **given}, self.start)
         return network
+
+    def check_rates(self, network: torch.nn.Module) -> None:
+        """Raises RecipeError for `rates` that name no part of the network or of a helper. network: that of the plan."""
+        for name in self.stages:
+            rates, helpers = self.recipe.stages[name].rates, self.training.stages[name].helpers
+            parts = {rate.partition(".")[0] for rate in rates}
+            made = {key: helpers[key](**self.recipe.helpers.get(key, {})) for key in helpers if key in parts}
+            try:
+                named(torch.nn.ModuleDict({"network": network, **made}), rates)
+            except RecipeError as error:
+                raise RecipeError(f"{self.recipe.path}: stage {name!r}, rates: {error}") from error
 
     def _require_constants(self, network: torch.nn.Module, given: Mapping[str, torch.Tensor]) -> None:
         """Raises WeightsError for weights of a network that differs in a number nobody learns: its shapes are the same."""
@@ -142,6 +155,7 @@ def planned(
     _check_multiple(cls, rules, schedules)
     data = open_dataset(dataset)
     split_videos(data)
+    _check_scores(rules, schedules)
     _check_pictures(cls, training, data, schedules)
     for schedule in schedules:
         if require_files := training.stages[schedule.name].require:
@@ -186,6 +200,15 @@ def _check_multiple(cls: type[Method], rules: Recipe, schedules: Sequence[Schedu
     for schedule in schedules:
         where = f"{rules.path}, stage {schedule.name!r}"
         require(where, "crop", schedule.crop, schedule.crop % multiple == 0, f"a multiple of {multiple}, as {cls.card.id} takes")
+
+
+def _check_scores(rules: Recipe, schedules: Sequence[Schedule]) -> None:
+    """Raises RecipeError for a validation by a protocol, or a column of it, that there is not."""
+    for schedule in (each for each in schedules if each.protocol):
+        try:
+            column_of(schedule.protocol, schedule.score)
+        except (RecipeError, UnknownNameError) as error:
+            raise RecipeError(f"{rules.path}: stage {schedule.name!r}: {error}") from error
 
 
 def _check_pictures(cls: type[Method], training: Training, data: MadeDataSet, schedules: Sequence[Schedule]) -> None:

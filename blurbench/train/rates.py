@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from blurbench.errors import RecipeError
+from blurbench.errors import RecipeError, did_you_mean
 from blurbench.train.recipe import Schedule
 
 
@@ -59,7 +59,9 @@ def named(networks: nn.Module, prefixes: Iterable[str]) -> dict[str, nn.Paramete
     for prefix in prefixes:
         found = {name: value for name, value in every.items() if name == prefix or name.startswith(f"{prefix}.")}
         if not found:
-            raise RecipeError(f"no parameter is named {prefix}…, expected the beginning of a name such as {next(iter(every), '(none)')}")
+            parts = {".".join(name.split(".")[:depth]) for name in every for depth in range(1, name.count(".") + 2)}
+            told = f"no parameter is named {prefix}…, expected the beginning of a name such as {next(iter(every), '(none)')}"
+            raise RecipeError(f"{told}{(near := did_you_mean(prefix, parts)) and f'; {near}'}")
         parameters |= found
     return parameters
 

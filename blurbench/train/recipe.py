@@ -156,6 +156,8 @@ class Schedule:
             require(where, key, getattr(self, key), getattr(self, key) > 0, "more than 0")
         for key in ("final_learning_rate", "weight_decay", "clip"):
             require(where, key, getattr(self, key), getattr(self, key) >= 0, "at least 0")
+        first, last = self.learning_rate, self.final_learning_rate
+        require(where, "final_learning_rate", last, last <= first, f"at most learning_rate, {first}")
         rates = all(isinstance(first, int | float) and first > 0 for first in self.rates.values())
         require(where, "rates", self.rates, rates, "numbers of more than 0")
         one_of(where, "schedule", self.schedule, Decline)
@@ -246,10 +248,13 @@ def _small(table: dict[str, Any], size: str, path: Path) -> dict[str, Any]:
 
 
 def _schedule(table: dict[str, Any], path: Path) -> Schedule:
-    where = f"{path}, stage {table.get('name', '?')!r}"
-    if "augmentation" in table:
-        table = {**table, "augmentation": strict.build(Augmentation, table["augmentation"], f"{where}, augmentation")}
-    return strict.build(Schedule, table, where)
+    where = f"stage {table.get('name', '?')!r}"
+    try:
+        if "augmentation" in table:
+            table = {**table, "augmentation": strict.build(Augmentation, table["augmentation"], f"{where}, augmentation")}
+        return strict.build(Schedule, table, where)
+    except RecipeError as error:  # what the values themselves refuse does not know the file
+        raise RecipeError(f"{path}: {error}") from error
 
 
 def _names_match(where: str, given: Mapping[str, Any], expected: tuple[str, ...]) -> None:

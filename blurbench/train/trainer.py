@@ -97,6 +97,7 @@ def train(
     place = Place(Path(out), resume, save_seconds, workers, command, half)
     place.check(plan.settings())
     network = plan.network()  # here, for weights that do not fit are to be told before anything is launched
+    plan.check_rates(network)
     with _alone(place):
         fabric = launch(device, devices, nodes, precision, max(len(plan.training.stages[name].players) for name in plan.stages))
         if fabric.global_rank:

@@ -18,7 +18,7 @@ from blurbench.train.recipe import Schedule, Stage, alone
 from blurbench.train.trainer import launch, train
 from blurbench.train.turns import Turns
 from tests.train.shrunk import shrunk
-from tests.train.test_runs import TINY, state_of
+from tests.train.test_runs import RIVALS, TINY, state_of
 from tests.train.tiny import HERE, Network, Rivals, Tiny
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -172,6 +172,40 @@ def test_resume_names_what_the_user_gave_before_what_follows_from_it(data, tmp_p
     start.write_bytes(weights.packed({**Network().state_dict(), "leave.bias": torch.ones(3)}, {}))
     with pytest.raises(RecipeError, match=r"with start = '.{64}', now it is '.{64}'; .*: give --start as then \(the values"):
         train(TINY, data, out, stage="second", start=start, budget="2", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            'protocol = "blurbench-1"',
+            'protocol = "blurbenth-1"',
+            r"stage 'first': unknown protocol 'blurbenth-1'; did you mean 'blurbench-1'",
+        ),
+        ('"psnr-centre"', '"psnr-center"', r"stage 'first': unknown column 'psnr-center' in protocol .*; did you mean 'psnr-centre'\?"),
+        (
+            "network.leave",
+            "network.leaf",
+            r"stage 'second', rates: no parameter is named network\.leaf…, .* such as network\.share; did you mean 'network\.leave'\?$",
+        ),
+    ],
+)
+def test_names_in_a_recipe_are_checked_before_anything_is_written(data, tmp_path, old, new, told):
+    own, out = tmp_path / "own.toml", tmp_path / "w.safetensors"
+    own.write_text((HERE / "tiny.toml").read_text().replace(old, new))
+    with pytest.raises(RecipeError, match=rf"^{own}: {told}"):
+        train(TINY, data, out, recipe=own, budget="2", workers=0)
+    assert list(tmp_path.iterdir()) == [own]
+
+
+def test_rates_of_a_helper(data, tmp_path):
+    own = tmp_path / "own.toml"
+    text = (HERE / "rivals.toml").read_text()
+    own.write_text(f"{text}\nrates = {{ 'judge.weight' = 1e-4 }}\n")
+    assert train(RIVALS, data, tmp_path / "w.safetensors", recipe=own, budget="1", workers=0).steps == 1
+    own.write_text(f"{text}\nrates = {{ 'judge.wait' = 1e-4 }}\n")
+    with pytest.raises(RecipeError, match=r"stage 'rivals', rates: no parameter is named judge\.wait….*; did you mean 'judge\.weight'\?$"):
+        train(RIVALS, data, tmp_path / "v.safetensors", recipe=own, budget="1", workers=0)
 
 
 def test_rates_of_nothing():

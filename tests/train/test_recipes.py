@@ -130,3 +130,23 @@ def test_a_wrong_recipe(tmp_path, old, new, told):
     with pytest.raises(RecipeError, match=told) as error:
         recipe.find(dataclasses.replace(Tiny.training, recipe=tmp_path / "r.toml"))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("crop = 32", "crop = 0", "stage 'first': crop is 0, expected at least 1"),
+        ("batch = 4", "batches = 4", "unknown key 'batches' in stage 'first'; did you mean 'batch'?"),
+        ("flip = 0.5", "flip = 2", "augmentation flip is 2, expected 0 to 1"),
+        (
+            "final_learning_rate = 1e-4",
+            "final_learning_rate = 0.1",
+            "stage 'first': final_learning_rate is 0.1, expected at most learning_rate, 0.01",
+        ),
+    ],
+)
+def test_a_wrong_stage_is_told_with_its_file_once(tmp_path, old, new, told):
+    (tmp_path / "r.toml").write_text(Path(Tiny.training.recipe).read_text().replace(old, new, 1))
+    with pytest.raises(RecipeError) as error:
+        recipe.find(Tiny.training, own=tmp_path / "r.toml")
+    assert str(error.value).startswith(f"{tmp_path}/r.toml: {told}") and str(error.value).count("r.toml") == 1
