@@ -18,6 +18,8 @@ from torch import nn
 
 from blurbench import weights
 from blurbench.errors import DataSetError, RecipeError, WeightsError
+from blurbench.methods import Method
+from blurbench.registry import METHODS
 from blurbench.store.disk import replacing
 from blurbench.train.turns import Diverged
 
@@ -66,10 +68,15 @@ class Place:
         """What the state says of itself, where there is one to go on from. Raises WeightsError."""
         return weights.card(self.state) if self.resume and self.state.is_file() else None
 
-    def remarks(self) -> list[str]:
-        """That there is nothing to resume, where that was asked for."""
-        absent = self.resume and not self.state.is_file()
-        return [f"{self.folder} holds no training run to go on with: this one begins anew"] if absent else []
+    def remarks(self, method: type[Method]) -> list[str]:
+        """That there is nothing to resume, where that was asked for; that the method's code is another than that of the state."""
+        if self.resume and not self.state.is_file():
+            return [f"{self.folder} holds no training run to go on with: this one begins anew"]
+        then = (self.card() or {}).get("code")
+        if then is None or then == (now := METHODS.code(method)):
+            return []
+        told = f"the code of {method.card.id} is not that which began {self.folder} (SHA-256 {then[:12]}, now {now[:12]})"
+        return [f"{told}: what comes out is of both; train into another --out for weights of the new code alone"]
 
     def check(self, settings: Mapping[str, Any]) -> None:
         """Raises RecipeError for a run that is there and not to be resumed, or has other settings."""

@@ -62,6 +62,10 @@ class Plan:
             "recipe": {name: asdict(self.recipe.stages[name]) for name in self.stages},
         }
 
+    def about(self) -> dict[str, Any]:
+        """What every weights file of this training says, for the method's `load`."""
+        return {"method": self.cls.card.id, "network": self.recipe.network, "options": dict(self.options)}
+
     def network(self) -> torch.nn.Module:
         """A new network, from the seed, or the weights to start from. Raises WeightsError, RecipeError for `[network]` of another."""
         torch.manual_seed(self.seed)

@@ -16,6 +16,7 @@ from torch import nn
 
 from blurbench import methods, weights
 from blurbench.errors import RecipeError
+from blurbench.registry import METHODS
 from blurbench.store.dataset import BlurDataset
 from blurbench.train import checkpoint, validate
 from blurbench.train.budget import Budget
@@ -74,6 +75,7 @@ class Run:
         self.curves: Curves | None = None
         self.step, self.seconds, self.done, self.best = 0, 0.0, 0, math.nan
         self.owed: float | None = None  # the rate of a step whose validation is still to be made
+        self.code = (place.card() or {}).get("code") or METHODS.code(plan.cls)  # of the beginning
         self.saved = time.perf_counter()
         self.stop = threading.Event()
         self.stopped = False
@@ -225,7 +227,7 @@ class Run:
         value, better = math.nan, False
         if self.fabric.global_rank == 0:
             candidate = self.place.folder / "candidate.safetensors"
-            card = {"method": self.plan.cls.card.id, "stage": self.stage, "step": self.step, "options": dict(self.plan.options)}
+            card = {**self.plan.about(), "stage": self.stage, "step": self.step}
             if self.scored and schedule.protocol:
                 checkpoint.put(candidate, weights.packed(self.exported(), card))
                 options = methods.of_load(self.plan.cls, self.plan.options)
@@ -275,6 +277,7 @@ class Run:
                 "plateau": [self.plateau.waited, self.plateau.lowered],
                 "owed": self.owed,
                 "settings": self.plan.settings(),
+                "code": self.code,
             }
             checkpoint.write(self.place.state, self.networks, [each.optimizer for each in self.turns.optimisers], card)
         self.saved = time.perf_counter()

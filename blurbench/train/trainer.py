@@ -17,7 +17,7 @@ from blurbench.run.record import command_line, pairs
 from blurbench.store.disk import telling
 from blurbench.train.budget import Budget
 from blurbench.train.checkpoint import Place, resumable
-from blurbench.train.leave import leave
+from blurbench.train.leave import check_load, leave
 from blurbench.train.plan import Plan, planned
 from blurbench.train.run import Run
 
@@ -98,11 +98,12 @@ def train(
     place.check(plan.settings())
     network = plan.network()  # here, for weights that do not fit are to be told before anything is launched
     plan.check_rates(network)
+    check_load(plan, network, half)
     with _alone(place):
         fabric = launch(device, devices, nodes, precision, max(len(plan.training.stages[name].players) for name in plan.stages))
         if fabric.global_rank:
             begin = progress = note = _silent
-        for remark in (*place.remarks(), *plan.remarks()):
+        for remark in (*place.remarks(plan.cls), *plan.remarks()):
             note(remark)
         budgets = Budget.parse(budget).share([plan.recipe.stages[name] for name in plan.stages])
         with resumable():

@@ -208,6 +208,25 @@ def test_rates_of_a_helper(data, tmp_path):
         train(RIVALS, data, tmp_path / "v.safetensors", recipe=own, budget="1", workers=0)
 
 
+@pytest.mark.parametrize("by_loss", [True, False])
+def test_a_network_that_load_does_not_build_is_refused_before_the_first_step(data, tmp_path, by_loss):
+    own, out = tmp_path / "own.toml", tmp_path / "w.safetensors"
+    validation = "" if by_loss else 'protocol = "blurbench-1"\nscore = "psnr-centre"\n'
+    own.write_text(f"network = {{ width = 6 }}\n{(HERE / 'exploding.toml').read_text()}\n{validation}")
+    told = (
+        rf"^{own}: load of tiny does not take the network made by \[network\] \{{'width': 6\}} \(tiny\.safetensors is not a checkpoint of "
+    )
+    with pytest.raises(
+        RecipeError, match=rf"{told}Network: 'enter\.weight' has .*\); build it there by `weights\.card\(path\)\[\"network\"\]`"
+    ):
+        train(f"{HERE / 'tiny.py'}:Stubborn", data, out, recipe=own, budget="2", workers=0)
+    assert list(tmp_path.iterdir()) == [own]
+    assert train(f"{HERE / 'tiny.py'}:Told", data, out, recipe=own, budget="2", workers=0).steps == 2
+    with pytest.raises(KeyError) as error:
+        train(f"{HERE / 'tiny.py'}:Told", data, tmp_path / "v.safetensors", budget="2", workers=0)
+    assert error.value.__notes__ == ["load of tiny raised this on weights that its training would leave"]
+
+
 def test_rates_of_nothing():
     networks, stage = torch.nn.ModuleDict({"network": Network()}), Tiny.training.stages["second"]
     schedule = Schedule("second", 1, 1, 8, 1e-3, rates={"network.leaf": 1e-4})

@@ -319,6 +319,20 @@ def test_crops_larger_than_the_pictures_are_told_before_anything_is_begun(data, 
     assert not list(tmp_path.iterdir())
 
 
+def test_a_resume_after_the_code_changed_is_told(data, tmp_path):
+    mine, out = tmp_path / "mine.py", tmp_path / "w.safetensors"
+    text = "from tests.train.tiny import Tiny\n\n\nclass Mine(Tiny):\n    card = Tiny.card\n"
+    told = []
+    for code in (text, f"{text}    # changed\n", f"{text}    # changed\n", text):
+        mine.write_text(code)
+        said = []
+        train(f"{mine}:Mine", data, out, stage="first", budget="2", resume=True, workers=0, note=said.append)
+        told.append([line for line in said if line.startswith("the code")])
+    assert told[0] == told[3] == [] and told[1] == told[2] and len(told[1]) == 1
+    assert told[1][0].startswith(f"the code of tiny is not that which began {tmp_path}/w.training (SHA-256 ")
+    assert told[1][0].endswith("train into another --out for weights of the new code alone")
+
+
 def test_nothing_to_resume_is_told(data, tmp_path):
     said = []
     for _ in range(2):

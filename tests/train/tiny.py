@@ -130,6 +130,28 @@ class Exploding(Tiny):
     training = Training(network=Network, recipe=HERE / "exploding.toml", stages={"only": Stage(alone(explode))})
 
 
+class Stubborn(Tiny):
+    """Its `load` builds one width only."""
+
+    training = Training(network=Network, recipe=HERE / "exploding.toml", stages={"only": Stage(alone(second))})
+
+    @classmethod
+    def load(cls, weights=None, device="cpu"):
+        network = Network()
+        files.fit(network, files.read(weights), weights)
+        return cls(network.eval())
+
+
+class Told(Stubborn):
+    """Its `load` takes the width from the card, by a key that is missing where there is no `[network]`."""
+
+    @classmethod
+    def load(cls, weights=None, device="cpu"):
+        network = Network(files.card(weights)["network"]["width"])
+        files.fit(network, files.read(weights), weights)
+        return cls(network.eval())
+
+
 class Twice(Tiny):
     """Two stages with a judge each, of one name."""
 
