@@ -80,8 +80,8 @@ def evaluate(
         allow_failures=allow_failures,
     )
     header = describe(runner, data, split, draws, seed, command)
-    storing = writing(Path(predictions), header) if predictions is not None else nullcontext()
-    with storing as writer, journal(_journal(Path(out), header, rules), _key(header, rules), note) as kept:
+    keeping = writing(Path(predictions), header) if predictions is not None else nullcontext()
+    with keeping as writer, journal(_journal(Path(out), header, rules), _key(header, rules), note) as kept:
         meter = Meter(runner, kept.cost or (writer.header.cost if writer else None))
         made = _checked(note, predict_all(runner, data, header, meter, writer, frozenset(kept.done), allow_failures))
         total = data.count(split)

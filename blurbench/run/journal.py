@@ -61,7 +61,7 @@ def journal(path: Path, key: Mapping[str, Any], note: Callable[[str], None]) -> 
     """The journal in the file `path`, which only this run has meanwhile. What an earlier run of the same key did is in it.
 
     key: JSON-ready, what must be equal, by what a person calls it. A line that a kill cut short is done again, and so is what failed: the
-    run that goes on may allow no failures. A finished run leaves no file, nor one that did nothing. note: told how much is taken from
+    run that goes on may allow no failures. A finished run leaves no file, nor one that scored nothing. note: told how much is taken from
     before, or why nothing is. Raises DataSetError when the file cannot be written, and when another run has it.
     """
     with held(path.with_name(f"{path.name}.lock"), f"another evaluation is writing {path}; wait for it, or give another --out"):
@@ -76,7 +76,7 @@ def journal(path: Path, key: Mapping[str, Any], note: Callable[[str], None]) -> 
                 yield kept
             finished = True
         finally:
-            if finished or not kept.done:
+            if finished or all(each.failed is not None for each in kept.done.values()):
                 path.unlink()
 
 

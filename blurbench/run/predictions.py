@@ -34,6 +34,7 @@ from blurbench.video.images import IMAGE_SUFFIXES, image_files, natural_key, rea
 FORMAT = 1
 HEADER = "predictions.json"
 Store = Literal["float32", "uint8"]
+_LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -223,13 +224,12 @@ class Writer:
 
 @contextmanager
 def writing(folder: Path, header: Header) -> Iterator[Writer]:
-    """The writer of a folder, where no other run gets in meanwhile; what a killed one left half-written is removed.
+    """A writer into a folder that no other process writes meanwhile; what a killed one left half written there is removed.
 
-    Raises PredictionError for a folder of other predictions or things, DataSetError for one that another run is writing.
+    Raises PredictionError for a folder of other things or other predictions, DataSetError where another process writes there.
     """
-    whole = folder.resolve()
-    told = f"another run is writing predictions into {folder}; wait for it, or give another folder"
-    with held(whole.with_name(f"{whole.name}.lock"), told):
+    require_place(folder)
+    with held(folder / _LOCK, f"another run is writing predictions into {folder}; wait for it, or give another folder"):
         writer = Writer(folder, header)
         for part in folder.glob(f".*{PART}"):
             part.unlink(missing_ok=True)
@@ -240,7 +240,7 @@ def require_place(folder: Path, mend: str = "give another folder") -> None:
     """Raises PredictionError for a file, and for a folder that holds other things than predictions."""
     if folder.exists() and not folder.is_dir():
         raise PredictionError(f"{folder} is a file, expected a folder for predictions; {mend}")
-    if folder.is_dir() and not (folder / HEADER).is_file() and any(folder.iterdir()):
+    if folder.is_dir() and not (folder / HEADER).is_file() and any(path.name != _LOCK for path in folder.iterdir()):
         raise PredictionError(f"{folder} is not empty and holds no {HEADER}; {mend}")
 
 

@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from blurbench.errors import DataSetError, PredictionError
-from blurbench.run.predictions import Header, Predictions, Writer, writing
+from blurbench.errors import PredictionError
+from blurbench.run.predictions import Header, Predictions, Writer
 from blurbench.types import Prediction, Sample
 from blurbench.video.images import write_rgb
 
@@ -99,15 +99,3 @@ def test_damage_is_told_in_one_line(tmp_path, harm, says):
     with pytest.raises(PredictionError, match=says) as caught:
         stored.get(sample)
     assert "\n" not in str(caught.value)
-
-
-def test_one_run_writes_a_folder_at_a_time(tmp_path):
-    header = Header("mine", "t", "d", "test", "f" * 64, "c" * 64)
-    folder = tmp_path / "p"
-    with writing(folder, header):
-        with pytest.raises(DataSetError, match=r"^another run is writing predictions into .*p; wait for it, or give another folder$"):
-            writing(folder, header).__enter__()
-        (folder / ".v.h5.1.part").write_bytes(b"half")
-    assert {path.name for path in tmp_path.rglob("*")} == {"p", "predictions.json", ".v.h5.1.part"}  # the lock is gone
-    with writing(folder, header):  # after a run that was killed
-        assert [path.name for path in folder.iterdir()] == ["predictions.json"]

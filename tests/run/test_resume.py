@@ -309,6 +309,35 @@ def test_two_runs_do_not_write_into_one_journal(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_two_runs_do_not_predict_into_one_folder(data, tmp_path):
+    """The second finds it before the first has written anything, too; what a killed run left half written is removed."""
+    folder, told = tmp_path / "p", r"^another run is writing predictions into .*p; wait for it, or give another folder$"
+    ways = (
+        lambda: predict_dataset("copy-blur", data, folder),
+        lambda: evaluate("copy-blur", data, out=tmp_path / "runs", predictions=folder),
+    )
+    for way in ways:
+        with held(folder / ".lock", ""), pytest.raises(DataSetError, match=told):
+            way()
+    assert not list(folder.iterdir())
+    (folder / ".000.h5.123.part").write_bytes(b"half")
+    with pytest.raises(PredictionError, match=r"^.*p is not empty and holds no predictions\.json; give another folder$"):
+        ways[0]()
+    (folder / ".000.h5.123.part").unlink()
+    ways[0]()
+    (folder / ".000.h5.123.part").write_bytes(b"half")
+    ways[1]()
+    assert {path.suffix for path in folder.iterdir()} == {".h5", ".json"}
+
+
+def test_a_run_of_which_all_failed_leaves_no_journal(data, method, tmp_path):
+    code = METHOD.replace("SCALE", "np.nan").replace("FAIL", "False")
+    (tmp_path / "broken.py").write_text(code)
+    with pytest.raises(PredictionError, match=r"^none of \d+ samples could be scored; the first: mine returned \d+ NaN"):
+        evaluate(f"{tmp_path / 'broken.py'}:Mine", data, out=tmp_path / "runs", allow_failures=True)
+    assert not list((tmp_path / "runs").iterdir())
+
+
 HOLD = """
 import sys, time
 from pathlib import Path
