@@ -156,7 +156,7 @@ def test_mistakes_in_them(toy, arguments, told):
 def test_a_commands_own_options_go_before_those_of_a_method(toy, tmp_path):
     (tmp_path / toy.split(":")[0]).write_text(TOY.replace('"tint": "a colour"', '"seed": "a number"'))
     assert blurbench_("predict", "a.png", "--method", toy, "--seed", "3", "--left-over", "1").exit_code == 0
-    with pytest.raises(BlurbenchError, match="load of dim cannot be called .*'seed'"):
+    with pytest.raises(BlurbenchError, match=r"load of dim cannot be called .*'seed'"):
         blurbench_("predict", "a.png", "--method", toy, "--option", "seed=3")
 
 
