@@ -145,12 +145,14 @@ def ladders(board: Board) -> list[Line]:
     return found[:MOST]
 
 
-def differences(board: Board, runs: Path, column: Column, reference: str | None = None) -> tuple[str, list[Difference]]:
+def differences(
+    board: Board, runs: Path, column: Column, reference: str | None = None, tell: Callable[[str], None] = lambda text: None
+) -> tuple[str, list[Difference]]:
     """The label of the reference, and each of the best `MOST` measured methods against it, sample by sample; positive is better.
 
     runs: the folder of the records. reference: a method's id, by default the best that is not trivial. Runs that cannot be compared with
-    it are not there. Raises RecordError where the board has no such method, the reference has no value in the column, and where nothing
-    can be compared with it.
+    it, for one because a sample of theirs failed, are not there, and told. Raises RecordError where the board has no such method, the
+    reference has no value in the column, and where nothing can be compared with it.
     """
     rows = board.measured
     candidates = [row for row in rows if row.method == reference] if reference else [row for row in rows if not row.trivial] or rows
@@ -164,7 +166,8 @@ def differences(board: Board, runs: Path, column: Column, reference: str | None 
     for row in others[:MOST]:
         assert row.record and chosen.record
         try:
-            (result,) = compare(_path(runs, row.record.name), _path(runs, chosen.record.name), [column.name]).rows
+            mine, theirs = (_path(runs, each.name) for each in (row.record, chosen.record))
+            (result,) = compare(mine, theirs, [column.name], names=(label(row, board), label(chosen, board))).rows
         except BlurbenchError as error:
             reasons.append(f"{label(row, board)}: {error}")
             continue
@@ -175,6 +178,8 @@ def differences(board: Board, runs: Path, column: Column, reference: str | None 
     if not found:
         told = f"nothing can be compared with {label(chosen, board)}: {reasons[-1]}"
         raise RecordError(f"{told}; evaluate another method, or give another --column")
+    for reason in reasons[1:]:
+        tell(f"left out of the figure: {reason}")
     return label(chosen, board), found
 
 

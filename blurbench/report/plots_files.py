@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from blurbench.errors import BlurbenchError, RecordError, UnknownNameError
+from blurbench.errors import BlurbenchError, PredictionError, RecordError, UnknownNameError
 from blurbench.metrics.protocol import Column
 from blurbench.report import plots, plots_data
 from blurbench.report.board import Board, Row, boards, collect
@@ -27,12 +27,15 @@ COSTS: dict[str, tuple[str, Callable[[Row], float | None]]] = {
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a figure of a board is drawn from besides the board. runs: folder of the records; reference: a method, for `forest`."""
+    """What a figure of a board is drawn from besides the board. runs: folder of the records; reference: a method, for `forest`; tell:
+    called with a line for each run, or folder of predictions, that has no place in it.
+    """
 
     runs: Path
     reference: str | None = None
     data: MadeDataSet | None = None
     folders: Sequence[Path] = ()
+    tell: Callable[[str], None] = lambda text: None
 
 
 def plot(
@@ -69,7 +72,8 @@ def plot(
         raise UnknownNameError("protocol", protocol, {board.rules.id for board in known}, f"the run records of {runs}")
     if not chosen:
         raise RecordError(f"no run records{f' of protocol {protocol}' if protocol else ''} in {runs}/; `blurbench evaluate` writes them")
-    inputs = Inputs(Path(runs), reference, open_dataset(dataset) if dataset is not None else None, [Path(folder) for folder in predictions])
+    data = open_dataset(dataset) if dataset is not None else None
+    inputs = Inputs(Path(runs), reference, data, [Path(folder) for folder in predictions], tell)
     _check_asked(kind, chosen, column, inputs)
     written = []
     for board in chosen:
@@ -83,10 +87,10 @@ def plot(
         if figure is None:
             tell(f"{board.name}: no numbers for a figure of {kind}: {_why_not(kind, board, plots_data.column_of(board, column), inputs)}")
             continue
-        for suffix, data in ((".png", figure.png), (".svg", figure.svg)):
+        for suffix, content in ((".png", figure.png), (".svg", figure.svg)):
             written.append(Path(out) / f"{board.name}-{kind}{suffix}")
             with replacing(written[-1]) as part:
-                part.write_bytes(data)
+                part.write_bytes(content)
     if not written:
         raise RecordError(f"none of {len(chosen)} boards in {runs}/ has the numbers for a figure of {kind}; see the lines above")
     return written
@@ -131,7 +135,7 @@ def draw(kind: str, board: Board, column: Column, inputs: Inputs) -> Files | Non
         lines = plots_data.ladders(board)
         return plots.ladder(lines, plots_data.ladder(board.rules), title) if lines else None
     if kind == "forest":
-        name, found = plots_data.differences(board, inputs.runs, column, inputs.reference)
+        name, found = plots_data.differences(board, inputs.runs, column, inputs.reference, inputs.tell)
         return plots.forest(found, name, column, title) if found else None
     data = inputs.data
     if data is None or not plots_data.same_data(board, data):
@@ -141,7 +145,22 @@ def draw(kind: str, board: Board, column: Column, inputs: Inputs) -> Files | Non
         return plots.blur_size(lines, column, title) if lines else None
     folders = [folder for folder in inputs.folders if plots_data.stored_with_header(folder, data)[1].split == board.split]
     if kind == "residual":
-        scatters = [plots_data.residuals(folder, data) for folder in folders]
+        scatters = _scatters(folders, data, inputs.tell)
         return plots.residual(scatters, title) if scatters else None
     curves = [plots_data.best_of(folder, data, board.rules, column) for folder in folders]
     return plots.best_of(curves, column, title) if curves else None
+
+
+def _scatters(folders: Sequence[Path], data: MadeDataSet, tell: Callable[[str], None]) -> list[plots_data.Scatter]:
+    """Of those folders of predictions that have a correlation, a copy of the blur has none. Raises PredictionError where none has."""
+    found, errors = [], {}
+    for folder in folders:
+        try:
+            found.append(plots_data.residuals(folder, data))
+        except PredictionError as error:
+            errors[folder] = error
+    if errors and not found:
+        raise next(iter(errors.values()))
+    for folder, reason in errors.items():
+        tell(f"left out of the figure: {folder}: {reason}")
+    return found

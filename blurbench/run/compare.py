@@ -70,12 +70,14 @@ class Comparison:
         return json.dumps(whole, indent=2, ensure_ascii=False)
 
 
-def compare(a: Path | str, b: Path | str, columns: Sequence[str] = (), level: float = 0.95) -> Comparison:
+def compare(
+    a: Path | str, b: Path | str, columns: Sequence[str] = (), level: float = 0.95, names: tuple[str, str] = ("A", "B")
+) -> Comparison:
     """Compare two runs sample by sample, by the paths of their records.
 
     columns: which, in this order; all of the protocol that both runs have unless given. level: of the intervals; a difference is called
     significant where p is at most 1 - level. Samples are matched by id; a column that only one run has for some sample, or whose metric had
-    other weights, is left out, with the reason.
+    other weights, is left out, with the reason. names: of the two, for errors and reasons.
     Raises RecordError for a path where no file is, for runs of other data, other samples, another protocol or version or text of it, and
     where no column can be compared, UnknownNameError for a column, PredictionError for a level that is none.
     """
@@ -83,7 +85,7 @@ def compare(a: Path | str, b: Path | str, columns: Sequence[str] = (), level: fl
     for path in (a, b):
         if not Path(path).is_file():
             raise misplaced(Path(path), "the JSON file of a run record")
-    scored = Scored.read(a, "A"), Scored.read(b, "B")
+    scored = Scored.read(a, names[0]), Scored.read(b, names[1])
     runs = scored[0].run, scored[1].run
     rules = common_rules(*scored)
     known = {column.name: column for column in rules.columns}
@@ -95,7 +97,7 @@ def compare(a: Path | str, b: Path | str, columns: Sequence[str] = (), level: fl
     for name in columns or known:
         try:
             left, right = (each.column(name) for each in scored)
-            pair = paired(left, right, videos, average=known[name].average, level=level, names=("A", "B"))
+            pair = paired(left, right, videos, average=known[name].average, level=level, names=names)
             require_same_metric(*scored, name)
             rows.append(_row(known[name], pair, level))
         except PredictionError as error:

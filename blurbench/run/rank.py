@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -9,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blurbench.errors import BlurbenchError, PredictionError, RecordError, UnknownNameError
-from blurbench.metrics.paired import smallest_p
+from blurbench.metrics.paired import named, smallest_p
 from blurbench.metrics.protocol import Column
 from blurbench.metrics.ranks import Rank, ranks
 from blurbench.metrics.statistics import require_level
 from blurbench.run.record import misplaced, rules_of
-from blurbench.run.scored import Scored, common_rules, common_videos, require_same_metric
+from blurbench.run.scored import Scored, common_rules, require_same_metric, require_same_videos
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,9 +54,10 @@ class Ranking:
 def rank(paths: Sequence[Path | str], column: str = "", level: float = 0.95) -> Ranking:
     """Rank runs on the same samples by one column, that of the protocol's boards unless given, see `blurbench.metrics.ranks`.
 
-    Runs whose record says why the column is empty are left out. Raises RecordError for fewer than two runs, one run twice, and runs that
-    cannot stand beside each other, UnknownNameError for a column, PredictionError for a level that is none, and where fewer than two runs
-    have values, a run has no score of some sample, or another metric is behind the column.
+    Runs whose record says why the column is empty are left out, and those without a value for a sample of which most have one.
+    Raises RecordError for fewer than two runs, one run twice, and runs that cannot stand beside each other, UnknownNameError for a column,
+    PredictionError for a level that is none, and where fewer than two runs have values for the same samples, or another metric is behind
+    the column.
     """
     return _rank([Scored.read(path) for path in paths], column, level)
 
@@ -95,27 +97,43 @@ def _rank(scored: Sequence[Scored], column: str, level: float) -> Ranking:
     if len(scored) < 2:
         raise RecordError(f"{len(scored)} run{' was' if len(scored) == 1 else 's were'} given, expected at least two records")
     first, *others = scored = _named(scored)
-    rules, videos = rules_of(first.run), first.videos()
+    rules = rules_of(first.run)
     column = column or rules.rank_by
     if (found := next((each for each in rules.columns if each.name == column), None)) is None:
         raise UnknownNameError("column", column, [each.name for each in rules.columns], f"protocol {rules.id}")
     for other in others:
         common_rules(first, other)
-        common_videos(first, other)
-    systems: dict[str, dict[str, float | None]] = {}
-    left_out = {}
-    for each in scored:
-        try:
-            systems[each.name] = each.column(column)
-        except PredictionError as error:
-            left_out[each.name] = f"{error} in column {column}"
+        require_same_videos(first, other)
+    systems, left_out = _of_the_same_samples(scored, column)
     if len(systems) < 2:
         raise PredictionError(f"{next(iter(left_out.values()))}; leave it out, or give another --column")
     leading, *rest = (each for each in scored if each.name in systems)
     for other in rest:
         require_same_metric(leading, other, column)
+    videos = {sample: video for sample, video in leading.videos().items() if sample in systems[leading.name]}
     placed = ranks(systems, videos, found.better, average=found.average, level=level)
     return Ranking(first.run.board, found, placed, level, len({*videos.values()}), left_out, _notes(len(systems), videos, level))
+
+
+def _of_the_same_samples(scored: Sequence[Scored], column: str) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
+    """The values of a column by run, of those that have it for the same samples as most; of the others why they are left out: one in which
+    a sample failed takes none from the rest.
+    """
+    systems: dict[str, dict[str, float]] = {}
+    left_out = {}
+    for each in scored:
+        try:
+            systems[each.name] = {id: value for id, value in each.column(column).items() if value is not None and not math.isnan(value)}
+        except PredictionError as error:
+            left_out[each.name] = f"{error} in column {column}"
+    counts = Counter(frozenset(values) for values in systems.values())
+    common = max(counts, key=lambda samples: (counts[samples], len(samples)), default=frozenset[str]())
+    for name in [name for name, values in systems.items() if values.keys() != common]:
+        own = systems.pop(name).keys()
+        lacking, more = sorted(common - own), sorted(own - common)
+        found, others = (f"no value for {named(lacking)}", "have") if lacking else (f"values for {named(more)}", "lack")
+        left_out[name] = f"{name} has {found} in column {column}, which the others {others}"
+    return systems, left_out
 
 
 def _notes(runs: int, videos: Mapping[str, str], level: float) -> list[str]:

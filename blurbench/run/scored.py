@@ -71,9 +71,15 @@ def common_videos(a: Scored, b: Scored) -> dict[str, str]:
     for here, other, lacking in ((first, second, b), (second, first, a)):
         if only := sorted(here.keys() - other):
             raise RecordError(f"{lacking.name} has no scores of {named(only)}; see `failed` in its record, and evaluate it again")
-    if moved := sorted(sample for sample in first if first[sample] != second[sample]):
-        raise RecordError(f"{a.name} and {b.name} name other videos for {named(moved)}, expected the same; evaluate both again")
+    require_same_videos(a, b)
     return first
+
+
+def require_same_videos(a: Scored, b: Scored) -> None:
+    """Raises RecordError for a sample of both that is of another video."""
+    first, second = a.videos(), b.videos()
+    if moved := sorted(sample for sample in first if first[sample] != second.get(sample, first[sample])):
+        raise RecordError(f"{a.name} and {b.name} name other videos for {named(moved)}, expected the same; evaluate both again")
 
 
 def require_same_metric(a: Scored, b: Scored, column: str) -> None:

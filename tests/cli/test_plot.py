@@ -1,11 +1,12 @@
 """`blurbench plot`: why a figure cannot be drawn."""
 
+import numpy as np
 import pytest
 
 from blurbench.errors import BlurbenchError
 from blurbench.report.plots_files import plot
 from blurbench.run.record import Value
-from tests.cli.runs import hard
+from tests.cli.runs import IDS, hard
 
 
 @pytest.fixture
@@ -44,6 +45,19 @@ def test_the_reason_is_told(runs, kind, options, told):
     with pytest.raises(BlurbenchError) as caught:
         plot(kind, runs, runs / "plots", **options)
     assert str(caught.value) == told
+
+
+def test_a_run_that_lacks_a_value_is_left_out_of_the_forest_and_named(run, tmp_path):
+    scores = hard(2)
+    scores[3] = np.nan
+    for method, values in (("clip", hard()), ("other", hard() - 1), ("holed", scores)):
+        run(tmp_path, method, {"psnr-pooled": values}, values={"psnr-pooled": Value(float(np.nanmean(values)))})
+    told = []
+    assert len(plot("forest", tmp_path, tmp_path / "plots", reference="clip", tell=told.append)) == 2
+    reason = (
+        f"no column can be compared: psnr-pooled: holed has no value for 1 sample ({IDS[3]}); compare what was scored on the same samples"
+    )
+    assert told == [f"left out of the figure: holed: {reason}"]
 
 
 def test_runs_that_cannot_be_compared_say_why(runs):

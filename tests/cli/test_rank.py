@@ -2,8 +2,10 @@
 
 import csv
 import io
+import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -68,6 +70,23 @@ def test_a_run_without_the_column_is_left_out_where_others_have_it(board, run, t
     assert {name: each.tied for name, each in found.ranks.items()} == {"first": 1, "third": 2}
     (left_out,) = found.left_out.values()
     assert left_out.endswith("has no values (the method gives the centre frame only) in column psnr")
+
+
+def test_a_run_with_a_value_less_is_left_out(board, run, tmp_path):
+    """The others keep their places and means; a failed sample has no row, an empty value has one."""
+    holes = hard()
+    holes[3] = np.nan
+    holed = run(tmp_path / "holed", "holed", {"psnr": holes})
+    failed = run(tmp_path / "failed", "failed", {"psnr": hard()}, failed={IDS[3]: "NaN"})
+    table = pd.read_parquet(failed.parent / "failed.parquet")
+    table[table["sample"] != IDS[3]].to_parquet(failed.parent / "failed.parquet")
+    found, whole = rank([holed, *board, failed], "psnr"), rank(board, "psnr")
+    assert found.ranks == whole.ranks and (found.videos, found.notes) == (whole.videos, whole.notes)
+    told = f"has no value for 1 sample ({IDS[3]}) in column psnr, which the others have"
+    assert found.left_out == {"holed": f"holed {told}", "failed": f"failed {told}"}
+    assert set(rank([board[0], holed, failed], "psnr").left_out) == {"first"}  # most have no value for that sample
+    with pytest.raises(PredictionError, match=rf"^{re.escape(f'holed {told}')}; leave it out, or give another --column$"):
+        rank([board[0], holed], "psnr")
 
 
 @pytest.fixture

@@ -290,6 +290,20 @@ def test_command_draws_predictions(real, tmp_path, kind):
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".png", ".svg"]
 
 
+def test_predictions_without_a_correlation_are_left_out_and_named(real, tmp_path):
+    """A copy of the blur adds nothing to it."""
+    arguments = ["--runs", real / "runs", "--protocol", "blurbench-1", "--dataset", real / "data", "--out", tmp_path]
+    both = [word for name in ("copy-blur", "oracle-centre") for word in ("--predictions", real / name)]
+    done = CliRunner().invoke(blurbench, ["plot", "residual", *map(str, [*arguments, *both])])
+    assert done.exit_code == 0 and len(list(tmp_path.iterdir())) == 2, done.output
+    told = (
+        f"left out of the figure: {real / 'copy-blur'}: all 12 residuals are 0, nothing correlates with a constant; expected different ones"
+    )
+    assert told in " ".join(done.output.split())
+    done = CliRunner().invoke(blurbench, ["plot", "residual", *map(str, [*arguments, *both[:2]])])
+    assert "all 12 residuals are 0" in str(done.exception)
+
+
 def test_best_of_draws_only_predictions_of_the_split_of_the_board(tmp_path):
     data, runs = tmp_path / "data", tmp_path / "runs"
     make_dataset("genblur", out=data, clips={"train": 1, "test": 1}, size=(64, 96))
