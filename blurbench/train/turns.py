@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
 
-from blurbench.errors import BlurbenchError
+from blurbench.errors import BlurbenchError, RecipeError
 from blurbench.train.rates import named, optimiser, rate
 from blurbench.train.recipe import Batch, Networks, Schedule, Stage
 
@@ -33,7 +34,22 @@ class Losses(nn.Module):
         self.stage, self.schedule = stage, schedule
 
     def forward(self, batch: Batch, player: int) -> dict[str, torch.Tensor]:
-        return self.stage.players[player].loss(cast(Networks, self.networks), batch, self.schedule.settings)
+        """The terms of a player's loss. Raises RecipeError for a loss that returns no named scalars."""
+        loss = self.stage.players[player].loss
+        terms: Any = loss(cast(Networks, self.networks), batch, self.schedule.settings)
+        named_terms = isinstance(terms, Mapping) and len(terms) > 0
+        if not named_terms or not all(isinstance(term, torch.Tensor) and term.numel() == 1 for term in terms.values()):
+            told = f"the loss {getattr(loss, '__name__', loss)!r} of stage {self.schedule.name!r} returned {_words(terms)}"
+            raise RecipeError(f'{told}, expected a dictionary of named scalar tensors; end it with `return {{"name": value}}`')
+        return cast(dict[str, torch.Tensor], terms)
+
+
+def _words(terms: object) -> str:
+    """What a loss returned, in short."""
+    if isinstance(terms, Mapping):
+        kinds = (f"{name!r}: {_words(value)}" for name, value in terms.items())
+        return f"{{{', '.join(kinds)}}}"
+    return f"a tensor of shape {tuple(terms.shape)}" if isinstance(terms, torch.Tensor) else f"a {type(terms).__name__}"
 
 
 class Turns:

@@ -243,6 +243,29 @@ def test_gradients_are_clipped(clip, least, most):
     assert least <= norm <= most
 
 
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        (torch.tensor(1.0), r"a tensor of shape \(\)"),
+        (0.5, "a float"),
+        (None, "a NoneType"),
+        ({}, r"\{\}"),
+        ({"far": torch.zeros(2)}, r"\{'far': a tensor of shape \(2,\)\}"),
+        ({"near": torch.tensor(1.0), "far": 2.0}, r"\{'near': a tensor of shape \(\), 'far': a float\}"),
+    ],
+)
+def test_a_loss_that_returns_no_named_scalars(returned, words):
+    def mine(networks, batch, settings):
+        return returned
+
+    turns = Turns(
+        launch("cpu", 1, 1, "float32", 1), torch.nn.ModuleDict({"network": Network()}), Stage(alone(mine)), Schedule("s", 1, 1, 8, 1)
+    )
+    told = rf"^the loss 'mine' of stage 's' returned {words}, expected a dictionary of named scalar tensors; end it with `return "
+    with pytest.raises(RecipeError, match=told):
+        turns.step({"blurry": torch.rand(1, 3, 8, 8)}, 0)
+
+
 def far(networks, batch, settings):
     return {"far": (networks["network"](batch["blurry"]) - 100).square().mean()}
 
