@@ -35,6 +35,7 @@ FORMAT = 1
 HEADER = "predictions.json"
 Store = Literal["float32", "uint8"]
 _LOCK = ".lock"
+_LOSSY = (".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,11 @@ class Predictions:
                     told = f"{self.folder} has {count} {what}{'' if count == 1 else 's'} of sample {sample} and {expected} of {first}"
                     raise PredictionError(f"{told}; expected as many of each")
         return len(next(iter(draws.values()), [self.folder]))
+
+    def lossy(self) -> Path | None:
+        """The first plain picture that was compressed with loss, by its suffix; None where there is none."""
+        paths = () if self.header else self.folder.glob("*/*/**/*")
+        return min((path for path in paths if path.suffix.lower() in _LOSSY and not path.name.startswith(".")), default=None)
 
     def _names(self) -> Iterator[str]:
         if not self.header:

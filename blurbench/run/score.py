@@ -62,6 +62,8 @@ def score(
     with _scoring(task, min(workers, len(ids))) as outcomes_of:
         digest = stored.digest(workers)
         header = stored.header or _plain(data, split, name or folder.name, digest, stored.draws(ids), f"{command} {folder}")
+        if lossy := stored.lossy():
+            note(f"{lossy} is a JPEG: what its compression lost counts against the scores; write predictions as PNG")
         if warning := _first_look(data, split, stored):
             note(warning)
         path = place(Path(out), f"{digest[:12]}-{header.fingerprint[:8]}", rules)

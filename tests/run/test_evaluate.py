@@ -209,6 +209,19 @@ def test_plain_pictures(data, tmp_path):
     assert record.command == f"blurbench score --dataset {data} --split test --protocol blurbench-1 {tmp_path / 'mine'}"
 
 
+def test_pictures_that_lost_something_are_told(data, tmp_path):
+    pictures(data, tmp_path / "mine")
+    told = []
+    score(tmp_path / "mine", data, out=tmp_path / "runs", note=told.append)
+    assert not [line for line in told if "JPEG" in line]
+    first = sorted((tmp_path / "mine").glob("*/*/3.png"))[0]
+    cv2.imwrite(str(first.with_suffix(".jpg")), cv2.imread(str(first)))
+    first.unlink()
+    score(tmp_path / "mine", data, out=tmp_path / "runs", note=told.append)
+    expected = f"{first.with_suffix('.jpg')} is a JPEG: what its compression lost counts against the scores; write predictions as PNG"
+    assert [line for line in told if "JPEG" in line] == [expected]
+
+
 def test_plain_pictures_of_several_draws(data, tmp_path):
     pictures(data, tmp_path / "mine", draws=5)
     (record,) = score(tmp_path / "mine", data, protocol="blurbench-motion", out=tmp_path / "runs")
