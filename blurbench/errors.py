@@ -21,6 +21,11 @@ def did_you_mean(name: str, known: Iterable[str], besides: str = "") -> str:
     return f"did you mean {' or '.join(map(repr, near))}{besides}?" if near else ""
 
 
+def counted(count: int, what: str) -> str:
+    """ "1 sample", "2 samples"."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def warn(text: str) -> None:
     """What a user should know, where nobody else is told: as a Python warning."""
     warnings.warn(text, stacklevel=3)

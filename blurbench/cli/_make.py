@@ -11,6 +11,7 @@ from typing import Any
 from rich.filesize import decimal
 
 from blurbench.cli._terminal import progress, say
+from blurbench.errors import counted
 from blurbench.store.build import not_there, require_space
 from blurbench.store.manifest import Manifest
 from blurbench.store.reader import data_root
@@ -52,10 +53,11 @@ def run_make(name: str, source: str | None, out: str | None, *, dry_run: bool = 
         unused = sum(entry.unused for entry in entries)
         note = f", {unused} of {sum(e.frames for e in entries)} frames in no window" if unused else ""
         samples = sum(entry.samples for entry in entries)
-        say(f"  {split}: {len(entries)} videos, {samples} samples{note}, fingerprint {manifest.fingerprint(split)[:12]}")
+        counts = f"{counted(len(entries), 'video')}, {counted(samples, 'sample')}"
+        say(f"  {split}: {counts}{note}, fingerprint {manifest.fingerprint(split)[:12]}")
         reasons = sum((Counter(entry.left_out) for entry in entries), Counter())
         for reason, count in reasons.items():
-            say(f"    {count} windows left out for {reason}")
+            say(f"    {counted(count, 'window')} left out for {reason}")
     say(f"made {manifest.label} in {folder}")
     return manifest
 

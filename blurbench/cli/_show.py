@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from blurbench.cli._terminal import by_reason, progress, say, table
+from blurbench.errors import counted
 from blurbench.metrics.protocol import Column
 from blurbench.report.board import Board, Row, empty_reasons
 from blurbench.report.typeset import difference, identical, number, seconds
@@ -49,17 +50,23 @@ def show_record(record: RunRecord, folder: str | Path) -> None:
     for reason, names in by_reason(empty).items():
         say(f"empty: {', '.join(names)}: {reason}")
     took = "" if record.seconds is None else f", {record.seconds:.3f} s a sample on {record.device}"
-    say(f"{record.samples} samples of {record.videos} videos{took}")
+    say(f"{counted(record.samples, 'sample')} of {counted(record.videos, 'video')}{took}")
     if record.failed:
         sample, reason = next(iter(record.failed.items()))
-        say(f"{len(record.failed)} samples FAILED and are in no mean; the first, {sample}: {reason}")
+        say(f"{_failed(record)}; the first, {sample}: {reason}")
     say(f"wrote {Path(folder) / record.name}.json and {Path(folder) / record.scores}")
+
+
+def _failed(record: RunRecord) -> str:
+    """How many samples of a run failed, in words."""
+    count = len(record.failed)
+    return f"{counted(count, 'sample')} FAILED and {'is' if count == 1 else 'are'} in no mean"
 
 
 def show_board(board: Board) -> None:
     """A board on stdout; what a reader must know of it on stderr."""
     rules = board.rules
-    counts = {f", {row.record.samples} samples of {row.record.videos} videos" for row in board.measured if row.record}
+    counts = {f", {counted(row.record.samples, 'sample')} of {counted(row.record.videos, 'video')}" for row in board.measured if row.record}
     say(f"{board.dataset}, split {board.split}{''.join(sorted(counts))}, protocol {rules.id} version {rules.version}:")
     header = ["", "method", "weights", *(f"{c.name} {'↑' if c.better == 'higher' else '↓'}" for c in rules.columns), "s/sample"]
     rows = []
@@ -75,7 +82,7 @@ def show_board(board: Board) -> None:
         say(f"empty cells of {', '.join(methods)}: {reason}")
     for row in board.measured:
         if row.record and row.record.failed:
-            say(f"{row.label}: {len(row.record.failed)} samples FAILED and are in no mean")
+            say(f"{row.label}: {_failed(row.record)}")
     if any(row.trivial for row in board.rows):
         say("† trivial: shows what a number is worth")
     elif board.measured:

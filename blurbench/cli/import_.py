@@ -9,6 +9,7 @@ import click
 
 from blurbench.cli._options import changes_option
 from blurbench.cli._terminal import progress, say
+from blurbench.errors import counted
 from blurbench.importers.layouts import LAYOUTS
 
 _EPILOG = (
@@ -91,7 +92,7 @@ def import_(
             return
     for split, entries in manifest.splits.items():
         samples = sum(entry.samples for entry in entries)
-        say(f"  {split}: {len(entries)} videos, {samples} samples, fingerprint {manifest.fingerprint(split)[:12]}")
+        say(f"  {split}: {counted(len(entries), 'video')}, {counted(samples, 'sample')}, fingerprint {manifest.fingerprint(split)[:12]}")
         _report(sum((Counter(entry.left_out) for entry in entries), Counter()))
     say(f"imported {manifest.label} into {folder}")
 

@@ -9,6 +9,7 @@ import click
 
 from blurbench.cli._options import writable_folder
 from blurbench.cli._terminal import progress, say, table
+from blurbench.errors import counted
 
 if TYPE_CHECKING:
     from blurbench.report.blur import Blur
@@ -93,7 +94,7 @@ def _blur_sizes(data: MadeDataSet, split: str, samples: int) -> list[U8]:
     for line in blur.histogram_lines(found):
         click.echo(line)
     names, *tables = blur.histograms(found)
-    heading = f"{split}, {len(found)} samples: pixels moved in the exposure"
+    heading = f"{split}, {counted(len(found), 'sample')}: pixels moved in the exposure"
     bars = [figures.bars(f"{heading}, {kind}", names, counts) for kind, counts in zip(("median", "largest"), tables, strict=True)]
     return [figures.beside(bars)]
 

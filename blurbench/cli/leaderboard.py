@@ -9,6 +9,7 @@ import click
 
 from blurbench.cli._options import Group, dataset_option, given, out_option, refuse, require_records_folder
 from blurbench.cli._terminal import say, table
+from blurbench.errors import counted
 
 runs_option = click.option("--runs", default="runs", show_default=True, type=click.Path(), help="Folder of run records.")
 
@@ -111,7 +112,7 @@ def verify(record: str, predictions: str, dataset: str, workers: int) -> None:
 
     with counting(f"scoring {predictions}", dataset, records.read(Path(record)).split) as tell:
         found = verify_record(record, predictions, dataset, workers, tell)
-    say(f"{record}: all {len(found.values)} columns are what the predictions give ({found.samples} samples)")
+    say(f"{record}: all {len(found.values)} columns are what the predictions give ({counted(found.samples, 'sample')})")
 
 
 @leaderboard.command()

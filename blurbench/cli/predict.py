@@ -20,6 +20,7 @@ from blurbench.cli._options import (
     weights_option,
 )
 from blurbench.cli._terminal import progress, say
+from blurbench.errors import counted
 
 
 @click.command(cls=MethodCommand)
@@ -80,7 +81,7 @@ def predict(
             note=say,
             **shared,
         )
-    say(f"wrote {len(written)} pictures to {folder}/")
+    say(f"wrote {counted(len(written), 'picture')} to {folder}/")
 
 
 def _dataset(method: str, dataset: str, folder: str, split: str, **options: Any) -> None:

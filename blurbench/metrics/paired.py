@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from blurbench.errors import PredictionError
+from blurbench.errors import PredictionError, counted
 from blurbench.metrics.statistics import Interval, interval, per_video, video_means
 from blurbench.types import F64
 
@@ -135,7 +135,7 @@ def smallest_p(videos: int) -> float:
 def named(samples: list[str]) -> str:
     """ "2 samples (a/0001, b/0003)", the first few of many."""
     more = ", …" if len(samples) > _SHOWN else ""
-    return f"{len(samples)} sample{'s' * (len(samples) > 1)} ({', '.join(samples[:_SHOWN])}{more})"
+    return f"{counted(len(samples), 'sample')} ({', '.join(samples[:_SHOWN])}{more})"
 
 
 def _common(first: Scores, second: Scores, names: Names) -> list[str]:

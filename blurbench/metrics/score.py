@@ -140,7 +140,8 @@ class _Scoring:
                 error.add_note(f"raised while {column.name} of sample {self.draws.sample.id} was scored by the metric {column.metric}")
                 raise
         if all(value is None for value in values.values()):
-            raise PredictionError(f"no column of {self.protocol.id} can be filled: {next(iter(empty.values()))}; leave that protocol out")
+            told = f"no column of {self.protocol.id} can be filled: {next(iter(empty.values()))}"
+            raise PredictionError(told if ";" in told else f"{told}; leave that protocol out")  # some reasons have a mend of their own
         draw = None if self.protocol.decide_by == "each" else select.best_of(self.deciding, "higher")
         sample = self.draws.sample
         return SampleScore(sample.id, sample.video, values, None if draw is None else self.turned[draw], draw, empty)

@@ -8,6 +8,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, MaxNLocator
 
+from blurbench.errors import counted
 from blurbench.metrics.protocol import Column
 from blurbench.metrics.statistics import Interval
 from blurbench.report import site_words
@@ -53,7 +54,7 @@ def tradeoff(points: Sequence[Point], column: Column, cost: str, title: str, lin
     name_axes(axes, f"{cost}, log scale; less is better (left)", quality(column), title)
     _notes(axes, points, lines, shown, len(chosen))
     best = ", ".join(f"{p.label} {p.mean:.4g} at {p.cost:.3g}" for p in front)
-    return files(figure, f"{column.name} against {cost} of {len(points)} methods. On the Pareto front, cheapest first: {best}.")
+    return files(figure, f"{column.name} against {cost} of {counted(len(points), 'method')}. On the Pareto front, cheapest first: {best}.")
 
 
 def ladder(lines: Sequence[Line], columns: Sequence[Column], title: str) -> Files:
@@ -74,7 +75,7 @@ def ladder(lines: Sequence[Line], columns: Sequence[Column], title: str) -> File
     )
     first, last = columns[0].name, columns[-1].name
     gains = ", ".join(f"{line.label} {line.values[-1][1].mean - line.values[0][1].mean:+.4g}" for line in lines)
-    return files(figure, f"Scores from {first} to {last} of {len(lines)} methods. Gained from first to last: {gains}.")
+    return files(figure, f"Scores from {first} to {last} of {counted(len(lines), 'method')}. Gained from first to last: {gains}.")
 
 
 def blur_size(lines: Sequence[Line], column: Column, title: str) -> Files:
@@ -84,7 +85,7 @@ def blur_size(lines: Sequence[Line], column: Column, title: str) -> Files:
     cut = _focus(axes, lines)
     label_ends(axes, _ends(lines))
     name_axes(axes, f"blur: median displacement in a sample over the exposure, pixels{cut}", quality(column), title)
-    return files(figure, f"{column.name} against blur size of {len(lines)} methods. {_falls(lines)}")
+    return files(figure, f"{column.name} against blur size of {counted(len(lines), 'method')}. {_falls(lines)}")
 
 
 def best_of(lines: Sequence[Line], column: Column, title: str) -> Files:
@@ -100,7 +101,7 @@ def best_of(lines: Sequence[Line], column: Column, title: str) -> Files:
         quality(column, f"{column.name} of the best of N"),
         title,
     )
-    return files(figure, f"{column.name} of the best of several draws, of {len(lines)} methods. {_falls(lines)}")
+    return files(figure, f"{column.name} of the best of several draws, of {counted(len(lines), 'method')}. {_falls(lines)}")
 
 
 def residual(found: Sequence[Scatter], title: str) -> Files:
@@ -113,7 +114,7 @@ def residual(found: Sequence[Scatter], title: str) -> Files:
     axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(0, -0.12), ncols=2)
     name_axes(axes, "blur: mean displacement in a sample over the exposure, pixels", "residual: mean |frame - blurry|, levels", title)
     values = ", ".join(f"{one.label} {one.correlation.mean:.2f}" for one in found)
-    return files(figure, f"Residual against blur of {len(found)} methods, a mark a sample. Correlations: {values}.")
+    return files(figure, f"Residual against blur of {counted(len(found), 'method')}, a mark a sample. Correlations: {values}.")
 
 
 def _between(interval: Interval) -> str:

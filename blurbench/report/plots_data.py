@@ -176,8 +176,8 @@ def differences(
         verdict = {"A is better": "better", "B is better": "worse"}.get(result.verdict, result.verdict)
         found.append(Difference(label(row, board), sign * result.difference, low, high, verdict))
     if not found:
-        told = f"nothing can be compared with {label(chosen, board)}: {reasons[-1]}"
-        raise RecordError(f"{told}; evaluate another method, or give another --column")
+        mend = "" if len(reasons) > 1 else "; evaluate another method, or give another --column"  # a run's own reason has one
+        raise RecordError(f"nothing can be compared with {label(chosen, board)}: {reasons[-1]}{mend}")
     for reason in reasons[1:]:
         tell(f"left out of the figure: {reason}")
     return label(chosen, board), found

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from blurbench.errors import BlurbenchError
+from blurbench.errors import BlurbenchError, counted
 from blurbench.methods import MethodCard, method_class
 from blurbench.metrics.protocol import Protocol
 from blurbench.report import site_words, typeset
@@ -97,7 +97,7 @@ def dataset(label: str, boards: Sequence[Board]) -> Card:
         (b.split, b.fingerprint, r.record.samples + len(r.record.failed), r.record.videos) for b in of for r in b.measured if r.record
     }
     facts += [
-        (f"split {split}", f"{samples} samples of {videos} videos, fingerprint {fingerprint[:12]}")
+        (f"split {split}", f"{counted(samples, 'sample')} of {counted(videos, 'video')}, fingerprint {fingerprint[:12]}")
         for split, fingerprint, samples, videos in sorted(counts)
     ]
     title = recipe.title if recipe else ""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from blurbench.errors import counted
 from blurbench.metrics.protocol import Column
 from blurbench.report.board import Board, Cell, Row
 
@@ -214,7 +215,7 @@ def _notes(board: Board, style: _Style, intervals: bool) -> list[str]:
 
 
 def _title(board: Board, style: _Style) -> str:
-    counts = {f"{row.record.samples} samples of {row.record.videos} videos" for row in board.measured if row.record}
+    counts = {f"{counted(row.record.samples, 'sample')} of {counted(row.record.videos, 'video')}" for row in board.measured if row.record}
     shown = [board.dataset, f"split {board.split}", *sorted(counts), f"protocol {board.rules.id} version {board.rules.version}"]
     return style.escape(", ".join(shown))
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from blurbench.errors import counted
 from blurbench.lock import held
 from blurbench.metrics.protocol import Protocol
 from blurbench.metrics.score import SampleScore
@@ -108,5 +109,6 @@ def _read(path: Path, key: dict[str, Any], note: Callable[[str], None]) -> Journ
             outcome["scores"] = tuple(SampleScore(**score) for score in outcome["scores"])
             found.done[outcome["sample"]] = Outcome(**outcome)
     if found.done:
-        note(f"going on with the stopped run in {path}: {len(found.done)} samples are taken from it")
+        verb = "is" if len(found.done) == 1 else "are"
+        note(f"going on with the stopped run in {path}: {counted(len(found.done), 'sample')} {verb} taken from it")
     return found

@@ -22,7 +22,7 @@ import hdf5plugin
 import numpy as np
 
 import blurbench
-from blurbench.errors import PredictionError, SourceError
+from blurbench.errors import PredictionError, SourceError, counted
 from blurbench.lock import held
 from blurbench.metrics.select import quantise
 from blurbench.store.disk import PART, replacing
@@ -146,7 +146,7 @@ class Predictions:
             first, expected = next(iter(counts.items()), ("", 1))
             for sample, count in counts.items():
                 if count != expected and (what == "draw" or 1 in (count, expected)):
-                    told = f"{self.folder} has {count} {what}{'' if count == 1 else 's'} of sample {sample} and {expected} of {first}"
+                    told = f"{self.folder} has {counted(count, what)} of sample {sample} and {expected} of {first}"
                     raise PredictionError(f"{told}; expected as many of each")
         return len(next(iter(draws.values()), [self.folder]))
 
@@ -171,7 +171,8 @@ class Predictions:
             motion, times = (group[name][()] if name in group else None for name in ("motion", "motion_times"))
             frames = group["frames"][()]
             if len(frames) != header.draws:
-                raise PredictionError(f"{self.folder} has {len(frames)} draws of sample {sample.id}, its {HEADER} says {header.draws}")
+                found = counted(len(frames), "draw")
+                raise PredictionError(f"{self.folder} has {found} of sample {sample.id}, its {HEADER} says {header.draws}")
             return Prediction(sample.id, frames, float(group.attrs["seconds"]), header.device, motion, times)
 
     def _pictures(self, sample: Sample) -> Prediction:

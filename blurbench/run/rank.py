@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blurbench.errors import BlurbenchError, PredictionError, RecordError, UnknownNameError
+from blurbench.errors import BlurbenchError, PredictionError, RecordError, UnknownNameError, counted
 from blurbench.metrics.paired import named, smallest_p
 from blurbench.metrics.protocol import Column
 from blurbench.metrics.ranks import Rank, ranks
@@ -95,7 +95,7 @@ def _rank(scored: Sequence[Scored], column: str, level: float) -> Ranking:
     """Of runs on one board."""
     require_level(level)
     if len(scored) < 2:
-        raise RecordError(f"{len(scored)} run{' was' if len(scored) == 1 else 's were'} given, expected at least two records")
+        raise RecordError(f"{counted(len(scored), 'run')} {'was' if len(scored) == 1 else 'were'} given, expected at least two records")
     first, *others = scored = _named(scored)
     rules = rules_of(first.run)
     column = column or rules.rank_by
@@ -139,7 +139,7 @@ def _of_the_same_samples(scored: Sequence[Scored], column: str) -> tuple[dict[st
 def _notes(runs: int, videos: Mapping[str, str], level: float) -> list[str]:
     count, pairs = len({*videos.values()}), runs * (runs - 1) // 2
     few = smallest_p(count) * pairs > 1 - level
-    return [f"{pairs} pair{'s' * (pairs > 1)} on {count} video{'s' * (count != 1)}: too few videos to tell any apart"] if few else []
+    return [f"{counted(pairs, 'pair')} on {counted(count, 'video')}: too few videos to tell any apart"] if few else []
 
 
 def _records(paths: Sequence[Path | str]) -> list[Path]:

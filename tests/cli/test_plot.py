@@ -64,5 +64,6 @@ def test_runs_that_cannot_be_compared_say_why(runs):
     (runs / "still.parquet").unlink()
     with pytest.raises(
         BlurbenchError, match=r"^nothing can be compared with clip: still: .*still\.parquet, the scores of .* cannot be read"
-    ):
+    ) as caught:
         plot("forest", runs, runs / "plots", reference="clip", column="psnr-centre")
+    assert str(caught.value).endswith("; keep the two files together")  # one mend

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from blurbench.cli._show import show_board
 from blurbench.cli._terminal import _GAP, _parts, table
 from blurbench.report.board import boards
@@ -29,6 +31,14 @@ def header_words(header):
 def test_a_column_wider_than_the_screen_stands_alone():
     assert _parts([1, 5, 100, 4, 4], 2, 40) == [[0, 1, 2], [0, 1, 3, 4]]
     assert _parts([1, 5, 4, 4], 2, 1 + 5 + 4 + 4 + 4 * _GAP) == [[0, 1, 2, 3]]
+
+
+@pytest.mark.parametrize(("failed", "told"), [(1, "1 sample FAILED and is in no mean"), (2, "2 samples FAILED and are in no mean")])
+def test_a_board_counts_what_failed(capsys, failed, told):
+    record = replace(made("mine", "blurbench-1"), samples=1, videos=1, failed={f"v/{number}": "NaN" for number in range(failed)})
+    show_board(boards([record])[0])
+    said = capsys.readouterr().err
+    assert f"mine: {told}\n" in said and ", 1 sample of 1 video, protocol" in said
 
 
 def test_a_board_says_why_its_cells_are_empty(capsys):

@@ -82,7 +82,7 @@ def test_hidden_folders_are_no_draws(tmp_path):
         (changed(group_for_frames), "the prediction of sample v/0 in .* cannot be read"),
         (changed(lambda file: file["0"].attrs.pop("seconds")), "the prediction of sample v/0 in .* cannot be read: .*seconds"),
         (changed(lambda file: file["0"].attrs.update(seconds="long")), "the prediction of sample v/0 in .* cannot be read: .*long"),
-        (changed(one_draw), r"has 1 draws of sample v/0, its predictions\.json says 2"),
+        (changed(one_draw), r"has 1 draw of sample v/0, its predictions\.json says 2"),
         (lambda path: path.write_bytes(b"no HDF5"), "v.h5 cannot be read: "),
     ],
 )
