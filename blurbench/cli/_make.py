@@ -65,8 +65,8 @@ def run_make(name: str, source: str | None, out: str | None, *, dry_run: bool = 
 def _announce(jobs: list[Job], folder: Path) -> None:
     """Say what is coming, and refuse when the disk cannot hold what is not there. Pixels compress to 0.6 to 0.9 of their size."""
     plan = describe(jobs)
-    sources = ", ".join(f"{count} {split}" for split, count in plan["splits"].items())
+    sources = ", ".join(counted(count, f"{split} source") for split, count in plan["splits"].items())
     size = "unknown size" if plan["bytes"] is None else f"at most {decimal(plan['bytes'])}"
-    say(f"{jobs[0].recipe.id}: {sources} sources → {folder} ({size})")
+    say(f"{jobs[0].recipe.id}: {sources} → {folder} ({size})")
     if lacking := not_there(folder, jobs):
         require_space(folder, describe(lacking)["bytes"] or 0)

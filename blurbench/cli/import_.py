@@ -63,8 +63,8 @@ def import_(
 
     def planned(jobs: list[pipeline.Job]) -> None:
         plan = pipeline.describe(jobs)
-        videos = ", ".join(f"{count} {split}" for split, count in plan["splits"].items())
-        say(f"{layout}: {videos} videos, {plan['samples']} samples → {folder} (at most {decimal(plan['bytes'])})")
+        videos = ", ".join(counted(count, f"{split} video") for split, count in plan["splits"].items())
+        say(f"{layout}: {videos}, {counted(plan['samples'], 'sample')} → {folder} (at most {decimal(plan['bytes'])})")
         _report(sum((job.video.left_out for job in jobs), Counter()))
         if dry_run:
             raise _DryRunError

@@ -22,7 +22,7 @@ def test_import_and_evaluate(tmp_path):
     trees.gopro(tmp_path / "GOPRO_Large")
     (tmp_path / "GOPRO_Large/test/GOPR0002_11_00/sharp/000004.png").unlink()
     dry = command("import", "gopro-linear", "GOPRO_Large", "--skip-broken", "--dry-run", cwd=tmp_path)
-    assert dry.returncode == 0 and "1 test, 1 train videos, 5 samples → data/gopro-linear" in dry.stderr
+    assert dry.returncode == 0 and "1 test video, 1 train video, 5 samples → data/gopro-linear" in dry.stderr
     assert not (tmp_path / "data").exists()
     done = command("import", "gopro-linear", "GOPRO_Large", "--skip-broken", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -202,7 +202,7 @@ def test_from_pictures_to_a_score(tmp_path, name):
     few = ("--set", "kernels.maps={ train = 4, test = 3 }") if name == "synthetic-linear" else ()
     make = ("make-dataset", name, *few, "--source", "in", "--out", "out")
     dry = command(*make, "--dry-run", cwd=tmp_path)
-    assert dry.returncode == 0 and "1 train, 2 test sources" in dry.stderr, dry.stderr
+    assert dry.returncode == 0 and "1 train source, 2 test sources" in dry.stderr, dry.stderr
     assert not (tmp_path / "out").exists()
 
     done = command(*make, cwd=tmp_path)
