@@ -84,6 +84,7 @@ def train(
     Ctrl-C ends the training after the step under way and keeps what was learned, a second one stops at once; --resume goes on from there,
     or from a crash.
     """
+    from blurbench.errors import counted
     from blurbench.methods import method_class, of_load
     from blurbench.run.record import command_line, pairs
     from blurbench.train.trainer import train as run
@@ -131,8 +132,8 @@ def train(
     finally:
         bars.close()
     if lines:
-        best = "no validation yet" if math.isnan(result.validation) else f"best validation {result.validation:.4f}"
-        say(f"{result.steps} steps in {result.seconds / 60:.1f} minutes, {best}; wrote {result.weights}")
+        best = "no validation yet" if math.isnan(result.validation) else f"best validation {result.validation:.4f} ({result.validated_by})"
+        say(f"{counted(result.steps, 'step')} in {result.seconds / 60:.1f} minutes, {best}; wrote {result.weights}")
         chosen = pairs(of_load(method_class(method), options))
         more = f"next: {command_line('evaluate', method=method, option=chosen, weights=result.weights, dataset=dataset)}"
         say("stopped before the end: the same command with --resume goes on" if result.stopped else more)

@@ -156,11 +156,12 @@ def _method_row(board: Board, row: Row) -> list[Cell]:
     value = typeset.number(cell.mean, column, board.rules.psnr_cap) if row.measured else cell.published.printed if cell.published else ""
     unit = site_words.unit(column)
     link = f"records/{page_name(row.record.name)}.json" if row.record else ""
+    sha256 = row.record.weights["sha256"] if row.record and row.record.weights else ""
     last = Cell("record", link) if link else Cell(f"printed by {row.source}")
     return [
         board_link(board),
         Cell(row.variant),
-        Cell(weights(row)),
+        Cell(f"{weights(row)} {sha256[:8]}".strip()),
         Cell(column.name),
         Cell(f"{value} {unit}".strip() if value else "", key="" if cell.mean is None else f"{cell.mean:.6g}"),
         last,

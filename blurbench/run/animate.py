@@ -123,7 +123,7 @@ def animate(
     rows = {} if image else {"truth": seen.sharp}
     rows |= {_title(number, solutions, cls.card.id, rows.get("truth")): shown for number, shown in enumerate(solutions)}
     sheet = out / f"{stem}-sheet.png"
-    write_rgb(sheet, solutions_sheet(seen, rows, f"seed {seed}" if cls.capabilities.stochastic else ""))
+    write_rgb(sheet, solutions_sheet(_looked_at(seen, cls.capabilities), rows, f"seed {seed}" if cls.capabilities.stochastic else ""))
     notes = [*remarks(runner), *_notes(method, cls, hint, frames, image is not None)]
     return Animated(paths, sheet, notes, prediction)
 
@@ -183,6 +183,11 @@ def _extras(hint: Hint, sample: Sample, can: Capabilities) -> dict[str, Any]:
                 raise SourceError(f"neighbour {path} is {told}; give an exposure of the same video")
             extras[side] = np.repeat(picture[None], count, axis=0)
     return extras
+
+
+def _looked_at(sample: Sample, can: Capabilities) -> Sample:
+    """The sample without guidance where the method sees none: on the sheet it would look as if it had followed it."""
+    return replace(sample, extras={key: value for key, value in sample.extras.items() if key != "guidance" or key in can.needs})
 
 
 def _title(number: int, solutions: Sequence[U8], name: str, truth: U8 | None) -> str:

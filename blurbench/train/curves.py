@@ -7,6 +7,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from blurbench.store.disk import replacing, telling
@@ -22,13 +23,21 @@ VALIDATION = "validation"
 class Curves:
     """`losses.csv` in a folder, and beside it TensorBoard's events."""
 
-    def __init__(self, folder: Path, keep: Callable[[str, int, str], bool], note: Callable[[str], None], done: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        keep: Callable[[str, int, str], bool],
+        note: Callable[[str], None],
+        done: int = 0,
+        validated: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """keep: whether a line of an earlier run, by its stage, step and term, is from before the state that is resumed.
 
         done: the steps of all stages together before that state; TensorBoard forgets those behind. note: told where TensorBoard is not
-        installed, and of a picture that could not be drawn. Raises DataSetError when the file cannot be written.
+        installed, and of a picture that could not be drawn. validated: by stage, what its validation is, in words. Raises
+        DataSetError when the file cannot be written.
         """
-        self.path, self.note = folder / "losses.csv", note
+        self.path, self.note, self.validated = folder / "losses.csv", note, validated
         kept = [row for row in read(self.path) if keep(row[0], int(row[1]), row[4])]
         with replacing(self.path) as part, part.open("w", newline="") as file:
             csv.writer(file).writerows([HEADER, *kept])
@@ -58,7 +67,7 @@ class Curves:
             self.board.close()
         picture = self.path.with_suffix(".png")
         try:
-            draw(read(self.path), picture)
+            draw(read(self.path), picture, self.validated)
         except Exception as error:  # whatever it is, the training is worth more than its picture
             self.note(f"{picture} was not drawn ({type(error).__name__}: {error}); the curves are in {self.path}")
 
@@ -71,12 +80,12 @@ def read(path: Path) -> list[list[str]]:
         return [row for row in csv.reader(file) if len(row) == len(HEADER) and row[1].isdigit() and row[5]]
 
 
-def draw(rows: Sequence[Sequence[str]], path: Path) -> None:
+def draw(rows: Sequence[Sequence[str]], path: Path, validated: Mapping[str, str] = MappingProxyType({})) -> None:
     """A picture of the curves: a panel of the losses a stage, logarithmic, and below it one of the validation; nothing where there are none
     or matplotlib is not installed. With losses of both signs the axis is linear below the least of the terms' typical sizes.
 
-    The validation has an axis of its own, for it may be a score that grows. Values that are not finite are left out, and with them terms
-    that have no others. Raises DataSetError when it cannot be written.
+    The validation has an axis of its own, for it may be a score that grows; `validated` names it, by stage. Values that are not
+    finite are left out, and with them terms that have no others. Raises DataSetError when it cannot be written.
     """
     try:
         from matplotlib.figure import Figure
@@ -99,6 +108,7 @@ def draw(rows: Sequence[Sequence[str]], path: Path) -> None:
             column[0].set_yscale("log")
         for axes in column[1:]:
             _plot(axes, [row for row in drawn if row[0] == stage and row[4] == VALIDATION])
+            axes.set_ylabel(validated.get(stage, ""))
         column[-1].set(xlabel="step")
     with replacing(path) as part, part.open("wb") as file:
         figure.savefig(file, format="png", dpi=100)

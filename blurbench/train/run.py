@@ -293,7 +293,8 @@ class Run:
             here = (stages.index(stage), step) if stage in stages else (len(stages), 0)
             return here < at or (here == at and not (owed and term == "validation"))
 
-        self.curves = Curves(self.place.folder, known, self.note, card["done"] if card else 0)
+        words = {name: validate.validated_by(self.plan.recipe.stages[name]) for name in stages}
+        self.curves = Curves(self.place.folder, known, self.note, card["done"] if card else 0, words)
 
     def _log(self, rate: float, terms: Mapping[str, float]) -> None:
         if self.curves:

@@ -20,6 +20,7 @@ from blurbench.train.checkpoint import Place, resumable
 from blurbench.train.leave import check_load, leave
 from blurbench.train.plan import Plan, planned
 from blurbench.train.run import Run
+from blurbench.train.validate import validated_by
 
 Progress = Callable[[float, int, float, int], None]
 """Called after each step with the share of the stage's budget spent, the step, the smoothed loss, and the crops of the step."""
@@ -28,7 +29,7 @@ Progress = Callable[[float, int, float, int], None]
 @dataclass(frozen=True)
 class Trained:
     """What a training run left: the weights file, the steps of its stages together, their seconds, the last stage's best validation (NaN
-    where none was made), and whether Ctrl-C ended it before its time.
+    where none was made), whether Ctrl-C ended it before its time, and what the validation is, in words.
     """
 
     weights: Path
@@ -36,6 +37,7 @@ class Trained:
     seconds: float
     validation: float
     stopped: bool = False
+    validated_by: str = ""
 
 
 def train(
@@ -113,7 +115,7 @@ def train(
             if fabric.global_rank == 0:
                 leave(run, Path(out))
         fabric.barrier()
-    return Trained(Path(out), run.done, run.seconds, run.best, run.stopped)
+    return Trained(Path(out), run.done, run.seconds, run.best, run.stopped, validated_by(plan.recipe.stages[run.stage]))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from blurbench.metrics.protocol import Column, Protocol
 from blurbench.metrics.score import score
 from blurbench.store.dataset import BlurDataset
 from blurbench.store.reader import MadeDataSet
+from blurbench.train.recipe import Schedule
 
 SAMPLES = 8
 """Whole pictures that are scored under a protocol."""
@@ -28,6 +29,14 @@ def column_of(protocol: str, name: str) -> tuple[Protocol, Column]:
     if name not in found:
         raise UnknownNameError("column", name, found, f"protocol {protocol}")
     return rules, found[name]
+
+
+def validated_by(schedule: Schedule) -> str:
+    """What a stage is validated by, in words: protocol, column and unit, or the loss."""
+    if not schedule.protocol:
+        return "loss"
+    unit = column_of(schedule.protocol, schedule.score)[1].unit
+    return f"{schedule.protocol} {schedule.score}{f', {unit}' if unit not in ('', '1') else ''}"
 
 
 class Held:

@@ -49,7 +49,7 @@ def test_two_devices_tell_everything_once(data, tmp_path):
     assert process.returncode == 0 and len(lines) == len(set(lines)) >= 6, told.decode()
 
 
-def test_a_bar_has_all_that_is_left(data, tmp_path, monkeypatch):
+def test_a_bar_has_all_that_is_left(data, tmp_path, monkeypatch, capsys):
     """30 steps of the first stage and 10 of the second, of four crops each; ten are done."""
     totals = []
 
@@ -67,10 +67,11 @@ def test_a_bar_has_all_that_is_left(data, tmp_path, monkeypatch):
             command.train.main(words)
     command.train.main([*words, "--resume"], standalone_mode=False)
     assert totals == [160, 132]
+    assert re.search(r"40 steps in .* minutes, best validation 0\.\d{4} \(loss\); wrote", capsys.readouterr().err)
 
 
 def test_a_stop_before_the_first_validation(data, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("blurbench.train.run.Run._stopped", lambda self: True)
     with pytest.raises(SystemExit, match="130"):
         command.train.main(["--method", TINY, "--dataset", str(data), "--out", str(tmp_path / "w.safetensors"), "--workers", "0"])
-    assert "1 steps in 0.0 minutes, no validation yet; wrote " in capsys.readouterr().err
+    assert "1 step in 0.0 minutes, no validation yet; wrote " in capsys.readouterr().err

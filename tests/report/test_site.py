@@ -23,7 +23,7 @@ from blurbench.report.board import boards, collect, empty_reasons
 from blurbench.report.site import build_site
 from blurbench.report.site_files import INDEX, Made, SiteFiles, page_name
 from blurbench.run.record import Value
-from tests.report.records import made, written
+from tests.report.records import WEIGHTS, made, written
 
 HOSTILE = "<script>document.title='taken'<!--\"'&\u202e|{{ 7*7 }}"
 VOID = {"meta", "link", "img", "input", "br"}
@@ -343,6 +343,13 @@ def test_numbers_of_a_method_sort_as_numbers(tmp_path):
     page = Page(tmp_path / "site/methods/mine.html")
     assert [a["data-sort"] for a, text in page.all("th") if text == "value"] == ["number"]
     assert [row[4][1]["data-v"] for row in page.rows()] == ["9.5", "31.25"]
+
+
+def test_rows_of_a_method_with_other_weights_are_told_apart(tmp_path):
+    other = made("mine", "blurbench-1", weights={**WEIGHTS, "sha256": "fe" * 32})
+    build_site(boards([made("mine", "blurbench-1"), other, made("copy-blur", "blurbench-1", weights=None)]), tmp_path / "site")
+    mine, copy = ((tmp_path / f"site/methods/{name}.html").read_text() for name in ("mine", "copy-blur"))
+    assert mine.count(">own 01234567<") == mine.count(">own fefefefe<") == 1 and ">none<" in copy
 
 
 def test_long_lists_are_cut_and_say_so(tmp_path):

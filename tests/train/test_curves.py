@@ -45,8 +45,9 @@ def test_a_score_in_validation_has_a_panel_of_its_own(tmp_path, monkeypatch):
     figures = []
     monkeypatch.setattr(Figure, "savefig", lambda self, file, **_: figures.append(self))
     rows = [row(step, term, value) for step in (1, 2) for term, value in (("total", 0.5 / step), ("validation", 24.0 + step))]
-    draw(rows, tmp_path / "losses.png")
+    draw(rows, tmp_path / "losses.png", {"only": "blurbench-1 psnr-centre, dB"})
     losses, validation = figures[0].axes
+    assert (losses.get_ylabel(), validation.get_ylabel()) == ("", "blurbench-1 psnr-centre, dB")
     assert (losses.get_yscale(), validation.get_yscale(), losses.get_title()) == ("log", "linear", "only")
     assert [[line.get_label(), *line.get_ydata()] for axes in (losses, validation) for line in axes.lines] == [
         ["total", 0.5, 0.25],
@@ -92,7 +93,7 @@ def test_tensorboard_forgets_what_was_behind_the_state(tmp_path, monkeypatch):
 
 
 def test_a_picture_that_cannot_be_drawn_is_a_note(tmp_path, monkeypatch):
-    def broken(rows, path):
+    def broken(rows, path, validated):
         raise ValueError("no font")
 
     notes = []
