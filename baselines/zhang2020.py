@@ -21,7 +21,7 @@ left-right flips, and a learning rate falling from 1e-4 to 1e-5. What it leaves 
 - the shipped weights: content losses (Eq. 1 by absolute differences without features, Eq. 2 as a mean) alone, since VGG19 and PWC-Net
   cannot ship; batches of 16, trainings from 1e-3, because 1e-4 is too slow for that time: 8,159 and 5,580 steps on clips of
   scikit-image's photographs, then on clips of 300 more (`make-dataset --photographs`) 9,000 and, with the centre weighted by 4, 6,500 from
-  7e-4 and 6,000 from 6e-4; besides flips, quarter turns, softening and less contrast.
+  7e-4 and 8,900 from 6e-4 (two runs); besides flips, quarter turns, softening and less contrast.
 """
 
 from __future__ import annotations
