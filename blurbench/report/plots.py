@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -14,6 +15,7 @@ from blurbench.metrics.statistics import Interval
 from blurbench.report import site_words
 from blurbench.report.plots_data import Difference, Line, Point, Scatter
 from blurbench.report.plots_style import FAINT, SIZE, Files, canvas, files, ink, label_ends, label_points, look, name_axes, plain
+from blurbench.report.typeset import digits
 
 STEPS = {"as-is": "as returned", "best": "a clip", "frame": "a frame", "patch": "a patch", "pixel": "a pixel", "channel": "a channel"}
 """The steps of the ladder of directions: one choice for …"""
@@ -30,18 +32,17 @@ def tradeoff(points: Sequence[Point], column: Column, cost: str, title: str, lin
     # Within less than a decade there may be no power of ten to label.
     axes.xaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(1.5, 0.5)))
     front = [point for point in points if point.front]
-    axes.step([p.cost for p in front], [p.mean for p in front], where="post", color=FAINT, linewidth=1)
+    across, marks = _stairs(axes, front), []
     for point in points:
         colour = look(0)[0] if point.front else FAINT
         if point.low is not None and point.high is not None:
             axes.plot([point.cost] * 2, [point.low, point.high], color=colour, linewidth=1, alpha=0.5)
-        axes.plot(point.cost, point.mean, "o" if point.front else "s", color=colour, markersize=6)
+        marks += axes.plot(point.cost, point.mean, "o" if point.front else "s", color=colour, markersize=6)
     if len(points) == 1 or len({p.cost for p in points}) == 1:
         axes.set_xlim(points[0].cost / 10, points[0].cost * 10)
     else:
         axes.margins(x=0.18)
     shown = _near(axes.get_ylim(), lines)
-    across: list[Artist] = []
     for text, value in shown:
         across.append(axes.axhline(value, color=FAINT, linewidth=0.8, linestyle="--"))
         note = axes.annotate(
@@ -50,11 +51,20 @@ def tradeoff(points: Sequence[Point], column: Column, cost: str, title: str, lin
         across.append(note)
     sign = 1 if column.better == "higher" else -1
     chosen = [*front, *sorted((p for p in points if not p.front), key=lambda p: -sign * p.mean)][:_LABELLED]
+    across += [mark for mark, point in zip(marks, points, strict=True) if point not in chosen]  # the others are kept clear anyway
     label_points(axes, [(p.cost, p.mean, p.label, look(0)[0] if p.front else "#404040") for p in chosen], across)
     name_axes(axes, f"{cost}, log scale; less is better (left)", quality(column), title)
     _notes(axes, points, lines, shown, len(chosen))
     best = ", ".join(f"{p.label} {p.mean:.4g} at {p.cost:.3g}" for p in front)
     return files(figure, f"{column.name} against {cost} of {counted(len(points), 'method')}. On the Pareto front, cheapest first: {best}.")
+
+
+def _stairs(axes: Axes, front: Sequence[Point]) -> list[Artist]:
+    """Draws the Pareto front; each tread and riser is a line of its own, which a label can stand clear of."""
+    steps = [([a.cost, b.cost], [a.mean, a.mean]) for a, b in pairwise(front)] + [
+        ([b.cost] * 2, [a.mean, b.mean]) for a, b in pairwise(front)
+    ]
+    return [line for xs, ys in steps for line in axes.plot(xs, ys, color=FAINT, linewidth=1)]
 
 
 def ladder(lines: Sequence[Line], columns: Sequence[Column], title: str) -> Files:
@@ -129,7 +139,7 @@ def forest(found: Sequence[Difference], reference: str, column: Column, title: s
         if one.low is not None and one.high is not None:
             axes.plot([one.low, one.high], [place, place], color=colour, linewidth=2)
         axes.plot(one.mean, place, {"better": "^", "worse": "v"}.get(one.verdict, "o"), color=colour, markersize=7)
-        text = f"{one.mean:+.3g}  {one.verdict}"
+        text = f"{one.mean:+.{digits(column)}f}  {one.verdict}"
         axes.annotate(
             text, (1.01, place), xycoords=axes.get_yaxis_transform(), fontsize=8, va="center", color=ink(colour), annotation_clip=False
         )

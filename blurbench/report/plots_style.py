@@ -118,7 +118,8 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> Non
     for i, level in zip(order, heights, strict=True):
         x, y, text, colour = ends[i]
         shift = (level - float(places[i][1])) * 72 / dpi
-        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.5} if abs(shift) > 2 else None
+        # From the edge of the text: lines that begin in its middle cross other labels.
+        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.5, "relpos": (0, 0.5), "shrinkA": 0} if abs(shift) > 2 else None
         axes.annotate(
             plain(text),
             (x, y),

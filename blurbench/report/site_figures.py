@@ -13,7 +13,7 @@ from blurbench.report.site_files import Made, SiteFiles
 from blurbench.run.predictions import Predictions
 from blurbench.store.reader import MadeDataSet
 
-_DRAWN = 3  # raised when figures look different: what an earlier build drew is then drawn again
+_DRAWN = 4  # raised when figures look different: what an earlier build drew is then drawn again
 _CAPTIONS = {
     "seconds": "Quality against seconds a sample; the stepped line is the Pareto front, upright ones are intervals, dashed ones trivial.",
     "parameters": "Quality against the size of the network, drawn in the same way.",

@@ -43,7 +43,7 @@ def number(mean: float | None, column: Column, cap: float = float("inf")) -> str
     """A value as a reader wants it: two digits behind the point, four where there is no unit; "≥100" where a PSNR counts as the cap."""
     if mean is None:
         return ""
-    return f"≥{cap:g}" if column.unit == "dB" and mean >= cap else f"{mean:.{_digits(column)}f}"
+    return f"≥{cap:g}" if column.unit == "dB" and mean >= cap else f"{mean:.{digits(column)}f}"
 
 
 def identical(cap: float) -> str:
@@ -55,7 +55,7 @@ def difference(cell: Cell, column: Column) -> str:
     """How far a measured number is from the printed one, "(+0.21)", with a star where the two are not comparable; else nothing."""
     if cell.published is None or cell.difference is None:
         return ""
-    return f"({cell.difference:+.{_digits(column)}f}{'' if cell.published.comparable else '*'})"
+    return f"({cell.difference:+.{digits(column)}f}{'' if cell.published.comparable else '*'})"
 
 
 def seconds(row: Row) -> str:
@@ -74,7 +74,7 @@ def prizes(board: Board) -> dict[tuple[int, str], Prize]:
         for index, row in enumerate(board.rows):
             mean = row.cells[column.name].mean
             if row.measured and not row.trivial and mean is not None:
-                shown[index] = round(min(mean, board.rules.psnr_cap) if column.unit == "dB" else mean, _digits(column))
+                shown[index] = round(min(mean, board.rules.psnr_cap) if column.unit == "dB" else mean, digits(column))
         if len(shown) < 2:
             continue
         order = sorted(set(shown.values()), reverse=column.better == "higher")
@@ -186,7 +186,7 @@ def _cell(row: Row, column: Column, cap: float, prize: Prize | None, style: _Sty
         return style.printed.replace("{}", cell.published.printed if cell.published else "", 1)
     texts = [difference(cell, column)]
     if intervals and cell.low is not None and cell.high is not None:
-        texts.insert(0, f"[{cell.low:.{_digits(column)}f}, {cell.high:.{_digits(column)}f}]")
+        texts.insert(0, f"[{cell.low:.{digits(column)}f}, {cell.high:.{digits(column)}f}]")
     shown = style.prize(style.escape(number(cell.mean, column, cap)), prize)
     return " ".join([shown, *(style.escape(text) for text in texts if text)])
 
@@ -220,7 +220,7 @@ def _title(board: Board, style: _Style) -> str:
     return style.escape(", ".join(shown))
 
 
-def _digits(column: Column) -> int:
+def digits(column: Column) -> int:
     return 4 if column.unit in ("", "1") else 2
 
 

@@ -32,6 +32,7 @@ from blurbench.types import Prediction
 from tests.report.records import WEIGHTS, made, written
 
 PSNR = next(column for column in protocols.load("blurbench-1").columns if column.name == "psnr-pooled")
+SSIM = next(column for column in protocols.load("blurbench-1").columns if column.name == "ssim-centre")
 EPE = next(column for column in protocols.load("blurbench-motion").columns if column.name == "epe-adjacent")
 
 
@@ -224,6 +225,44 @@ def test_text_can_be_read(kind, monkeypatch):
     words = ("pixels", "levels") if kind == "residual" else ("dB", "better")
     assert all(word in said for word in words)
     assert made_once.png.startswith(b"\x89PNG") and b"<svg" in made_once.svg and len(made_once.alt) > 40
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that are drawn."""
+    found, keep = [], plots_style.files
+    monkeypatch.setattr(plots, "files", lambda figure, alt: found.append(figure) or keep(figure, alt))
+    return found
+
+
+def test_leader_lines_reach_the_edge_of_their_label_and_cross_nothing(drawn):
+    """Fourteen lines that end within half a decibel."""
+    ends = [Line(f"a-long-name-{i}", [(1.0, Interval(30, 29, 31)), (2.0, Interval(25 + i / 30, 24, 26))]) for i in range(14)]
+    plots.blur_size(ends, PSNR, "title")
+    drawn[0].draw_without_rendering()
+    labels = [text for text in drawn[0].axes[0].texts if text.get_text().startswith("a-long")]
+    paths = [text.arrow_patch.get_transform().transform(text.arrow_patch.get_path().vertices) for text in labels if text.arrow_patch]
+    assert len(paths) > 6
+    assert max(path[:, 0].max() for path in paths) <= min(Text.get_window_extent(text).x0 for text in labels) + 1
+    ordered = sorted((tuple(sorted(path.tolist())) for path in paths), key=lambda ends: ends[-1][1])
+    assert all(one[0][1] <= other[0][1] + 0.5 for one, other in pairwise(ordered))
+
+
+def test_the_front_runs_through_no_label(drawn):
+    points = [Point(f"a-long-name-{i}", 10.0**i, 25.0 + 2 * i, None, None, True) for i in range(4)]
+    plots.tradeoff(points, PSNR, "seconds a sample", "title")
+    drawn[0].draw_without_rendering()
+    axes = drawn[0].axes[0]
+    boxes = [text.get_window_extent() for text in axes.texts if text.get_text().startswith("a-long")]
+    stairs = [line.get_window_extent() for line in axes.lines if len(line.get_xdata()) == 2]
+    assert len(boxes) == 4 and len(stairs) == 6 and not any(box.overlaps(step) for box in boxes for step in stairs)
+
+
+@pytest.mark.parametrize(("column", "expected"), [(PSNR, ["+1.23", "-0.04", "-20.00"]), (SSIM, ["+1.2340", "-0.0400", "-20.0000"])])
+def test_numbers_of_a_forest_have_as_many_digits(drawn, column, expected):
+    plots.forest([Difference("m", mean, None, None, "better") for mean in (1.234, -0.04, -20.0)], "reference", column, "title")
+    texts = [text.get_text() for text in drawn[0].axes[0].texts if text.get_text().endswith("better")]
+    assert [text.split()[0] for text in reversed(texts)] == expected
 
 
 @pytest.mark.parametrize(("column", "left_out"), [(PSNR, range(1, 7)), (EPE, range(14, 20))])
