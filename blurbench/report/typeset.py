@@ -221,6 +221,7 @@ def _title(board: Board, style: _Style) -> str:
 
 
 def digits(column: Column) -> int:
+    """Digits behind the point: two, or four where there is no unit."""
     return 4 if column.unit in ("", "1") else 2
 
 
