@@ -168,6 +168,7 @@ def kept(tmp_path, monkeypatch):
     found = weights.shipped_file
     monkeypatch.setattr(weights, "shipped_file", lambda method: None if method == "zhang2019-1248" else found(method))
     monkeypatch.setenv("BLURBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "400")  # wide enough for the folder's name
     (folder := tmp_path / "cache" / "weights").mkdir(parents=True)
     save_file(
         {"weight": torch.zeros(1)}, folder / "jin2018.safetensors", metadata={"card": json.dumps({"source": "a mirror", "files": [1]})}
