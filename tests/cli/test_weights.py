@@ -163,13 +163,13 @@ def test_the_command(index, tmp_path):
 
 
 @pytest.fixture
-def kept(tmp_path, monkeypatch):
+def kept(tmp_path_factory, monkeypatch):
     """The folder where a user keeps weights, with those of one method, and a damaged file of another; none ship for `zhang2019-1248`."""
     found = weights.shipped_file
     monkeypatch.setattr(weights, "shipped_file", lambda method: None if method == "zhang2019-1248" else found(method))
-    monkeypatch.setenv("BLURBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "400")  # wide enough for the folder's name
-    (folder := tmp_path / "cache" / "weights").mkdir(parents=True)
+    cache = tmp_path_factory.mktemp("c")  # a short name, which tables do not break
+    monkeypatch.setenv("BLURBENCH_CACHE", str(cache))
+    (folder := cache / "weights").mkdir()
     save_file(
         {"weight": torch.zeros(1)}, folder / "jin2018.safetensors", metadata={"card": json.dumps({"source": "a mirror", "files": [1]})}
     )
